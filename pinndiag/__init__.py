@@ -1,0 +1,66 @@
+"""Diagnose and cure gradient pathologies in physics-informed neural networks (PINNs).
+
+    pinn = pinndiag.wrap(model, {"pde": pde_residual, "bc": bc_residual})
+    print(pinndiag.analyze(pinn))
+
+Names are loaded when they are first used, so that the command line starts before torch does.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from pinndiag._version import __version__
+
+if TYPE_CHECKING:
+    from pinndiag import analyzers, checks, linalg
+    from pinndiag._analyze import analyze
+    from pinndiag._checkpoint import load
+    from pinndiag._compare import compare
+    from pinndiag._diagnosis import Diagnosis
+    from pinndiag._errors import CaptureError, CheckpointError, PinndiagError, TermError
+    from pinndiag._pinn import PINN
+    from pinndiag._wrap import wrap
+
+__all__ = [
+    "PINN",
+    "CaptureError",
+    "CheckpointError",
+    "Diagnosis",
+    "PinndiagError",
+    "TermError",
+    "__version__",
+    "analyze",
+    "analyzers",
+    "checks",
+    "compare",
+    "linalg",
+    "load",
+    "wrap",
+]
+
+_HOME = {
+    "PINN": "pinndiag._pinn",
+    "CaptureError": "pinndiag._errors",
+    "CheckpointError": "pinndiag._errors",
+    "Diagnosis": "pinndiag._diagnosis",
+    "PinndiagError": "pinndiag._errors",
+    "TermError": "pinndiag._errors",
+    "analyze": "pinndiag._analyze",
+    "compare": "pinndiag._compare",
+    "load": "pinndiag._checkpoint",
+    "wrap": "pinndiag._wrap",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    if name in ("analyzers", "checks", "linalg"):
+        return import_module(f"pinndiag.{name}")
+    raise AttributeError(f"module 'pinndiag' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

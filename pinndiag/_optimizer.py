@@ -1,0 +1,71 @@
+"""The optimizer as plain values: kind, settings, state by parameter name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+__all__ = ["OptimizerState"]
+
+Scalar = bool | int | float | str | None
+
+
+@final
+@dataclass(frozen=True)
+class OptimizerState:
+    """What the checks and the file need of an optimizer.
+
+    Attributes:
+        kind: class name, such as "Adam".
+        groups: the settings of each parameter group (numbers, flags, strings, pairs of numbers), with "parameters":
+            names of its parameters.
+        state: parameter name -> its state (tensors and numbers), such as "exp_avg_sq" and "step".
+    """
+
+    kind: str
+    groups: list[dict[str, Any]]
+    state: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @staticmethod
+    def of(optimizer: torch.optim.Optimizer, names: Mapping[int, str]) -> OptimizerState:
+        """Read a torch optimizer; `names` maps the id of each parameter to its name. State tensors are copied."""
+        groups = []
+        for group in optimizer.param_groups:
+            settings = {key: _plain(value) for key, value in group.items() if key != "params" and _is_plain(value)}
+            groups.append({**settings, "parameters": [names[id(p)] for p in group["params"] if id(p) in names]})
+        state = {
+            names[id(p)]: {k: _plain(v) for k, v in entries.items() if _is_plain(v) or isinstance(v, Tensor)}
+            for p, entries in optimizer.state.items()
+            if id(p) in names
+        }
+        return OptimizerState(type(optimizer).__name__, groups, state)
+
+    @property
+    def lr(self) -> float | None:
+        """Learning rate of the first group."""
+        lr = self.groups[0].get("lr") if self.groups else None
+        return None if lr is None else float(lr)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings of the first group, without its parameters."""
+        first = self.groups[0] if self.groups else {}
+        return {key: value for key, value in first.items() if key != "parameters"}
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, (tuple, list)):
+        return all(_is_plain(item) for item in value)
+    return isinstance(value, (bool, int, float, str, type(None))) or (isinstance(value, Tensor) and value.ndim == 0)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.item() if value.ndim == 0 else value.detach().clone()
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    return value

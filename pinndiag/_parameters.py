@@ -1,0 +1,110 @@
+"""Trainable parameters as one flat real vector, and the layers they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pinndiag._errors import TermError
+
+__all__ = ["Vector", "collect", "flatten", "layer_of", "layers", "sizes", "unflatten"]
+
+Vector = Float[Tensor, " params"]
+
+ROOT_LAYER = "(model)"
+
+
+def collect(
+    modules: Mapping[str, nn.Module],
+    extra: Mapping[str, Tensor] | Iterable[Tensor] | None,
+    optimized: Iterable[Tensor],
+) -> dict[str, Tensor]:
+    """Name every trainable tensor: of the modules, of `parameters=`, of the optimizer; each tensor once, in that order.
+
+    Raises:
+        TermError: an entry of `extra` is not a leaf tensor that requires grad, or nothing is trainable.
+    """
+    named: dict[str, Tensor] = {}
+    for prefix, module in modules.items():
+        for name, parameter in module.named_parameters(prefix=prefix):
+            if parameter.requires_grad:
+                named[name] = parameter
+    known = {id(tensor) for tensor in named.values()}
+    given: dict[str, Tensor] = {}
+    if extra is not None:
+        given = dict(extra) if isinstance(extra, Mapping) else {f"parameters.{i}": t for i, t in enumerate(extra)}
+    for name, tensor in given.items():
+        if not isinstance(tensor, Tensor) or not tensor.is_leaf or not tensor.requires_grad:
+            raise TermError(
+                f"parameters= holds something that cannot be trained: {name!r}",
+                where=f"got {type(tensor).__name__}"
+                + (
+                    f", leaf={tensor.is_leaf}, requires_grad={tensor.requires_grad}"
+                    if isinstance(tensor, Tensor)
+                    else ""
+                ),
+                cause="only leaf tensors with requires_grad=True receive gradients",
+                fix="pass torch.nn.Parameter(...) or a tensor made with requires_grad=True",
+            )
+        if id(tensor) not in known:
+            named[name if name not in named else f"parameters.{name}"] = tensor
+            known.add(id(tensor))
+    for i, tensor in enumerate(optimized):
+        if tensor.requires_grad and id(tensor) not in known:
+            named[f"optimizer.{i}"] = tensor
+            known.add(id(tensor))
+    if not named:
+        raise TermError(
+            "nothing is trainable: no parameter requires grad",
+            where=f"modules: {', '.join(modules) or 'none'}; parameters= {len(given)} tensors",
+            cause="every parameter is frozen, or the model is a function and parameters= was not given",
+            fix='call model.requires_grad_(True), or pass parameters={"name": tensor, ...}',
+        )
+    return named
+
+
+def _shown(value: object) -> str:
+    if not isinstance(value, Tensor):
+        return f"got {type(value).__name__}"
+    return f"got a tensor with is_leaf={value.is_leaf}, requires_grad={value.requires_grad}"
+
+
+def layer_of(name: str) -> str:
+    """The layer a parameter belongs to: the module that owns it, by its name in `named_modules()`."""
+    return name.rpartition(".")[0] or ROOT_LAYER
+
+
+def layers(parameters: Mapping[str, Tensor]) -> dict[str, list[str]]:
+    """Layer -> names of its parameters, in the network's order."""
+    grouped: dict[str, list[str]] = {}
+    for name in parameters:
+        grouped.setdefault(layer_of(name), []).append(name)
+    return grouped
+
+
+def real(tensor: Tensor) -> Tensor:
+    """A tensor as a flat real vector; a complex entry gives its real and its imaginary part."""
+    return (torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor).reshape(-1)
+
+
+def sizes(parameters: Iterable[Tensor]) -> list[int]:
+    """Number of real entries of each parameter."""
+    return [p.numel() * (2 if p.is_complex() else 1) for p in parameters]
+
+
+def flatten(tensors: Sequence[Tensor | None], like: Sequence[Tensor]) -> Vector:
+    """Stack tensors (one for each parameter, None for zeros) into one real vector of P entries."""
+    return torch.cat([real(torch.zeros_like(p) if t is None else t) for t, p in zip(tensors, like, strict=True)])
+
+
+def unflatten(vector: Vector, like: Sequence[Tensor]) -> list[Tensor]:
+    """The inverse of `flatten`: views of `vector`, cast to each parameter's dtype."""
+    pieces = []
+    for piece, p in zip(vector.split(sizes(like)), like, strict=True):
+        if p.is_complex():
+            piece = torch.view_as_complex(piece.reshape(*p.shape, 2).to(p.real.dtype).contiguous())
+        pieces.append(piece.reshape(p.shape).to(p.dtype))
+    return pieces

@@ -1,0 +1,75 @@
+"""Typed records: what analyzers return and what files hold. No torch in here, so that pages render without it."""
+
+from pinndiag._records._common import Histogram, Record, from_plain, to_plain
+from pinndiag._records._curvature import (
+    Curvature,
+    Density,
+    Eigenvalue,
+    Estimate,
+    PredictedChange,
+    Stability,
+    TermCurvature,
+)
+from pinndiag._records._diagnosis import (
+    SCHEMA,
+    DiagnosisRecord,
+    Evidence,
+    Finding,
+    NotApplicable,
+    OptimizerCard,
+    Prescription,
+    RunCard,
+    Severity,
+    Spectrum,
+    TermRecord,
+    Verdict,
+)
+from pinndiag._records._experiments import DerivativeCheck, Precision, Probe, Start, Work
+from pinndiag._records._gradients import GradientFigures, Gradients, LayerGradients
+from pinndiag._records._network import Activation, Activations, LayerParameters, Parameters, Pareto, Solution
+from pinndiag._records._points import Field, HeldOut, Kernel, Pointwise, TermKernel
+
+__all__ = [
+    "SCHEMA",
+    "Activation",
+    "Activations",
+    "Curvature",
+    "Density",
+    "DerivativeCheck",
+    "DiagnosisRecord",
+    "Eigenvalue",
+    "Estimate",
+    "Evidence",
+    "Field",
+    "Finding",
+    "GradientFigures",
+    "Gradients",
+    "HeldOut",
+    "Histogram",
+    "Kernel",
+    "LayerGradients",
+    "LayerParameters",
+    "NotApplicable",
+    "OptimizerCard",
+    "Parameters",
+    "Pareto",
+    "Pointwise",
+    "Precision",
+    "PredictedChange",
+    "Prescription",
+    "Probe",
+    "Record",
+    "RunCard",
+    "Severity",
+    "Solution",
+    "Spectrum",
+    "Stability",
+    "Start",
+    "TermCurvature",
+    "TermKernel",
+    "TermRecord",
+    "Verdict",
+    "Work",
+    "from_plain",
+    "to_plain",
+]

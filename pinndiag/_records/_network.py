@@ -1,0 +1,109 @@
+"""Records of the network itself: activations, parameters, the solution it represents, the Pareto state."""
+
+from __future__ import annotations
+
+from pinndiag._records._common import Record
+from pinndiag._records._points import Field
+
+__all__ = ["Activation", "Activations", "LayerParameters", "Parameters", "Pareto", "Solution"]
+
+
+class Activation(Record):
+    """One activation of the network, seen at a term's points.
+
+    Attributes:
+        layer: the layer whose output it squashes.
+        function: "tanh", "sin", ...
+        term: whose points it was seen at.
+        units: number of units.
+        saturated_units: share of the units with |tanh| > 0.99 on more than 90 % of the points; None where the function
+            does not saturate.
+        saturated_pairs: share of the (unit, point) pairs with |tanh| > 0.99.
+        spread: standard deviation over the points, mean over units.
+        dead_units: units whose output is the same at all points.
+    """
+
+    layer: str
+    function: str
+    term: str
+    units: int
+    saturated_units: float | None
+    saturated_pairs: float | None
+    spread: float
+    dead_units: int
+
+
+class Activations(Record):
+    """What the activation analyzer returns, in the network's order."""
+
+    layers: list[Activation]
+
+
+class LayerParameters(Record):
+    """Weights of one layer.
+
+    Attributes:
+        name: layer.
+        entries: number of parameters, trainable or not.
+        trainable: how many of them are trainable.
+        nonfinite: entries that are NaN or infinite.
+        zeros: share of entries that are exactly zero.
+        norm: l2 norm.
+        spectral_norm: largest singular value of the layer's matrix, if it has one.
+        dead_rows: rows of the matrix that are all zero.
+        moved: |theta - theta_initial| / |theta_initial|, if initial parameters are known and differ.
+    """
+
+    name: str
+    entries: int
+    trainable: int
+    nonfinite: int
+    zeros: float
+    norm: float
+    spectral_norm: float | None
+    dead_rows: int
+    moved: float | None = None
+
+
+class Parameters(Record):
+    """What the parameter analyzer returns; needs weights only."""
+
+    layers: list[LayerParameters]
+    entries: int
+    trainable: int
+    nonfinite: int
+    frozen: list[str] = []
+
+
+class Pareto(Record):
+    """Stationarity in the sense of Pareto at the present parameters.
+
+    Attributes:
+        smallest_norm: smallest norm in the convex hull of the w_i g_i.
+        ratio: that norm / sum_i |w_i g_i|; below 0.05 the terms hold each other (design 4.3, "stalled").
+        multipliers: the convex combination that reaches it.
+        stalled: ratio < 0.05.
+    """
+
+    smallest_norm: float
+    ratio: float
+    multipliers: dict[str, float]
+    stalled: bool
+
+
+class Solution(Record):
+    """The network against the reference solution.
+
+    Attributes:
+        rel_l2: |u - solution| / |solution| pooled over outputs.
+        outputs: the same for each output.
+        max_error: largest absolute error.
+        field: coordinates with "network_k", "solution_k" for each output k.
+        spread: standard deviation of the network's output over the points / that of the solution.
+    """
+
+    rel_l2: float
+    outputs: list[float]
+    max_error: float
+    field: Field | None = None
+    spread: float | None = None

@@ -1,0 +1,215 @@
+"""`wrap`: attach to any PyTorch PINN."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pinndiag import _parameters
+from pinndiag._errors import TermError
+from pinndiag._optimizer import OptimizerState
+from pinndiag._pinn import PINN, Reference, Sampler
+from pinndiag._points import PointSet
+from pinndiag._terms import LiveTerms
+
+__all__ = ["wrap"]
+
+Model = nn.Module | Mapping[str, nn.Module] | Callable[..., Tensor]
+
+
+def wrap(
+    model: Model,
+    terms: Mapping[str, Callable[..., Tensor]],
+    *,
+    points: Mapping[str, Any] | None = None,
+    sampler: Mapping[str, Sampler] | None = None,
+    solution: tuple[Any, Tensor] | None = None,
+    weights: Mapping[str, float] | None = None,
+    parameters: Mapping[str, Tensor] | Iterable[Tensor] | None = None,
+    optimizer: torch.optim.Optimizer | None = None,
+    initial: Mapping[str, Tensor] | None = None,
+) -> PINN:
+    """Attach to a model and its named loss terms. Nothing of the model is changed.
+
+    Args:
+        model: a module, a dictionary of modules, or a function `f(parameters, *points)` of a parameter mapping in the
+            style of `torch.func.functional_call` (then `parameters` must be that mapping).
+        terms: name -> callable that returns its residuals (any shape; the loss is the mean of |r|^2 over all entries)
+            or a scalar loss, unweighted. It takes no argument, or one: its points.
+        points: name -> points of that term, a tensor (points, d) or a tuple of columns: for maps over the domain and
+            residuals at fresh points.
+        sampler: name -> `draw(n)`, fresh points of the same form. Default: the box of the points.
+        solution: (points, values) of a known solution, for the relative L2 error; called as `model(points)`, or
+            `model(*points)` for a tuple of columns. Of several modules the outputs are put side by side.
+        weights: fixed weights the training uses (default 1).
+        parameters: trainable tensors outside the module, a list or a mapping of names.
+        optimizer: the optimizer in use: its kind, settings and state go into the checks and the file.
+        initial: the state dict before training; default: the parameters now.
+
+    Raises:
+        TermError: no terms; a term that returns None, an integer tensor or something without gradient; two devices;
+            points that do not fit.
+
+    Cost: about four evaluations of each term, without a backward pass over the parameters.
+
+    >>> import torch, pinndiag
+    >>> model = torch.nn.Linear(1, 1)
+    >>> x = torch.linspace(0, 1, 5)[:, None]
+    >>> pinn = pinndiag.wrap(model, {"data": lambda x: model(x) - x}, points={"data": x})
+    >>> pinn.names, pinn.size
+    (['data'], 2)
+    """
+    modules = _modules(model)
+    found = _parameters.collect(modules, parameters, _optimized(optimizer))
+    device = _single_device(found)
+    _check_names(terms)
+    sets = {name: PointSet.of(value, name) for name, value in (points or {}).items()}
+    for what, given in (("points", sets), ("sampler", sampler or {}), ("weights", weights or {})):
+        _check_keys(what, given, terms)
+    live = LiveTerms(terms, sets, _forward(model, parameters, found), device)
+    state = {name: tensor for key, module in modules.items() for name, tensor in _state(module, key).items()}
+    pinn = PINN(
+        found,
+        live,
+        weights=dict(weights or {}),
+        state={**state, **{n: t for n, t in found.items() if n not in state}},
+        initial=_initial(initial, found),
+        optimizer=None if optimizer is None else OptimizerState.of(optimizer, {id(t): n for n, t in found.items()}),
+        reference=_reference(solution, device),
+        samplers=dict(sampler or {}),
+        modules=list(modules.values()),
+    )
+    pinn.notes += [f"term {info.name!r} {info.note}" for info in live.infos.values() if info.note]
+    return pinn
+
+
+def _modules(model: Model) -> dict[str, nn.Module]:
+    if isinstance(model, nn.Module):
+        return {"": model}
+    if isinstance(model, Mapping):
+        wrong = [key for key, value in model.items() if not isinstance(value, nn.Module)]
+        if wrong or not model:
+            raise TermError(
+                "the dictionary of models holds something that is not a torch.nn.Module",
+                where=", ".join(f"{key}: {type(model[key]).__name__}" for key in wrong) or "it is empty",
+                cause="parameters were passed as the model",
+                fix="pass {'u': module, ...}; trainable tensors go into parameters=",
+            )
+        return {str(key): value for key, value in model.items()}
+    if not callable(model):
+        raise TermError(
+            "the model is neither a torch.nn.Module, nor a dictionary of modules, nor a function",
+            where=f"got {type(model).__name__}",
+            cause="another object was passed as the model",
+            fix="pass the module whose parameters are trained",
+        )
+    return {}
+
+
+def _forward(
+    model: Model, parameters: Mapping[str, Tensor] | Iterable[Tensor] | None, found: Mapping[str, Tensor]
+) -> Callable[[PointSet], Tensor] | None:
+    if isinstance(model, nn.Module):
+        return lambda points: model(*points.tensors)
+    if isinstance(model, Mapping):
+        networks = list(model.values())
+        return lambda points: torch.cat([n(*points.tensors).reshape(points.count, -1) for n in networks], dim=1)
+    if isinstance(parameters, Mapping):
+        mapping = dict(parameters)
+        return lambda points: model(mapping, *points.tensors)
+    raise TermError(
+        "the model is a function, but parameters= is not the mapping that it takes",
+        where=f"parameters= is {type(parameters).__name__}",
+        cause="a function has no parameters of its own that could be found",
+        fix="pass parameters={name: tensor, ...}; the function is called as model(parameters, points)",
+    )
+
+
+def _optimized(optimizer: torch.optim.Optimizer | None) -> list[Tensor]:
+    return [] if optimizer is None else [p for group in optimizer.param_groups for p in group["params"]]
+
+
+def _single_device(parameters: Mapping[str, Tensor]) -> torch.device:
+    devices = {p.device: name for name, p in parameters.items()}
+    if len(devices) > 1:
+        raise TermError(
+            "the trainable parameters live on two devices",
+            where=", ".join(f"{name} on {device}" for device, name in devices.items()),
+            cause="one of the modules or of parameters= was not moved",
+            fix="move all of them to one device",
+        )
+    return next(iter(devices))
+
+
+def _check_names(terms: Mapping[str, Any]) -> None:
+    if not isinstance(terms, Mapping) or not terms:
+        raise TermError(
+            "no loss terms were given",
+            where=f"terms is {type(terms).__name__}" + (" and empty" if isinstance(terms, Mapping) else ""),
+            cause="a PINN needs its loss terms by name to be analysed",
+            fix='pass {"pde": residual_function, "bc": boundary_function}',
+        )
+    for name in terms:
+        if not isinstance(name, str) or not name or "|" in name:
+            raise TermError(
+                f"{name!r} is not a possible name for a term",
+                where="terms",
+                cause='names are non-empty strings without "|", which joins two terms in keys such as "pde|bc"',
+                fix="rename the term",
+            )
+
+
+def _check_keys(what: str, given: Mapping[str, Any], terms: Mapping[str, Any]) -> None:
+    unknown = [name for name in given if name not in terms]
+    if unknown:
+        raise TermError(
+            f"{what}= names a term that does not exist: {', '.join(map(repr, unknown))}",
+            where=f"terms: {', '.join(map(repr, terms))}",
+            cause="a typing error, or the term was renamed",
+            fix=f"use the names of the terms in {what}=",
+        )
+
+
+def _state(module: nn.Module, key: str) -> dict[str, Tensor]:
+    prefix = f"{key}." if key else ""
+    values = module.state_dict(keep_vars=True)
+    return {prefix + name: value for name, value in values.items() if isinstance(value, Tensor)}
+
+
+def _initial(initial: Mapping[str, Tensor] | None, found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    source = found if initial is None else initial
+    # an entry that `initial` lacks (a coefficient outside the module's state dict) is taken as it is now
+    values = {name: source.get(name, tensor) for name, tensor in found.items()}
+    for name, value in values.items():
+        if value.shape != found[name].shape:
+            raise TermError(
+                f"initial= has another shape for {name}",
+                where=f"initial {tuple(value.shape)}, model {tuple(found[name].shape)}",
+                cause="the state dict belongs to another network",
+                fix="pass the state dict of this model before training, e.g. copy.deepcopy(model.state_dict())",
+            )
+    return {name: v.detach().to(found[name]).clone() for name, v in values.items()}
+
+
+def _reference(solution: tuple[Any, Tensor] | None, device: torch.device) -> Reference | None:
+    if solution is None:
+        return None
+    if not isinstance(solution, tuple) or len(solution) != 2 or not isinstance(solution[1], Tensor):
+        raise TermError(
+            "solution= is not a pair (points, values)",
+            where=f"got {type(solution).__name__}",
+            cause="the reference was passed in another form",
+            fix="pass solution=(points, values) with points (N, d) and values (N, outputs)",
+        )
+    points, values = PointSet.of(solution[0], "solution"), solution[1]
+    if values.shape[:1] != (points.count,):
+        raise TermError(
+            "solution= has as many values as points in no dimension",
+            where=f"points {points.count}, values {tuple(values.shape)}",
+            cause="the values are not listed point by point",
+            fix="give values of shape (points, outputs)",
+        )
+    return Reference(points.to(device=device), values.detach().reshape(points.count, -1).to(device))
