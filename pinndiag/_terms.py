@@ -247,13 +247,6 @@ def _plain(output: Tensor) -> Tensor:
 
 
 def _takes_points(name: str, term: Callable[..., Tensor], has_points: bool) -> bool:
-    if not callable(term):
-        raise TermError(
-            f"term {name!r} is not callable",
-            where=f"got {type(term).__name__}",
-            cause="a residual or a loss was computed once and passed as a tensor",
-            fix="pass a function that computes it: wrap(model, {'pde': lambda: residual(model, x)})",
-        )
     try:
         signature = inspect.signature(term)
     except (TypeError, ValueError):  # built-in callables without a signature

@@ -66,6 +66,7 @@ def wrap(
     found = _parameters.collect(modules, parameters, _optimized(optimizer))
     device = _single_device(found)
     _check_names(terms)
+    _check_callable(terms)
     sets = {name: PointSet.of(value, name) for name, value in (points or {}).items()}
     for what, given in (("points", sets), ("sampler", sampler or {}), ("weights", weights or {})):
         _check_keys(what, given, terms)
@@ -162,6 +163,17 @@ def _check_names(terms: Mapping[str, Any]) -> None:
             )
 
 
+def _check_callable(terms: Mapping[str, Any]) -> None:
+    for name, term in terms.items():
+        if not callable(term):
+            raise TermError(
+                f"term {name!r} is not callable",
+                where=f"got {type(term).__name__}",
+                cause="a residual or a loss was computed once and passed as a tensor",
+                fix="pass a function that computes it: wrap(model, {'pde': lambda: residual(model, x)})",
+            )
+
+
 def _check_keys(what: str, given: Mapping[str, Any], terms: Mapping[str, Any]) -> None:
     unknown = [name for name in given if name not in terms]
     if unknown:
@@ -194,7 +206,7 @@ def _initial(initial: Mapping[str, Tensor] | None, found: Mapping[str, Tensor]) 
     return {name: v.detach().to(found[name]).clone() for name, v in values.items()}
 
 
-def _reference(solution: tuple[Any, Tensor] | None, device: torch.device) -> Reference | None:
+def _reference(solution: Any, device: torch.device) -> Reference | None:
     if solution is None:
         return None
     if not isinstance(solution, tuple) or len(solution) != 2 or not isinstance(solution[1], Tensor):

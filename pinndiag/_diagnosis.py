@@ -1,0 +1,134 @@
+"""The diagnosis as users hold it: a value that prints, saves, and renders itself. Free of torch."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, final
+
+import msgspec
+
+from pinndiag._errors import PinndiagError
+from pinndiag._files import write_atomically
+from pinndiag._records import SCHEMA, DiagnosisRecord, Finding, from_plain, to_plain
+
+__all__ = ["Diagnosis"]
+
+LIMIT = 64 * 2**20  # bytes; a diagnosis.json has a few hundred thousand
+
+
+@final
+class Diagnosis:
+    """What `analyze` returns: measurements, findings with evidence, prescriptions.
+
+    >>> Diagnosis.read("checkpoint.pt.diagnosis.json").findings  # doctest: +SKIP
+    """
+
+    def __init__(self, record: DiagnosisRecord) -> None:
+        self.record = record
+
+    @staticmethod
+    def read(path: str | Path) -> Diagnosis:
+        """Read a file that `save` wrote.
+
+        Raises:
+            PinndiagError: not a diagnosis, of another version, or damaged; the message names the place.
+        """
+        path = Path(path)
+        try:
+            if path.stat().st_size > LIMIT:
+                raise PinndiagError(
+                    f"{path} is too large to be a diagnosis",
+                    where=f"{path.stat().st_size} bytes, at most {LIMIT} are read",
+                    cause="another file was given",
+                    fix="give a diagnosis.json that pinndiag wrote",
+                )
+            plain = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise PinndiagError(
+                f"cannot read {path} as a diagnosis",
+                where=str(error),
+                cause="the file is missing, is not JSON, or was cut short",
+                fix="make it again with: pinndiag analyze CHECKPOINT",
+            ) from None
+        return Diagnosis.of(plain, str(path))
+
+    @staticmethod
+    def of(plain: Any, where: str = "diagnosis") -> Diagnosis:
+        """The diagnosis that `to_dict` gave `plain` for.
+
+        Raises:
+            PinndiagError: `plain` does not have that shape.
+        """
+        schema = plain.get("schema") if isinstance(plain, dict) else None
+        if schema != SCHEMA:
+            raise PinndiagError(
+                f"{where} is not a diagnosis of this version",
+                where=f"schema is {schema!r}, this version reads {SCHEMA!r}",
+                cause="another JSON file, or one written by another version of pinndiag",
+                fix="make it again with: pinndiag analyze CHECKPOINT",
+            )
+        try:
+            return Diagnosis(from_plain(plain, DiagnosisRecord))
+        except (msgspec.ValidationError, RecursionError) as error:
+            raise PinndiagError(
+                f"{where} is damaged",
+                where=str(error),
+                cause="the file was edited or cut short",
+                fix="make it again with: pinndiag analyze CHECKPOINT",
+            ) from None
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What is wrong, worst first."""
+        return self.record.findings
+
+    @property
+    def measurements(self) -> DiagnosisRecord:
+        """Every figure, as fields: `measurements.terms["pde"].grad_l2`, `measurements.cosine["pde|bc"]`."""
+        return self.record
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionaries, lists, strings and numbers: the content of diagnosis.json."""
+        plain: dict[str, Any] = to_plain(self.record)
+        return plain
+
+    def to_json(self) -> str:
+        """The content of diagnosis.json, in full precision."""
+        return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
+
+    def save(self, path: str | Path) -> Path:
+        """Write diagnosis.json; the file appears under its name only when it is whole."""
+        return write_atomically(Path(path), self.to_json() + "\n")
+
+    def to_html(self, path: str | Path) -> Path:
+        """Write the report as one self-contained HTML page."""
+        return write_atomically(Path(path), _renderer("html")(self.record))
+
+    def to_markdown(self) -> str:
+        """The diagnosis as Markdown, to paste into an issue."""
+        return str(_renderer("markdown")(self.record))
+
+    def __str__(self) -> str:
+        return str(_renderer("text")(self.record))
+
+    def __repr__(self) -> str:
+        return f"<Diagnosis: {self.record.verdict.text}>"
+
+    def _repr_html_(self) -> str:
+        # an iframe keeps the page's style and the notebook's apart; srcdoc needs the page escaped as an attribute
+        page = str(_renderer("html")(self.record)).replace("&", "&amp;").replace('"', "&quot;")
+        return f'<iframe srcdoc="{page}" style="width:100%;height:80vh;border:0" sandbox="allow-scripts"></iframe>'
+
+
+def _renderer(kind: str) -> Any:
+    """Find a renderer by its entry point, so that the library imports no report code."""
+    found = entry_points(group="pinndiag.renderers", name=kind)
+    for entry in found:
+        return entry.load()
+    raise PinndiagError(
+        f"no renderer for {kind} is installed",
+        cause="pinndiag runs from a folder that was not installed",
+        fix="pip install -e . in the checkout, or pip install pinndiag",
+    )
