@@ -101,10 +101,11 @@ def flatten(tensors: Sequence[Tensor | None], like: Sequence[Tensor]) -> Vector:
 
 
 def unflatten(vector: Vector, like: Sequence[Tensor]) -> list[Tensor]:
-    """The inverse of `flatten`: views of `vector`, cast to each parameter's dtype."""
+    """The inverse of `flatten`, cast to each parameter's dtype."""
     pieces = []
     for piece, p in zip(vector.split(sizes(like)), like, strict=True):
         if p.is_complex():
-            piece = torch.view_as_complex(piece.reshape(*p.shape, 2).to(p.real.dtype).contiguous())
+            pairs = piece.reshape(*p.shape, 2).to(p.real.dtype)
+            piece = torch.complex(pairs[..., 0], pairs[..., 1])
         pieces.append(piece.reshape(p.shape).to(p.dtype))
     return pieces

@@ -20,7 +20,7 @@ class RandomState:
     """The state of every generator a term may draw from: torch (CPU and CUDA), numpy, random."""
 
     cpu: torch.Tensor
-    cuda: list[torch.Tensor]
+    cuda: Any
     numpy: Any
     python: Any
 
