@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, final
 
@@ -122,7 +124,7 @@ class LiveTerms(AbstractTerms):
     def outputs(self, names: Sequence[str], points: Mapping[str, PointSet] | None = None) -> dict[str, Tensor]:
         """See `AbstractTerms`. Terms that share a forward pass are all evaluated, in the order given."""
         points = points or {}
-        with replayed(self._state), torch.enable_grad():
+        with self._conditions():
             wanted = [n for n in self._terms if n in names or (self._shared and not points)]
             found = {name: _plain(self._raw(name, points.get(name))) for name in wanted}
         return {name: found[name] for name in names}
@@ -135,9 +137,20 @@ class LiveTerms(AbstractTerms):
                 cause="the model was given as a function without solution=, so its inputs are unknown",
                 fix="pass the torch.nn.Module that represents the solution as `model`",
             )
-        with replayed(self._state):
+        with self._conditions():
             output = _plain(self._model(points))
         return output.reshape(points.count, -1)
+
+    @contextlib.contextmanager
+    def _conditions(self, state: RandomState | None = None) -> Iterator[None]:
+        """Every evaluation: the same random numbers, gradients on, and compiled functions run as written.
+
+        What `torch.compile` made cannot be differentiated twice; its original can.
+        """
+        compiled = "torch._dynamo" in sys.modules
+        eager = torch.compiler.set_stance("force_eager") if compiled else contextlib.nullcontext()
+        with replayed(state or self._state), torch.enable_grad(), eager:
+            yield
 
     def _raw(self, name: str, points: PointSet | None = None) -> Any:
         term = self._terms[name]
@@ -148,7 +161,7 @@ class LiveTerms(AbstractTerms):
 
     def _call(self, name: str) -> Any:
         # every term starts from the same state here, so that a change of one does not shift the draws of the next
-        with replayed(self._state), torch.enable_grad():
+        with self._conditions():
             try:
                 return self._raw(name)
             except PinndiagError:
@@ -162,7 +175,7 @@ class LiveTerms(AbstractTerms):
                 ) from error
 
     def _look(self, first: dict[str, Tensor]) -> dict[str, TermInfo]:
-        with replayed(RandomState.seeded(20_230_731)), torch.enable_grad():
+        with self._conditions(RandomState.seeded(20_230_731)):
             other = {name: _plain(self._raw(name)).detach() for name in self._terms}
         again = {name: o.detach() for name, o in self.outputs(list(self._terms)).items()}
         base = {name: o.detach() for name, o in self.outputs(list(self._terms)).items()}
@@ -200,29 +213,29 @@ class LiveTerms(AbstractTerms):
             }.get(type(output), ("the term does not return a tensor", "return the residual or a scalar loss"))
             raise TermError(f"{shown} returned {type(output).__name__}", where=shown, cause=hint[0], fix=hint[1])
         where = f"{shown}: shape {tuple(output.shape)}, {output.dtype}, on {output.device}"
-        output = _plain(output)
-        if not (output.is_floating_point() or output.is_complex()):
+        residual: Tensor = _plain(output)
+        if not (residual.is_floating_point() or residual.is_complex()):
             raise TermError(
-                f"{shown} returned a tensor of type {output.dtype}, which cannot have a gradient",
+                f"{shown} returned a tensor of type {residual.dtype}, which cannot have a gradient",
                 where=where,
                 cause="a comparison, an index or a rounded value was returned instead of the residual",
                 fix="return the residual itself as a floating-point or complex tensor",
             )
-        if output.numel() == 0:
+        if residual.numel() == 0:
             raise TermError(
                 f"{shown} returned an empty tensor",
                 where=where,
                 cause="its set of points is empty, or a mask selects none of them",
                 fix="give the term at least one point, or leave it out",
             )
-        if output.ndim == 0 and output.is_complex():
+        if residual.ndim == 0 and residual.is_complex():
             raise TermError(
                 f"{shown} returned a complex scalar, which is not a loss",
                 where=where,
                 cause="the modulus was not taken",
                 fix="return the complex residual tensor, or its mean squared modulus",
             )
-        if not output.requires_grad:
+        if not residual.requires_grad:
             raise TermError(
                 f"{shown} needs no gradient: no trainable parameter can change it",
                 where=where,
@@ -230,20 +243,21 @@ class LiveTerms(AbstractTerms):
                 "or every parameter it uses is frozen",
                 fix="compute the network's output inside the term, without detach(), .data or no_grad()",
             )
-        if output.device != device:
+        if residual.device != device:
             raise TermError(
                 f"{shown} lives on another device than the parameters",
                 where=f"{where}; parameters on {device}",
                 cause="the model was moved after the points were made, or the points were never moved",
                 fix=f"move the points and constants of this term to {device}",
             )
-        return output
+        return residual
 
 
 def _plain(output: Tensor) -> Tensor:
     """The output as an ordinary tensor (frameworks hand out subclasses)."""
-    plain: Tensor = output if type(output) is Tensor else output.as_subclass(Tensor)
-    return plain
+    if type(output) is not Tensor:
+        output = output.as_subclass(Tensor)
+    return output
 
 
 def _takes_points(name: str, term: Callable[..., Tensor], has_points: bool) -> bool:

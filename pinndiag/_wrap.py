@@ -89,7 +89,7 @@ def wrap(
 
 def _modules(model: Model) -> dict[str, nn.Module]:
     if isinstance(model, nn.Module):
-        return {"": model}
+        return {"": _bare(model)}
     if isinstance(model, Mapping):
         wrong = [key for key, value in model.items() if not isinstance(value, nn.Module)]
         if wrong or not model:
@@ -99,7 +99,7 @@ def _modules(model: Model) -> dict[str, nn.Module]:
                 cause="parameters were passed as the model",
                 fix="pass {'u': module, ...}; trainable tensors go into parameters=",
             )
-        return {str(key): value for key, value in model.items()}
+        return {str(key): _bare(value) for key, value in model.items()}
     if not callable(model):
         raise TermError(
             "the model is neither a torch.nn.Module, nor a dictionary of modules, nor a function",
@@ -108,6 +108,14 @@ def _modules(model: Model) -> dict[str, nn.Module]:
             fix="pass the module whose parameters are trained",
         )
     return {}
+
+
+def _bare(module: nn.Module) -> nn.Module:
+    """The module inside `torch.compile`'s or a data-parallel wrapper: same parameters, plain names."""
+    inner = getattr(module, "_orig_mod", None)
+    if inner is None and isinstance(module, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+        inner = module.module
+    return _bare(inner) if isinstance(inner, nn.Module) else module
 
 
 def _forward(

@@ -137,6 +137,20 @@ def test_points_may_be_columns_and_fresh_ones_keep_their_form() -> None:
     assert pinn.outputs(["pde"], {"pde": moved})["pde"].shape == (4, 1)
 
 
+def test_compiled_models_are_differentiated_as_written() -> None:
+    model, x = mlp(), uniform(4)
+    compiled = torch.compile(model, backend="aot_eager")
+
+    def residual(x: torch.Tensor) -> torch.Tensor:
+        x = x.requires_grad_(True)
+        return derivative(derivative(compiled(x), x), x)
+
+    pinn = pinndiag.wrap(compiled, {"a": residual}, points={"a": x})
+    assert next(iter(pinn.parameters)) == "0.weight"
+    (twice,) = torch.autograd.grad(View.of(pinn).pinn.losses()["a"], [pinn.parameters["0.weight"]], create_graph=True)
+    assert twice.requires_grad
+
+
 def test_a_user_sampler_is_used() -> None:
     model = mlp()
     pinn = pinndiag.wrap(
