@@ -1,0 +1,62 @@
+"""What the commands cost from the shell: `--help`, import, `analyze --quick`, `analyze` on the Poisson PINN.
+
+    python benchmarks/command_line.py [--steps 1500] [--repeat 3]
+
+Trains the Poisson PINN of examples/poisson.py first. Figures are seconds of wall time, medians; `python -c "import torch"` stands beside
+them in the same run, since machines differ and are shared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def seconds(command: list[str], allowed: tuple[int, ...] = (0,)) -> float:
+    began = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode not in allowed:
+        raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr}")
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--repeat", type=int, default=3)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = str(Path(folder) / "poisson.pt")
+        seconds(
+            [sys.executable, str(ROOT / "examples/poisson.py"), "--steps", str(arguments.steps), "--out", checkpoint]
+        )
+        pinndiag = [sys.executable, "-m", "pinndiag_cli"]
+        commands = {
+            "python -c 'import torch'": ([sys.executable, "-c", "import torch"], (0,)),
+            "import of what analyze needs": (
+                [sys.executable, "-c", "import pinndiag, pinndiag_reports; pinndiag.analyze; pinndiag.load"],
+                (0,),
+            ),
+            "pinndiag --help": ([*pinndiag, "--help"], (0,)),
+            "pinndiag analyze --quick": ([*pinndiag, "analyze", checkpoint, "--quick"], (0, 1)),
+            "pinndiag analyze": ([*pinndiag, "analyze", checkpoint], (0, 1)),
+        }
+        times: dict[str, list[float]] = {name: [] for name in commands}
+        for _ in range(arguments.repeat):  # alternating, so that a busy moment of the machine hits all alike
+            for name, (command, allowed) in commands.items():
+                times[name].append(seconds(command, allowed))
+        for name, values in times.items():
+            print(
+                f"{name:32s} median {statistics.median(values):6.2f} s   min {min(values):6.2f}   max {max(values):6.2f}"
+            )
+
+
+if __name__ == "__main__":
+    main()
