@@ -1,0 +1,184 @@
+"""Two diagnoses side by side, as text for a terminal and as Markdown."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from pinndiag._records import Finding, from_plain, to_plain
+from pinndiag._records._comparison import ComparisonRecord, Figure, FindingPair, TermPair
+from pinndiag_reports._names import clean_all, one_line
+from pinndiag_reports._numbers import number, plural, times
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+__all__ = ["comparison_to_markdown", "comparison_to_text"]
+
+SHOWN = ("loss", "weight", "grad_l2", "sigma_max", "work", "held_out")
+WORDS = {
+    "grad_l2": "gradient norm",
+    "sigma_max": "largest eigenvalue",
+    "work": "remaining work",
+    "held_out": "held-out ratio",
+    "rel_l2": "error against the reference (rel. L2)",
+    "pareto_ratio": "Pareto ratio",
+    "probe_factor": "L-BFGS probe, factor",
+}
+STYLE = {"problem": "bold red", "warning": "yellow", "note": "dim"}
+MOST = 12  # rows of cosines and the like; diagnosis.json and --json have all
+
+
+def comparison_to_text(comparison: ComparisonRecord, *, width: int = 100, color: bool = False) -> str:
+    """The comparison for a terminal: findings new, gone and the same, figures with ratios, what else differs.
+
+    Args:
+        comparison: from `pinndiag.compare`.
+        width: columns to fill.
+        color: whether to colour.
+    """
+    from rich.console import Console
+    from rich.text import Text
+
+    shown = _cleaned(comparison)
+    stream = io.StringIO()
+    console = Console(
+        file=stream,
+        width=width,
+        force_terminal=color,
+        color_system="standard" if color else None,
+        markup=False,
+        highlight=False,
+        emoji=False,
+        legacy_windows=False,
+    )
+    for label, side in (("A", shown.a), ("B", shown.b)):
+        console.print(Text(f"{label}  {one_line(side.name)}: {one_line(side.verdict.text)}  ({side.mode})"))
+    console.print()
+    for change, pair in _changes(shown):
+        finding = _latest(pair)
+        line = Text(f"{change:<5}")
+        line.append(f"{finding.severity:<8}", STYLE[finding.severity])
+        line.append(f" {pair.code} {one_line(finding.title)}")
+        line.append(_remark(pair), "dim")
+        console.print(line)
+    if not (shown.new or shown.gone or shown.same):
+        console.print("no findings on either side")
+    console.print()
+    _tables(console, shown)
+    console.print(_summary(shown))
+    return "\n".join(line.rstrip() for line in stream.getvalue().rstrip().split("\n"))
+
+
+def comparison_to_markdown(comparison: ComparisonRecord) -> str:
+    """The facts of `comparison_to_text` as Markdown, to be pasted into an issue."""
+    shown = _cleaned(comparison)
+    lines = [f"# {_escaped(shown.a.name)} → {_escaped(shown.b.name)}", "", f"**{_summary(shown)}**", ""]
+    for label, side in (("A", shown.a), ("B", shown.b)):
+        lines.append(f"- {label}: {_escaped(side.name)}: {_escaped(side.verdict.text)} ({_escaped(side.mode)})")
+    lines += ["", "## Findings", ""]
+    for change, pair in _changes(shown):
+        finding = _latest(pair)
+        remark = f" {_escaped(_remark(pair))}".rstrip()
+        lines.append(f"- **{change}** {finding.severity} {_escaped(pair.code)}: {_escaped(finding.title)}{remark}")
+    if lines[-1] == "":
+        lines.append("none on either side")
+    lines += ["", "## Figures", "", "| | figure | A | B | B / A |", "| --- | --- | ---: | ---: | ---: |"]
+    lines += [f"| {' | '.join(_escaped(cell) for cell in row)} |" for row in _rows(shown)]
+    if shown.settings:
+        lines += ["", "## What else differs", "", "| | A | B |", "| --- | --- | --- |"]
+        lines += [f"| {_escaped(s.name)} | {_escaped(s.a)} | {_escaped(s.b)} |" for s in shown.settings]
+    return "\n".join(lines) + "\n"
+
+
+def _cleaned(comparison: ComparisonRecord) -> ComparisonRecord:
+    """The same with every text safe to show: names came from a user's file."""
+    return from_plain(clean_all(to_plain(comparison)), ComparisonRecord)
+
+
+def _changes(shown: ComparisonRecord) -> list[tuple[str, FindingPair]]:
+    changes = [("new", pair) for pair in shown.new]
+    changes += [("gone" if pair.judged else "open", pair) for pair in shown.gone]
+    return changes + [("same", pair) for pair in shown.same]
+
+
+def _latest(pair: FindingPair) -> Finding:
+    finding = pair.b if pair.b is not None else pair.a
+    assert finding is not None  # a pair has at least one side
+    return finding
+
+
+def _remark(pair: FindingPair) -> str:
+    if pair.a is not None and pair.b is not None:
+        return "" if pair.a.severity == pair.b.severity else f"  (was: {pair.a.severity})"
+    if pair.judged:
+        return ""
+    return f"  (not judged in {'A' if pair.a is None else 'B'}: {one_line(pair.reason)})"
+
+
+def _summary(shown: ComparisonRecord) -> str:
+    unjudged = sum(not pair.judged for pair in shown.gone)
+    gone = f"{len(shown.gone) - unjudged} gone" + (f", {unjudged} not judged in B" if unjudged else "")
+    counts = f"findings: {len(shown.new)} new, {gone}, {len(shown.same)} the same"
+    problems = len(shown.problems_new)
+    if not problems:
+        return f"B has no problem that A has not; {counts}"
+    return f"B has {plural(problems, 'problem')} that A has not; {counts}"
+
+
+def _rows(shown: ComparisonRecord) -> list[tuple[str, str, str, str, str]]:
+    rows = []
+    for name, pair in (*shown.terms.items(), *((("weighted total", shown.total),) if shown.total else ())):
+        label = one_line(name) + ("" if pair.side == "both" else f" (only in {pair.side.upper()})")
+        for figure in _shown_figures(pair):
+            rows.append((label, *_row(figure, pair.figures[figure])))
+            label = ""
+    label = "whole"
+    for figure, values in list(shown.figures.items())[:MOST]:
+        rows.append((label, *_row(figure, values)))
+        label = ""
+    return rows
+
+
+def _shown_figures(pair: TermPair) -> list[str]:
+    # a weight that is the same on both sides tells nothing
+    return [f for f in SHOWN if f in pair.figures and not (f == "weight" and pair.figures[f].ratio == 1)]
+
+
+def _row(name: str, figure: Figure) -> tuple[str, str, str, str]:
+    ratio = "" if figure.ratio is None or name.startswith("cosine ") else times(figure.ratio)
+    return WORDS.get(name, one_line(name)), number(figure.a), number(figure.b), ratio
+
+
+def _tables(console: Console, shown: ComparisonRecord) -> None:
+    rows = _rows(shown)
+    if rows:
+        table = _table(("term", "figure", "A", "B", "B / A"), right=3)
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+        console.print()
+    if shown.settings:
+        table = _table(("differs", "A", "B"), right=0)
+        for setting in shown.settings:
+            table.add_row(one_line(setting.name), one_line(setting.a), one_line(setting.b))
+        console.print(table)
+        console.print()
+
+
+def _table(head: tuple[str, ...], right: int) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for index, title in enumerate(head):
+        number_column = index >= len(head) - right
+        table.add_column(title, justify="right" if number_column else "left", no_wrap=number_column, overflow="fold")
+    return table
+
+
+def _escaped(text: str) -> str:
+    """`text` as one line of Markdown that stays text: no table cell, tag, link or emphasis comes out of it."""
+    escaped = "".join(f"\\{char}" if char in "\\`*_[]|~#!" else char for char in one_line(text))
+    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
