@@ -95,8 +95,9 @@ class Diagnosis:
         return plain
 
     def to_json(self) -> str:
-        """The content of diagnosis.json, in full precision."""
-        return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
+        """The content of diagnosis.json, in full precision; plain ASCII, so that no name can steer a terminal."""
+        # names may also hold lone surrogates (a file name that is not UTF-8), which no encoding could write
+        return json.dumps(self.to_dict(), allow_nan=False)
 
     def save(self, path: str | Path) -> Path:
         """Write diagnosis.json; the file appears under its name only when it is whole."""
