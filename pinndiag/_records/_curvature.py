@@ -23,6 +23,11 @@ class Eigenvalue(Record):
     converged: bool
     products: int
 
+    @property
+    def resolved(self) -> bool:
+        """Whether the value tells more than its residual: its sign is certain, its size roughly known."""
+        return self.residual < abs(self.value)
+
 
 class Estimate(Record):
     """A random estimate: mean over probes and its standard error."""
@@ -37,7 +42,8 @@ class PredictedChange(Record):
 
     Attributes:
         lr: the step size used.
-        first_order: -lr g_i.G.
+        first_order: -lr g_i.G. (The slides of Wang, Teng and Perdikaris 2021 print |g_i|^2 here, which is right for a
+            single term only: a misprint.)
         curvature: 1/2 lr^2 G^T H_i G.
     """
 
@@ -91,13 +97,28 @@ class Stability(Record):
 
 
 class Curvature(Record):
-    """What the curvature analyzer returns; `reasons` says why a part is absent."""
+    """What the curvature analyzer returns.
+
+    Attributes:
+        terms: curvature of each unweighted term.
+        total: curvature of the weighted total.
+        density: spectral density of the total.
+        trace: trace of the total's Hessian.
+        stability: limit of the learning rate, of the total.
+        shares: w_i v.H_i v / v.Hv along the total's sharpest direction v: what each term has in it. They add up to 1;
+            a negative one belongs to a term that is concave along v.
+        products: Hessian-vector products in all (one with the total counts as one).
+        basis_limit: most Lanczos vectors of P float64 kept in memory at a time.
+        reasons: why a part is absent or not a number: "terms.NAME", "total", "density", "stability", "predicted" or
+            "shares" -> reason.
+    """
 
     terms: dict[str, TermCurvature]
     total: TermCurvature
     density: Density | None = None
     trace: Estimate | None = None
     stability: Stability | None = None
+    shares: dict[str, float] = {}
     products: int = 0
     basis_limit: int = 0
     reasons: dict[str, str] = {}
