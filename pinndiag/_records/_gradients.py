@@ -40,7 +40,7 @@ class LayerGradients(Record):
         bias: the same for the parameters of fewer dimensions (absent if there is none).
         histograms: unweighted g of each term, 100 bins common to the terms, over +- the largest 99.9 % quantile of |g|.
         weighted: the same of w_i g_i, what the optimizer sees.
-        magnitudes: log10 |g| of each term, unweighted, common bins.
+        magnitudes: log10 |g| of each term, unweighted, 100 common bins; zeros counted apart.
         total: figures of the weighted total G on this layer.
     """
 
@@ -67,8 +67,9 @@ class Gradients(Record):
         reached: share of the trainable parameters that each term's graph reaches (0 to 1).
         histograms, weighted, magnitudes: as in `LayerGradients`, over all parameters.
         cosine: "a|b" -> cosine between g_a and g_b, for every pair in the order given; NaN where one is zero.
-        ratio: "a|b" -> |w_a g_a| / |w_b g_b|.
-        alignment: 2 |mean_i g_i/|g_i||^2 - 1 (Wang et al. 2025); 1 aligned, negative opposed.
+        ratio: "a|b" -> |w_a g_a| / |w_b g_b|; infinite where the second is zero, NaN where both are.
+        alignment: 2 |mean_i g_i/|g_i||^2 - 1 (Wang et al. 2025) over the terms whose gradient has a direction (is not
+            zero and is finite); 1 aligned, negative opposed, NaN if no term has one.
         cancellation: |G| / sum_i |w_i g_i|; 1 no cancellation, 0 the terms hold each other in balance.
         layers: one entry a layer, in the network's order.
     """

@@ -34,7 +34,7 @@ class Activation(Record):
 
 
 class Activations(Record):
-    """What the activation analyzer returns, in the network's order."""
+    """What the activation analyzer returns: by term, and for each term in the network's order."""
 
     layers: list[Activation]
 
@@ -44,14 +44,15 @@ class LayerParameters(Record):
 
     Attributes:
         name: layer.
-        entries: number of parameters, trainable or not.
+        entries: number of real parameters, trainable or not (and of buffers, which a file does not tell apart).
         trainable: how many of them are trainable.
         nonfinite: entries that are NaN or infinite.
         zeros: share of entries that are exactly zero.
         norm: l2 norm.
-        spectral_norm: largest singular value of the layer's matrix, if it has one.
+        spectral_norm: largest singular value of the layer's matrix, if it has one; NaN if that is not finite.
         dead_rows: rows of the matrix that are all zero.
-        moved: |theta - theta_initial| / |theta_initial|, if initial parameters are known and differ.
+        moved: |theta - theta_initial| / |theta_initial|, if initial parameters are known and differ anywhere in the
+            model; infinite where the initial ones are zero.
     """
 
     name: str
@@ -66,7 +67,13 @@ class LayerParameters(Record):
 
 
 class Parameters(Record):
-    """What the parameter analyzer returns; needs weights only."""
+    """What the parameter analyzer returns; needs weights only.
+
+    Attributes:
+        layers: one entry a layer, in the network's order.
+        entries, trainable, nonfinite: sums over the layers.
+        frozen: names of tensors that are not trained.
+    """
 
     layers: list[LayerParameters]
     entries: int
@@ -79,7 +86,7 @@ class Pareto(Record):
     """Stationarity in the sense of Pareto at the present parameters.
 
     Attributes:
-        smallest_norm: smallest norm in the convex hull of the w_i g_i.
+        smallest_norm: smallest norm in the convex hull of the w_i g_i; terms of weight zero do not count.
         ratio: that norm / sum_i |w_i g_i|; below 0.05 the terms hold each other (design 4.3, "stalled").
         multipliers: the convex combination that reaches it.
         stalled: ratio < 0.05.
@@ -95,11 +102,12 @@ class Solution(Record):
     """The network against the reference solution.
 
     Attributes:
-        rel_l2: |u - solution| / |solution| pooled over outputs.
+        rel_l2: |u - solution| / |solution| pooled over outputs; infinite, or NaN, where the solution is zero.
         outputs: the same for each output.
         max_error: largest absolute error.
         field: coordinates with "network_k", "solution_k" for each output k.
-        spread: standard deviation of the network's output over the points / that of the solution.
+        spread: standard deviation of the network's output over the points / that of the solution, pooled over outputs.
+        note: why a relative error is infinite or NaN, or "".
     """
 
     rel_l2: float
@@ -107,3 +115,4 @@ class Solution(Record):
     max_error: float
     field: Field | None = None
     spread: float | None = None
+    note: str = ""
