@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Inexact
 from torch import Tensor, nn
 
 from pinndiag import _parameters
@@ -32,7 +32,7 @@ class Reference:
     """A known solution: points, and values of shape (points, outputs)."""
 
     points: PointSet
-    values: Float[Tensor, "points outputs"]
+    values: Inexact[Tensor, "points outputs"]
 
 
 @final
@@ -116,6 +116,11 @@ class PINN:
         return max((t.dtype for t in self.tensors), key=lambda dtype: torch.finfo(dtype).bits)
 
     @property
+    def sampled(self) -> frozenset[str]:
+        """Terms whose fresh points come from the user's sampler and need not be guessed."""
+        return frozenset({*self._samplers, *self._fresh})
+
+    @property
     def layers(self) -> dict[str, list[str]]:
         """Layer -> names of its trainable parameters."""
         return _parameters.layers(self.parameters)
@@ -188,7 +193,7 @@ class PINN:
         draw: Draw = box_sampler(info.points.coordinates, count, seed)
         return info.points.at(draw.coordinates), draw.how
 
-    def solve(self, points: PointSet) -> Float[Tensor, "points outputs"]:
+    def solve(self, points: PointSet) -> Inexact[Tensor, "points outputs"]:
         """The network's output at `points`."""
         return self.terms.solve(points)
 

@@ -53,7 +53,8 @@ def activations(subject: PINN | View) -> Activations:
     In the order of the terms, and for each term in the network's order.
 
     Raises:
-        PinndiagError: the terms cannot be captured as a graph, so that what happens inside the network is not seen.
+        PinndiagError: the terms cannot be captured as a graph, so that what happens inside the network is not seen; or
+            there is no activation in it.
 
     Cost: one forward pass of each term on a captured twin (capturing a live PINN: a few evaluations of its terms).
 
@@ -68,13 +69,19 @@ def activations(subject: PINN | View) -> Activations:
             cause="the terms came in a form that keeps no record of what happens inside the network",
             fix="wrap the live model with pinndiag.wrap, or load a file written by pinn.save",
         )
-    return Activations(
-        layers=[
-            _look(layer, function, term, values.detach())
-            for term in pinn.names
-            for layer, function, values in terms.activations(term)
-        ]
-    )
+    layers = [
+        _look(layer, function, term, values.detach())
+        for term in pinn.names
+        for layer, function, values in terms.activations(term)
+    ]
+    if not layers:
+        raise PinndiagError(
+            "no activation was seen inside the network",
+            where=f"terms: {', '.join(pinn.names)}",
+            cause="the network is linear, or its activation is built from other operators",
+            fix="use the activation of torch.nn or torch, such as torch.tanh, if this figure is wanted",
+        )
+    return Activations(layers=layers)
 
 
 def _look(layer: str, function: str, term: str, values: Units) -> Activation:

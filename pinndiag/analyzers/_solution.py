@@ -134,7 +134,7 @@ def _outputs(pinn: PINN, reference: Reference) -> tuple[Outputs, Outputs]:
     return network, values
 
 
-def _reals(values: Num[Tensor, "points outputs"]) -> Outputs:
+def _reals(values: Num[Tensor, "points outputs"]) -> Float[Tensor, "points reals"]:
     if values.is_complex():
         values = torch.view_as_real(values.resolve_conj()).reshape(len(values), -1)
     return values.double()
