@@ -1,0 +1,176 @@
+"""`pinndiag analyze TARGET`: measure, judge, write the report beside the checkpoint, say what to do next."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pinndiag import PinndiagError
+from pinndiag_cli import _options as options
+from pinndiag_cli._browser import show
+from pinndiag_cli._diagnose import Request, diagnose
+from pinndiag_cli._progress import progress
+from pinndiag_cli._status import FAILED, FINE, PROBLEMS
+from pinndiag_cli._stored import beside, check_run_folder, existing
+from pinndiag_cli._streams import colored, data, fail, note, result, width
+from pinndiag_cli._writing import writing
+
+if TYPE_CHECKING:
+    from pinndiag import Diagnosis
+
+__all__ = ["analyze"]
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  pinndiag analyze checkpoint.pt
+  pinndiag analyze model.ckpt --factory heat.py:make --quick
+
+Writes TARGET.report.html and TARGET.diagnosis.json."""
+)
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option("--factory", metavar="FILE.py:NAME", help="Function that returns the PINN, for bare weights.")
+@click.option("--quick", is_flag=True, help="Leave out the experiments on copies.")
+@click.option("--thorough", is_flag=True, help="Add the expensive experiments.")
+@click.option("--select", metavar="CODE", multiple=True, help="Only these checks: a code or its beginning.")
+@click.option("--ignore", metavar="CODE", multiple=True, help="All checks but these.")
+@click.option("--unsafe-load", is_flag=True, help="Unpickle a module: runs any code in the file.")
+@click.option("--device", metavar="NAME", help="Where to compute: cpu, cuda, cuda:1, ...")
+@click.option("--dtype", type=click.Choice(["float32", "float64"]), help="Precision to compute in. [default: as saved]")
+@click.option(
+    "--seed", metavar="N", type=click.IntRange(0, 2**31 - 1), default=0, help="Of every random choice. [default: 0]"
+)
+@options.output("Folder, or FILE.html. [default: beside TARGET]")
+@options.as_json("Print exactly the content of diagnosis.json.")
+@options.open_page()
+@options.exit_zero()
+@options.quiet("No progress; print the verdict only.")
+@options.verbose("Print times; show tracebacks.")
+def analyze(
+    target: Path,
+    factory: str | None,
+    quick: bool,
+    thorough: bool,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    unsafe_load: bool,
+    device: str | None,
+    dtype: str | None,
+    seed: int,
+    output: Path | None,
+    as_json: bool,
+    open_page: bool,
+    exit_zero: bool,
+    quiet: bool,
+    verbose: bool,
+) -> int:
+    """Find out what is wrong with a trained PINN.
+
+    TARGET is a checkpoint: one that `pinn.save` wrote, or bare weights together with --factory, whose FILE.py is run
+    (`pinndiag init` writes a template). Options that name codes can be repeated.
+    """
+    if quick and thorough:
+        raise click.UsageError("--quick and --thorough exclude each other", click.get_current_context())
+    page, plain = _places(target, output)
+    _check_target(existing(target))
+    request = Request(
+        target=target,
+        factory=factory,
+        unsafe=unsafe_load,
+        device=device,
+        dtype=dtype,
+        quick=quick,
+        thorough=thorough,
+        seed=seed,
+        select=tuple(code.upper() for code in select),
+        ignore=tuple(code.upper() for code in ignore),
+    )
+    # what a factory or a term prints must not get between the lines of a result that a program reads
+    with progress(quiet) as shown, contextlib.redirect_stdout(sys.stderr):
+        diagnosis, lacking = diagnose(request, shown)
+
+    _print(diagnosis, as_json=as_json, quiet=quiet)
+    if verbose:
+        _print_costs(diagnosis)
+    writing(diagnosis.save, plain)
+    writing(diagnosis.to_html, page)
+    if not as_json:
+        result(f"{diagnosis.record.verdict.text}\nreport: {page}\n  data: {plain}")
+        result(f"  next: {_next(diagnosis, request, page)}")
+    if lacking is not None:
+        fail(lacking)
+    if open_page:
+        show(page)
+    if lacking is not None:
+        return FAILED
+    return PROBLEMS if diagnosis.record.problems and not exit_zero else FINE
+
+
+def _places(target: Path, output: Path | None) -> tuple[Path, Path]:
+    """Where the page and the data go."""
+    if output is None:
+        return beside(target, "report.html"), beside(target, "diagnosis.json")
+    if output.is_dir():
+        return beside(output / target.name, "report.html"), beside(output / target.name, "diagnosis.json")
+    if output.suffix.lower() in (".html", ".htm") and output.parent.is_dir():
+        stem = output.name.removesuffix(output.suffix).removesuffix(".report")
+        return output, output.with_name(f"{stem}.diagnosis.json")
+    raise PinndiagError(
+        f"cannot write to {output}",
+        where="-o, --output",
+        cause="it is neither a folder that exists, nor a name that ends in .html in one",
+        fix="make the folder, or give FILE.html; `pinndiag report` writes other formats",
+    )
+
+
+def _check_target(target: Path) -> None:
+    if target.is_dir():
+        check_run_folder(target)
+        raise PinndiagError(
+            f"{target} is a run folder, and this version cannot judge run folders yet",
+            where=str(target / "run.json"),
+            cause="recorded runs come with a later version",
+            fix="give a checkpoint: pinndiag analyze CHECKPOINT.pt",
+        )
+    if target.suffix.lower() == ".json":
+        raise PinndiagError(
+            f"{target} is not a checkpoint",
+            where="its name ends in .json",
+            cause="a diagnosis was given",
+            fix=f"to see it as a page: pinndiag report {shlex.quote(str(target))}",
+        )
+
+
+def _print(diagnosis: Diagnosis, *, as_json: bool, quiet: bool) -> None:
+    if as_json:
+        data(diagnosis.to_json())
+    elif not quiet:
+        from pinndiag_reports import to_text
+
+        color = colored(sys.stdout)
+        text = to_text(diagnosis.record, width=width(), color=color)
+        result(text.rstrip("\n") + "\n", styled=color)
+
+
+def _print_costs(diagnosis: Diagnosis) -> None:
+    for part, seconds in sorted(diagnosis.record.run.costs.items(), key=lambda item: -item[1]):
+        note(f"{seconds:8.2f} s  {part}")
+
+
+def _next(diagnosis: Diagnosis, request: Request, page: Path) -> str:
+    record, target = diagnosis.record, shlex.quote(str(request.target))
+    if record.run.mode == "weights":
+        return "pinndiag init factory.py   (a template of the function that --factory takes)"
+    if record.findings:
+        return f"pinndiag explain {record.findings[0].code}"
+    if request.quick:
+        return f"pinndiag analyze {target}   (with the experiments on copies)"
+    if not request.thorough:
+        return f"pinndiag analyze {target} --thorough"
+    return f"open {page} in a browser"

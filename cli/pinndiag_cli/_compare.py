@@ -1,0 +1,78 @@
+"""`pinndiag compare A B`: what is gone, what is new, and what else differs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pinndiag_cli import _options as options
+from pinndiag_cli._status import FINE, PROBLEMS
+from pinndiag_cli._stored import stored
+from pinndiag_cli._streams import colored, data, result, width
+from pinndiag_cli._writing import writing
+
+if TYPE_CHECKING:
+    from pinndiag._records._comparison import ComparisonRecord
+
+__all__ = ["compare"]
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  pinndiag compare before.pt after.pt
+  pinndiag compare a.diagnosis.json b.diagnosis.json -o comparison.md"""
+)
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path))
+@click.option("--format", "kind", type=click.Choice(["text", "md", "json"]), help="[default: from -o, else text]")
+@options.as_json("The same as --format json.")
+@options.output("File to write. [default: stdout]")
+@options.exit_zero("Exit with 0 also when B has problems that A has not.")
+@options.quiet("Print nothing: the exit status is the answer.")
+@options.verbose()
+def compare(
+    a: Path, b: Path, kind: str | None, as_json: bool, output: Path | None, exit_zero: bool, quiet: bool, verbose: bool
+) -> int:
+    """Set two diagnoses side by side.
+
+    A and B are each a diagnosis.json, a checkpoint that was analysed, or a run folder. Exit status 1: B has problems
+    that A has not.
+    """
+    from pinndiag import Diagnosis
+    from pinndiag._compare import compare as compared
+
+    if as_json and kind not in (None, "json"):
+        raise click.UsageError(f"--json and --format {kind} exclude each other", click.get_current_context())
+    comparison = compared(Diagnosis.read(stored(a)).record, Diagnosis.read(stored(b)).record)
+    suffix = output.suffix.lower() if output is not None else ""
+    kind = kind or ("json" if as_json else {".json": "json", ".md": "md"}.get(suffix, "text"))
+    color = kind == "text" and output is None and colored(sys.stdout)
+
+    text = _render(comparison, kind, color)
+
+    if output is not None:
+        from pinndiag._files import write_atomically
+
+        writing(lambda path: write_atomically(path, text + "\n"), output)
+    elif kind == "json":
+        data(text)
+    elif not quiet:
+        result(text, styled=color)
+    return PROBLEMS if comparison.problems_new and not exit_zero else FINE
+
+
+def _render(comparison: ComparisonRecord, kind: str, color: bool) -> str:
+    if kind == "json":
+        from pinndiag._records import to_plain
+
+        return json.dumps(to_plain(comparison), allow_nan=False)
+    from pinndiag_reports.comparison import comparison_to_markdown, comparison_to_text
+
+    if kind == "md":
+        return comparison_to_markdown(comparison).rstrip("\n")
+    return comparison_to_text(comparison, width=width(), color=color)

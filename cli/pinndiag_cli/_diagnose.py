@@ -1,0 +1,99 @@
+"""The work of `analyze`: load a checkpoint, state the cost, measure, judge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, final
+
+import msgspec
+
+from pinndiag import PinndiagError
+from pinndiag_cli._codes import check_codes
+from pinndiag_cli._progress import Progress
+
+if TYPE_CHECKING:
+    import torch
+
+    from pinndiag import Diagnosis
+
+__all__ = ["Request", "diagnose"]
+
+
+@final
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for on the command line."""
+
+    target: Path
+    factory: str | None
+    unsafe: bool
+    device: str | None
+    dtype: str | None
+    quick: bool
+    thorough: bool
+    seed: int
+    select: tuple[str, ...]
+    ignore: tuple[str, ...]
+
+
+def diagnose(request: Request, shown: Progress) -> tuple[Diagnosis, PinndiagError | None]:
+    """Load and analyse; beside the diagnosis of mere weights stands the error that says what is lacking."""
+    shown.begin("loading torch")
+    import pinndiag
+    from pinndiag._analyze import analyze_weights, plan
+    from pinndiag._checkpoint import NoTermsError
+
+    device, dtype = _device(request.device), _dtype(request.dtype)
+    check_codes((*request.select, *request.ignore))
+    shown.begin(f"loading {request.target}")
+    source = str(request.target)
+    try:
+        pinn = pinndiag.load(request.target, factory=request.factory, device=device, dtype=dtype, unsafe=request.unsafe)
+    except NoTermsError as error:
+        taken = [f"weights taken from {error.where}"]
+        return analyze_weights(error.weights, name=request.target.name, source=source, notes=taken), error
+    stages = plan(pinn, quick=request.quick, thorough=request.thorough)
+    total = sum(stage.gradients for stage in stages)
+    kind = str(pinn.dtype).removeprefix("torch.")
+    shown.state(
+        f"{request.target.name}: {len(pinn.names)} terms, {pinn.size} trainable parameters, {kind} on {pinn.device}\n"
+        f"measuring in {len(stages)} steps, at a cost of about {total:.0f} gradients of the total loss"
+        + ("" if request.quick else " (--quick: fewer)")
+    )
+    diagnosis = pinndiag.analyze(
+        pinn,
+        quick=request.quick,
+        thorough=request.thorough,
+        seed=request.seed,
+        select=request.select,
+        ignore=request.ignore,
+        name=request.target.name,
+        source=source,
+        progress=shown.stage,
+    )
+    return diagnosis, None
+
+
+def _device(name: str | None) -> torch.device | None:
+    if name is None:
+        return None
+    import torch
+
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch without CUDA fails an assertion
+        raise PinndiagError(
+            f"there is no device {name!r} here",
+            where=str(error).splitlines()[0],
+            cause="a misspelt name, or a device that this machine or this build of torch does not have",
+            fix="pinndiag env lists the devices; --device cpu is always there",
+        ) from None
+    return device
+
+
+def _dtype(name: str | None) -> torch.dtype | None:
+    if name is None:
+        return None
+    import torch
+
+    return {"float32": torch.float32, "float64": torch.float64}[name]

@@ -1,0 +1,62 @@
+"""`pinndiag init FILE.py`: a factory that runs as it stands, to be filled with one's own."""
+
+from __future__ import annotations
+
+import shlex
+from importlib.resources import files
+from pathlib import Path
+
+import click
+
+from pinndiag import PinndiagError
+from pinndiag_cli import _options as options
+from pinndiag_cli._status import FINE
+from pinndiag_cli._streams import result
+from pinndiag_cli._writing import writing
+
+__all__ = ["init"]
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  pinndiag init heat.py
+  pinndiag analyze weights.pt --factory heat.py:make"""
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@options.quiet("Do not say what to do next.")
+@options.verbose()
+def init(file: Path, quiet: bool, verbose: bool) -> int:
+    """Write a template of the factory that `analyze --factory` takes.
+
+    FILE is the Python file to write. It runs as it stands: a small PINN to put one's own in place of.
+    """
+    if file.suffix != ".py":
+        raise PinndiagError(
+            f"{file} does not end in .py",
+            where="FILE",
+            cause="the template is a Python file, and --factory takes one",
+            fix=f"pinndiag init {shlex.quote(str(file.with_suffix('.py')))}",
+        )
+    if file.exists() or file.is_symlink():
+        raise PinndiagError(
+            f"{file} is there already, and is left as it is",
+            where=str(file.absolute()),
+            cause="init never overwrites",
+            fix="give another name, or move that file away",
+        )
+    text = files("pinndiag_cli").joinpath("factory.py.txt").read_text(encoding="utf-8").replace("FILE", file.stem)
+    writing(lambda path: _create(path, text), file)
+    if not quiet:
+        name = shlex.quote(str(file))
+        result(
+            f"{file} is written: put your own network, terms and points into make()\n"
+            f"  next: python {name}   (shows whether it runs)\n"
+            f"        pinndiag analyze WEIGHTS.pt --factory {name}:make"
+        )
+    return FINE
+
+
+def _create(path: Path, text: str) -> None:
+    with path.open("x", encoding="utf-8") as stream:  # "x": never over a file that appeared in the meantime
+        stream.write(text)

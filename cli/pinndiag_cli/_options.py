@@ -1,0 +1,50 @@
+"""Options that several commands share, each declared once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+__all__ = ["VERBOSE", "as_json", "exit_zero", "open_page", "output", "quiet", "verbose"]
+
+VERBOSE = "pinndiag.verbose"  # in click's `meta`, which a command shares with the group that reports its errors
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _remember(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
+    ctx.meta[VERBOSE] = value
+    return value
+
+
+def output(help: str) -> Callable[[F], F]:
+    """`-o`, with what it means for this command."""
+    return click.option("-o", "--output", type=click.Path(path_type=Path), metavar="PATH", help=help)
+
+
+def as_json(help: str) -> Callable[[F], F]:
+    """`--json`, with what it prints for this command."""
+    return click.option("--json", "as_json", is_flag=True, help=help)
+
+
+def quiet(help: str) -> Callable[[F], F]:
+    """`-q`, with what is left out."""
+    return click.option("-q", "--quiet", is_flag=True, help=help)
+
+
+def verbose(help: str = "Show tracebacks.") -> Callable[[F], F]:
+    """`-v`, with what is added."""
+    return click.option("-v", "--verbose", is_flag=True, callback=_remember, is_eager=True, help=help)
+
+
+def exit_zero(help: str = "Exit with 0 also when problems were found.") -> Callable[[F], F]:
+    """`--exit-zero`: turns status 1 into 0, and no other."""
+    return click.option("--exit-zero", is_flag=True, help=help)
+
+
+def open_page(help: str = "Open the report in a browser.") -> Callable[[F], F]:
+    """`--open`."""
+    return click.option("--open", "open_page", is_flag=True, help=help)

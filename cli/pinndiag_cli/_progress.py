@@ -1,0 +1,101 @@
+"""Progress on stderr: a bar on a terminal, sparse lines elsewhere, nothing when quiet."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from pinndiag_cli._streams import note
+from pinndiag_reports._names import clean
+
+__all__ = ["Progress", "progress"]
+
+SPARSE = 2.0  # seconds between two lines where stderr is not a terminal
+
+
+class Event(Protocol):
+    """A stage is about to begin; `index` counts from 0."""
+
+    @property
+    def stage(self) -> str: ...
+    @property
+    def index(self) -> int: ...
+    @property
+    def count(self) -> int: ...
+    @property
+    def cost(self) -> str: ...
+
+
+class Progress(Protocol):
+    """What a command reports to."""
+
+    def begin(self, what: str) -> None:
+        """Something of unknown length begins."""
+
+    def state(self, text: str) -> None:
+        """Say something that stays."""
+
+    def stage(self, event: Event) -> None:
+        """A stage begins."""
+
+
+@contextmanager
+def progress(quiet: bool) -> Iterator[Progress]:
+    """The kind of progress that suits stderr; on a terminal nothing of it but the statements stays."""
+    if quiet:
+        yield _Silent()
+    elif not sys.stderr.isatty():
+        yield _Lines()
+    else:
+        with _bar() as bar:
+            yield bar
+
+
+class _Silent:
+    def begin(self, what: str) -> None: ...
+    def state(self, text: str) -> None: ...
+    def stage(self, event: Event) -> None: ...
+
+
+class _Lines:
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def begin(self, what: str) -> None:
+        pass  # short, as a rule; the statement of costs is the first line
+
+    def state(self, text: str) -> None:
+        note(text)
+
+    def stage(self, event: Event) -> None:
+        now = time.monotonic()
+        if now - self._last >= SPARSE:
+            note(f"[{event.index + 1}/{event.count}] {event.stage} ({event.cost})")
+            self._last = now
+
+
+@contextmanager
+def _bar() -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    columns = (SpinnerColumn(), BarColumn(bar_width=24), TextColumn("{task.description}", markup=False))
+    with Bar(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+
+        class OnTerminal:
+            def begin(self, what: str) -> None:
+                bar.update(task, description=clean(what))
+
+            def state(self, text: str) -> None:
+                bar.console.print(clean(text), markup=False, highlight=False)
+
+            def stage(self, event: Event) -> None:
+                words = f"{event.index + 1}/{event.count} {event.stage} ({event.cost})"
+                bar.update(task, total=event.count, completed=event.index, description=clean(words))
+
+        yield OnTerminal()

@@ -1,0 +1,83 @@
+"""pinndiag init: a factory that runs as it stands, and never over a file of the user's."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import Result
+
+import pinndiag
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def written(run: Run) -> Path:
+    done = run("init", "heat.py")
+    assert done.exit_code == 0
+    assert done.stdout.endswith("pinndiag analyze WEIGHTS.pt --factory heat.py:make\n")
+    return Path("heat.py")
+
+
+def test_the_factory_takes_weights(written: Path) -> None:
+    torch.manual_seed(3)
+    sizes = ((1, 20), (20, 20), (20, 1))
+    one, two, three = (torch.nn.Linear(*size) for size in sizes)
+    model = torch.nn.Sequential(one, torch.nn.Tanh(), two, torch.nn.Tanh(), three)
+    torch.save(model.state_dict(), "weights.pt")
+    pinn = pinndiag.load("weights.pt", factory="heat.py:make")
+    assert pinn.names == ["pde", "bc"]
+    torch.testing.assert_close(pinn.tensors, list(model.parameters()))
+    x = torch.tensor([[0.0], [1.0]])
+    torch.testing.assert_close(pinn.losses()["bc"], model(x).square().mean())
+    assert pinn.reference is not None
+
+
+def test_its_residual_is_that_of_the_equation(written: Path) -> None:
+    space: dict[str, object] = {}
+    exec(written.read_text(), space)  # not as __main__: nothing is printed
+    pinn = space["make"]()  # type: ignore[operator]
+    with torch.no_grad():
+        for tensor in pinn.tensors:
+            tensor.zero_()  # u = 0: the residual is the right-hand side pi^2 sin(pi x)
+    x = torch.linspace(0, 1, 100)[:, None]
+    expected = torch.pi**2 * torch.sin(torch.pi * x)
+    torch.testing.assert_close(pinn.outputs(["pde"])["pde"].detach(), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_it_runs_as_a_script(written: Path) -> None:
+    done = subprocess.run([sys.executable, str(written)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("PINN(pde[100, 1], bc[2, 1]; 481 trainable parameters")
+    assert "heat.py:make" in written.read_text()
+
+
+def test_nothing_is_overwritten(run: Run) -> None:
+    Path("heat.py").write_text("mine")
+    Path("dangling.py").symlink_to("elsewhere.py")
+    for name in ("heat.py", "dangling.py"):
+        done = run("init", name)
+        assert done.exit_code == 2
+        assert f"{name} is there already" in done.stderr
+    assert Path("heat.py").read_text() == "mine"
+    assert not Path("elsewhere.py").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("heat", "pinndiag init heat.py"), ("absent/heat.py", "cannot write absent/heat.py")]
+)
+def test_what_cannot_be_written_is_said(run: Run, name: str, words: str) -> None:
+    done = run("init", name)
+    assert done.exit_code == 2
+    assert words in done.stderr
+    assert not list(Path().iterdir())
+
+
+def test_quiet(run: Run) -> None:
+    assert run("init", "heat.py", "-q").stdout == ""
+    assert Path("heat.py").exists()
