@@ -192,9 +192,9 @@ class _Reader:
         factors = []
         for entry in _list(pair[1], "size", _MAX_LIST):
             factor = _list(entry, "size", 2)
-            if len(factor) != 2 or factor[0] not in self._groups:
+            if len(factor) != 2 or _text(factor[0], "size") not in self._groups:
                 _refuse("a size goes with points that are not among the inputs")
-            factors.append((_text(factor[0], "size"), _integer(factor[1], "a size")))
+            factors.append((factor[0], _integer(factor[1], "a size")))
         return Size(_integer(pair[0], "a size"), tuple(factors))
 
     def _complex(self, content: object) -> complex:

@@ -1,0 +1,121 @@
+"""Run a graph: the calls that the asked values need, in order, each value freed after its last use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import torch
+from torch import Tensor
+from torch._ops import OpOverload
+
+from pinndiag._capture._graph import DEVICE, Graph, Node, Ref, Size, references
+from pinndiag._capture._operators import resolve
+
+__all__ = ["Plan", "cast", "to_dtype"]
+
+_COMPLEX = {torch.float16: torch.complex32, torch.float32: torch.complex64, torch.float64: torch.complex128}
+
+
+def to_dtype(dtype: torch.dtype, real: torch.dtype | None) -> torch.dtype:
+    """What a dtype of the graph becomes in a replay in `real`: floating and complex ones change, integers do not."""
+    if real is None or not (dtype.is_floating_point or dtype.is_complex):
+        return dtype
+    return _COMPLEX.get(real, torch.complex64) if dtype.is_complex else real
+
+
+def cast(tensor: Tensor, real: torch.dtype | None, device: torch.device) -> Tensor:
+    """A tensor of the graph on the device and in the dtype of the replay."""
+    return tensor.to(device=device, dtype=to_dtype(tensor.dtype, real))
+
+
+@final
+@dataclass(frozen=True)
+class _Step:
+    index: int
+    operator: OpOverload
+    node: Node
+    frees: tuple[int, ...]
+
+
+@final
+class Plan:
+    """The steps that a set of values needs, for one device and dtype.
+
+    Args:
+        graph: the graph.
+        wanted: the values that are asked for.
+        device: where it runs.
+        dtype: floating dtype it runs in, or None for the graph's own.
+    """
+
+    def __init__(
+        self, graph: Graph, wanted: Sequence[Ref], device: torch.device, dtype: torch.dtype | None = None
+    ) -> None:
+        self._wanted = list(wanted)
+        self._device, self._dtype = device, dtype
+        kept = {ref.index for ref in wanted if ref.source == "node"}
+        last: dict[int, int] = {}  # node -> the last step that uses it
+        needed: list[int] = []
+        pending = set(kept)
+        for index in reversed(range(len(graph.nodes))):
+            if index not in pending:
+                continue
+            needed.append(index)
+            node = graph.nodes[index]
+            for ref in references((node.args, node.kwargs)):
+                if ref.source == "node":
+                    pending.add(ref.index)
+                    last.setdefault(ref.index, index)
+        frees: dict[int, list[int]] = {}
+        for value, step in last.items():
+            if value not in kept:
+                frees.setdefault(step, []).append(value)
+        self._steps = [
+            _Step(i, resolve(graph.nodes[i].operator), graph.nodes[i], tuple(frees.get(i, ())))
+            for i in reversed(needed)
+        ]
+
+    @property
+    def steps(self) -> int:
+        """Number of calls."""
+        return len(self._steps)
+
+    def run(
+        self, inputs: Sequence[Tensor | None], constants: Sequence[Tensor | None], counts: Mapping[str, int]
+    ) -> list[Tensor]:
+        """The wanted values.
+
+        Args:
+            inputs: the graph's inputs, on the device and in the dtype of the plan; None where no step uses it.
+            constants: likewise.
+            counts: number of points of each group.
+        """
+        values: dict[int, Any] = {}
+
+        def resolved(value: Any) -> Any:
+            if isinstance(value, Ref):
+                if value.source == "node":
+                    found = values[value.index]
+                    return found if value.item is None else found[value.item]
+                return inputs[value.index] if value.source == "input" else constants[value.index]
+            if isinstance(value, (list, tuple)):
+                return [resolved(item) for item in value]
+            if isinstance(value, torch.dtype):
+                return to_dtype(value, self._dtype)
+            if isinstance(value, Size):
+                return value.at(counts)
+            return self._device if value is DEVICE else value
+
+        for step in self._steps:
+            args = [resolved(a) for a in step.node.args]
+            kwargs = {key: resolved(a) for key, a in step.node.kwargs.items()}
+            if step.node.grad:
+                values[step.index] = step.operator(*args, **kwargs)
+            else:
+                with torch.no_grad():
+                    values[step.index] = step.operator(*args, **kwargs)
+            for index in step.frees:
+                del values[index]
+        return [resolved(ref) for ref in self._wanted]

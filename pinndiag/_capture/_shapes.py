@@ -1,0 +1,102 @@
+"""How large the values of a graph would be, found out on tensors that have a shape and no memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pinndiag._capture._graph import DEVICE, Graph, Ref, Size, references
+from pinndiag._capture._operators import resolve
+from pinndiag._capture._plain import MAX_ENTRIES, MAX_NODES
+from pinndiag._errors import CheckpointError
+
+__all__ = ["checked_shapes"]
+
+_META = torch.device("meta")
+
+
+def checked_shapes(graph: Graph, counts: Mapping[str, int] | None = None) -> None:
+    """Refuse a graph with an operator that does not fit its arguments, or with a value of more than 2**28 entries.
+
+    Every value counts with its full shape, also an expanded view that needs no memory of its own. Call it before a
+    graph from a file is replayed, and for other numbers of points than those of the file.
+
+    Args:
+        graph: the graph.
+        counts: number of points of each group; default: those at capture.
+
+    Raises:
+        CheckpointError: a value would be too large, or an operator refuses its arguments.
+
+    Cost: about 20 microseconds a node; no memory for values.
+    """
+    if len(graph.nodes) > MAX_NODES:
+        _refuse(f"it has {len(graph.nodes)} calls; at most {MAX_NODES} are run")
+    counts = {**graph.groups, **(counts or {})}
+    inputs = []
+    for i in graph.inputs:
+        shape = (counts[i.name], *i.shape[1:]) if i.kind == "points" else i.shape
+        inputs.append(_small(torch.empty(shape, dtype=i.dtype, device=_META), f"input {i.name!r}"))
+    constants = [_small(_constant(c.value), "a constant") for c in graph.constants]
+    values: dict[int, Any] = {}
+
+    def resolved(value: Any) -> Any:
+        if isinstance(value, Ref):
+            if value.source == "node":
+                return _item(values[value.index], value.item)
+            return inputs[value.index] if value.source == "input" else constants[value.index]
+        if isinstance(value, (list, tuple)):
+            return [resolved(item) for item in value]
+        if isinstance(value, Size):
+            return value.at(counts)
+        return _META if value is DEVICE else value
+
+    with torch.no_grad():
+        for index, node in enumerate(graph.nodes):
+            args = [resolved(a) for a in node.args]
+            kwargs = {key: resolved(a) for key, a in node.kwargs.items()}
+            if "device" in (a.name for a in resolve(node.operator)._schema.arguments) and "device" not in kwargs:
+                if not references((node.args, node.kwargs)):
+                    kwargs["device"] = _META
+            try:
+                output = resolve(node.operator)(*args, **kwargs)
+            except Exception as error:  # shape rules raise errors of every kind
+                _refuse(f"call {index}, {node.operator}, does not fit its arguments: {str(error).splitlines()[0][:200]}")
+            for tensor in output if isinstance(output, (list, tuple)) else [output]:
+                if isinstance(tensor, Tensor):
+                    _small(tensor, f"call {index}, {node.operator},")
+            values[index] = output
+    for name, ref in graph.outputs.items():
+        if not isinstance(resolved(ref), Tensor):
+            _refuse(f"the value of term {name!r} is not a tensor")
+
+
+def _constant(value: Tensor) -> Tensor:
+    # small index tensors keep their values: indexing by a mask has no shape without them
+    return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=_META)
+
+
+def _item(value: Any, item: int | None) -> Any:
+    if item is None:
+        return value
+    if not isinstance(value, (list, tuple)) or item >= len(value):
+        _refuse("a reference picks an output that its call does not have")
+    return value[item]
+
+
+def _small(tensor: Tensor, what: str) -> Tensor:
+    if tensor.numel() > MAX_ENTRIES:
+        _refuse(f"{what} would have {tensor.numel():,} entries; at most {MAX_ENTRIES:,} are allowed")
+    return tensor
+
+
+def _refuse(what: str) -> Any:
+    raise CheckpointError(
+        f"the graph of the terms is refused: {what}",
+        where="graph of the terms",
+        cause="the file was not written by pinndiag, was changed, or holds a problem larger than this limit",
+        fix="use a file from a source you trust; for a large point set let the term take its points",
+    )

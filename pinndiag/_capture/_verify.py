@@ -1,0 +1,110 @@
+"""Whether a graph is what the live terms are: losses, gradients, Hessian-vector products, also at other parameters."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from pinndiag import _parameters
+from pinndiag._terms import mean_square
+
+__all__ = ["Figures", "difference", "figures", "perturbed"]
+
+_TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}
+_LOOSE = 1e-2  # half precision
+
+
+@final
+@dataclass(frozen=True)
+class Figures:
+    """Of one term: its output, the gradient of its loss and the Hessian of its loss times a fixed vector."""
+
+    output: Tensor
+    gradient: Tensor | None = None
+    product: Tensor | None = None
+
+
+def figures(outputs: Mapping[str, Tensor], tensors: Sequence[Tensor], order: int) -> dict[str, Figures]:
+    """Figures of each term up to a derivative order of 0, 1 or 2. Cost: `order` backward passes a term."""
+    found = {}
+    for name, output in outputs.items():
+        plain = output.detach()
+        if not order or not output.requires_grad:
+            found[name] = Figures(plain)
+            continue
+        loss = mean_square(output)
+        pulled = torch.autograd.grad(loss, tensors, create_graph=order > 1, retain_graph=True, allow_unused=True)
+        gradient = _parameters.flatten(pulled, tensors)
+        product = None
+        if order > 1:
+            direction = torch.linspace(-1, 1, len(gradient), dtype=gradient.dtype, device=gradient.device)
+            along = (gradient * direction.cos()).sum()
+            if along.requires_grad:
+                twice = torch.autograd.grad(along, tensors, retain_graph=True, allow_unused=True)
+                product = _parameters.flatten(twice, tensors)
+            else:
+                product = torch.zeros_like(gradient)
+        found[name] = Figures(plain, gradient.detach(), product)
+    return found
+
+
+def difference(graph: Mapping[str, Figures], live: Mapping[str, Figures]) -> tuple[str, str] | None:
+    """The first term whose figures differ, and which of them and by how much, in words; None when all agree."""
+    for name, mine in live.items():
+        other = graph[name]
+        for what, a, b in (
+            ("values", other.output, mine.output),
+            ("gradient", other.gradient, mine.gradient),
+            ("Hessian-vector product", other.product, mine.product),
+        ):
+            if b is None and a is None:
+                continue
+            if a is None or b is None:
+                return name, f"its {what} {'is' if what != 'values' else 'are'} cut off from the parameters"
+            if a.shape != b.shape or a.dtype != b.dtype:
+                return name, f"its {what}: {tuple(a.shape)} {a.dtype} against {tuple(b.shape)} {b.dtype} live"
+            off = _relative(a, b)
+            if off > _TOLERANCE.get(_parameters.real(b).dtype, _LOOSE):
+                return name, f"its {what} differ by {off:.1e} from the live ones" if what == "values" else (
+                    f"its {what} differs by {off:.1e} from the live one"
+                )
+    return None
+
+
+def _relative(a: Tensor, b: Tensor) -> float:
+    """|a - b| / |b|, where values that are not finite must stand in the same places."""
+    a, b = _parameters.real(a), _parameters.real(b)
+    finite = torch.isfinite(b)
+    if not torch.equal(torch.isfinite(a), finite):
+        return float("inf")
+    a, b = a[finite], b[finite]
+    if not a.numel():
+        return 0.0
+    top = b.abs().max()
+    floor = torch.finfo(b.dtype).tiny
+    # scaled first: squares of a large or small number would leave the range of the dtype
+    return float(torch.linalg.vector_norm((a - b) / (top + floor)) / torch.linalg.vector_norm(b / (top + floor) + floor))
+
+
+@contextlib.contextmanager
+def perturbed(tensors: Sequence[Tensor], scale: float) -> Iterator[None]:
+    """Parameters moved by a seeded random step of `scale` times their size; afterwards exactly what they were.
+
+    Written through `.data`, so that a graph the user still holds is not invalidated.
+    """
+    generator = torch.Generator().manual_seed(1_618)
+    before = [t.detach().clone() for t in tensors]
+    try:
+        for tensor, kept in zip(tensors, before, strict=True):
+            step = torch.randn(kept.shape, generator=generator, dtype=torch.float64).to(kept)
+            size = kept.abs().square().mean().sqrt() if kept.numel() else 0
+            tensor.data.add_(scale * (size + 0.02) * step)
+        yield
+    finally:
+        for tensor, kept in zip(tensors, before, strict=True):
+            tensor.data.copy_(kept)
