@@ -112,8 +112,8 @@ class PINN:
 
     @property
     def dtype(self) -> torch.dtype:
-        """The widest floating dtype of the trainable parameters."""
-        return max((t.dtype for t in self.tensors), key=lambda dtype: torch.finfo(dtype).bits)
+        """The widest floating dtype of the trainable parameters; of a complex one, that of its parts."""
+        return max((t.dtype.to_real() for t in self.tensors), key=lambda dtype: torch.finfo(dtype).bits)
 
     @property
     def sampled(self) -> frozenset[str]:

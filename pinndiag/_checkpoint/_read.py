@@ -1,0 +1,168 @@
+"""Reading a self-contained checkpoint: structure, graph, then the figures it claims."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pinndiag._capture import CapturedTerms, Graph, checked_shapes
+from pinndiag._checkpoint._archive import read_archive
+from pinndiag._checkpoint._format import KEY, Layout, typed
+from pinndiag._checkpoint._refusal import Refusal, quoted
+from pinndiag._errors import CheckpointError
+from pinndiag._pinn import PINN, Reference
+from pinndiag._terms import TermInfo
+from pinndiag._view import View
+
+__all__ = ["is_self_contained", "rebuild", "restored"]
+
+TOLERANCE = {16: 0.1, 32: 1e-3, 64: 1e-8}  # relative, by the bits of the parameters' dtype
+ROUNDING = 30.0  # times the difference that single precision makes: what another machine's rounding may do
+
+
+def restored(path: Path) -> PINN:
+    """The PINN of a self-contained checkpoint.
+
+    Raises:
+        CheckpointError: not a self-contained checkpoint, or not one that can be trusted.
+    """
+    return rebuild(read_archive(path), path)
+
+
+def is_self_contained(content: object) -> bool:
+    """Whether a file was written by `PINN.save`."""
+    return isinstance(content, dict) and KEY in content
+
+
+def rebuild(content: Mapping[str, Any], path: Path) -> PINN:
+    """The PINN of a self-contained file's content, on the CPU and in the dtypes of the file, its figures re-checked.
+
+    Raises:
+        CheckpointError: malformed, an operator outside the allow list, or losses and gradient norms that differ.
+
+    Cost: one evaluation of each term with a backward pass.
+    """
+    refuse = Refusal(path)
+    layout, state = typed(content, refuse)
+    try:
+        graph = Graph.from_plain(layout.graph)
+        _check_inputs(graph, layout, state)
+        checked_shapes(graph)
+        pinn = _assembled(graph, layout, state, path)
+        view = View(pinn)
+        found = {n: (view.losses[n], float(torch.linalg.vector_norm(view.gradients[n]))) for n in pinn.names}
+    except CheckpointError as error:
+        raise refuse(error.what, where=error.where, cause=error.cause, fix=error.fix) from error
+    except (MemoryError, RecursionError, torch.OutOfMemoryError) as error:
+        raise refuse("needs more memory than there is", where=type(error).__name__, cause="") from error
+    except Exception as error:  # a graph that is well formed may still fail in any operator
+        raise refuse(
+            "its terms cannot be evaluated",
+            where=f"{type(error).__name__}: {quoted(str(error))}",
+            cause="the graph was changed after it was written, or this version of torch has other operators "
+            f"(this is {torch.__version__}, it was written with {quoted(layout.versions.get('torch', '?'))})",
+        ) from error
+    _compare(pinn, layout, found, refuse)
+    return pinn
+
+
+def _check_inputs(graph: Graph, layout: Layout, state: Mapping[str, torch.Tensor]) -> None:
+    """The graph must want what the file has: its terms, parameters and points."""
+    terms = {term.name: term for term in layout.terms}
+    reason = ""
+    if set(graph.outputs) != set(terms):
+        reason = "the graph and the list of terms name different terms"
+    for wanted in graph.inputs:
+        if wanted.kind == "parameter":
+            tensor = state[wanted.name] if wanted.name in layout.parameters else None
+        elif wanted.name in terms:
+            points = terms[wanted.name].points
+            columns = [] if points is None else points.columns
+            tensor = columns[wanted.column] if wanted.column < len(columns) else None
+        else:  # the points of the network's own output are given when it is evaluated
+            continue
+        if tensor is None or (tuple(tensor.shape), tensor.dtype) != (wanted.shape, wanted.dtype):
+            reason = f"the graph wants {wanted.kind} {quoted(wanted.name)} in another form than the file has it"
+    if reason:
+        raise CheckpointError("is not a well-formed checkpoint", where=reason)
+
+
+def _assembled(graph: Graph, layout: Layout, state: Mapping[str, torch.Tensor], path: Path) -> PINN:
+    parameters = {name: state[name].clone().requires_grad_(True) for name in layout.parameters}
+    infos = {
+        term.name: TermInfo(
+            term.name,
+            term.kind,
+            tuple(term.shape),
+            term.takes_points,
+            None if term.points is None else term.points.restored(),
+            term.random,
+            term.repeatable,
+            term.note,
+        )
+        for term in layout.terms
+    }
+    reference = layout.reference
+    return PINN(
+        parameters,
+        CapturedTerms(graph, infos, parameters, device=torch.device("cpu")),
+        weights={term.name: term.weight for term in layout.terms},
+        state={**state, **parameters},
+        initial=layout.initial,
+        optimizer=None if layout.optimizer is None else layout.optimizer.restored(),
+        reference=None if reference is None else Reference(reference.points.restored(), reference.values),
+        samplers={},
+        fresh={term.name: term.fresh.restored() for term in layout.terms if term.fresh is not None},
+        origin=str(path),
+        notes=layout.notes,
+    )
+
+
+def _compare(pinn: PINN, layout: Layout, found: Mapping[str, tuple[float, float]], refuse: Refusal) -> None:
+    """Refuse figures that differ by more than rounding."""
+    tolerance = TOLERANCE[torch.finfo(pinn.dtype).bits]
+    slack: dict[str, tuple[float, float]] | None = None
+    for term in layout.terms:
+        for what, stored, now, i in (
+            ("loss", term.loss, found[term.name][0], 0),
+            ("gradient norm", term.grad_l2, found[term.name][1], 1),
+        ):
+            if _close(stored, now, tolerance, 0.0):
+                continue
+            if slack is None:
+                slack = _rounding(pinn)
+            if not _close(stored, now, tolerance, slack[term.name][i]):
+                raise refuse(
+                    f"the {what} of term {quoted(term.name)} is not the one it was written with",
+                    where=f"stored {stored:.9g}, found {now:.9g} (relative tolerance {tolerance:g})",
+                    cause="the weights, points or terms in the file were changed after it was written, or this version "
+                    f"of torch computes them differently (written with {quoted(layout.versions.get('torch', '?'))})",
+                    fix="write it again with pinn.save(); to analyse other weights use factory='FILE.py:NAME'",
+                )
+
+
+def _close(stored: float, now: float, relative: float, absolute: float) -> bool:
+    if math.isnan(stored) or math.isnan(now):
+        return math.isnan(stored) and math.isnan(now)
+    return math.isclose(stored, now, rel_tol=relative, abs_tol=absolute)
+
+
+def _rounding(pinn: PINN) -> dict[str, tuple[float, float]]:
+    """How far loss and gradient norm of each term may lie from the stored ones by rounding alone.
+
+    Where a residual is the small difference of large numbers, another processor gives other digits. The size of that
+    effect is read off the difference between single and double precision, scaled to the precision of the file.
+    """
+    single, double = View(pinn.copy(dtype=torch.float32)), View(pinn.copy(dtype=torch.float64))
+    scale = ROUNDING * torch.finfo(pinn.dtype).eps / torch.finfo(torch.float32).eps
+    slack = {}
+    for name in pinn.names:
+        norms = [float(torch.linalg.vector_norm(view.gradients[name])) for view in (single, double)]
+        differences = abs(single.losses[name] - double.losses[name]), abs(norms[0] - norms[1])
+        loss, norm = (scale * d if math.isfinite(d) else 0.0 for d in differences)
+        slack[name] = (loss, norm)
+    return slack
