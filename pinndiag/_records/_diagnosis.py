@@ -79,6 +79,7 @@ class Finding(Record):
         overturned_by: what would overturn it.
         caused_by: code of an earlier finding that probably causes this one, or "".
         reference: literature.
+        sure: how sure the judgement is: what was looked at and what was not.
     """
 
     code: str
@@ -92,6 +93,7 @@ class Finding(Record):
     overturned_by: str = ""
     caused_by: str = ""
     reference: str = ""
+    sure: str = ""
 
 
 class NotApplicable(Record):

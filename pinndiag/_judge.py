@@ -1,0 +1,126 @@
+"""The verdict: every check on one record, causes before symptoms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from pinndiag._records import DiagnosisRecord, Finding, NotApplicable, Verdict
+from pinndiag.checks import CHECKS, DEFAULT, Outcome, Thresholds, gate, matching
+
+__all__ = ["judge"]
+
+RANK = {"problem": 0, "warning": 1, "note": 2}
+
+
+def judge(
+    record: DiagnosisRecord,
+    *,
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    thresholds: Thresholds | None = None,
+) -> DiagnosisRecord:
+    """The record with its verdict, findings, passed and not applicable checks; the measurements stay as they are.
+
+    A fault of the program hides what comes after it, also where `select` leaves the fault itself out; `ignore` takes it
+    out of the judgement altogether. Findings are ordered worst first, then in the order of judgement.
+
+    Args:
+        record: the measurements of one PINN.
+        select: codes or prefixes of the checks to report; default all.
+        ignore: codes or prefixes of the checks to leave out.
+        thresholds: default `pinndiag.checks.DEFAULT`.
+
+    Raises:
+        PinndiagError: a code or prefix in `select` or `ignore` fits no check.
+
+    Cost: no measurement, a few milliseconds.
+    """
+    bounds = thresholds or DEFAULT
+    left_out = matching(ignore)
+    wanted = (matching(select) if select else {check.code for check in CHECKS}) - left_out
+    outcomes = {code: o for code, o in _outcomes(record, bounds, left_out).items() if code in wanted}
+    found = [o for o in outcomes.values() if isinstance(o, Finding)]
+    found.sort(key=lambda finding: RANK[finding.severity])  # stable: the order of judgement within a severity
+    skipped = [o for o in outcomes.values() if isinstance(o, NotApplicable)]
+    passed = [code for code, o in outcomes.items() if not isinstance(o, Finding | NotApplicable)]
+    verdict = _verdict(record, found, passed, bounds)
+    return msgspec.structs.replace(record, findings=found, passed=passed, not_applicable=skipped, verdict=verdict)
+
+
+def _outcomes(record: DiagnosisRecord, thresholds: Thresholds, left_out: set[str]) -> dict[str, Outcome]:
+    """What each check says, in the order of judgement."""
+    outcomes: dict[str, Outcome] = {}
+    fault, spoken = "", False
+    for check in CHECKS:
+        if check.code in left_out:
+            continue
+        if fault and not check.fault:
+            outcomes[check.code] = check.not_applicable(f"not judged before {fault} is mended")
+            continue
+        outcome = check.judge(record, thresholds)
+        if isinstance(outcome, Finding):
+            if check.last and spoken:
+                outcome = check.not_applicable("another finding explains the unfinished work")
+            elif outcome.severity != "note":
+                spoken = True
+                if check.fault and outcome.severity == "problem" and not fault:
+                    fault = f"{check.code} ({outcome.pathology})"
+        outcomes[check.code] = outcome
+    return _with_causes(outcomes)
+
+
+def _with_causes(outcomes: dict[str, Outcome]) -> dict[str, Outcome]:
+    """Name for each finding the finding that probably causes it; never two that cause each other, never a note."""
+    found = [o for o in outcomes.values() if isinstance(o, Finding) and o.severity != "note"]
+    codes = {finding.pathology: finding.code for finding in reversed(found)}
+    causes: dict[str, str] = {}
+    for check in CHECKS:
+        outcome = outcomes.get(check.code)
+        if not isinstance(outcome, Finding) or outcome.severity == "note":
+            continue
+        candidates = [codes[p] for p in check.symptom_of if p in codes and p != outcome.pathology]
+        cause = next((c for c in candidates if c != check.code and not _leads_to(causes, c, check.code)), "")
+        if cause:
+            causes[check.code] = cause
+            outcomes[check.code] = msgspec.structs.replace(outcome, caused_by=cause)
+    return outcomes
+
+
+def _leads_to(causes: dict[str, str], code: str, target: str) -> bool:
+    """Whether following the causes from `code` on arrives at `target`."""
+    while code in causes:
+        code = causes[code]
+        if code == target:
+            return True
+    return False
+
+
+def _verdict(record: DiagnosisRecord, found: list[Finding], passed: list[str], thresholds: Thresholds) -> Verdict:
+    counts = {severity: sum(f.severity == severity for f in found) for severity in RANK}
+    serious = [
+        f"{counts[severity]} {severity}{'s' if counts[severity] > 1 else ''}"
+        for severity in ("problem", "warning")
+        if counts[severity]
+    ]
+    if serious:
+        head = ", ".join(serious) if counts["problem"] else f"No problem, {serious[0]}"
+        return Verdict(text=f"{head}: {found[0].title}.", severity=found[0].severity)
+    if not record.terms:
+        looked = "the weights are finite" if passed else "nothing could be judged"
+        text = f"Not judged: {looked}, and everything else needs the loss terms."
+        return Verdict(text=text, severity="unknown")
+    if not passed and not found:
+        return Verdict(text="Not judged: no check could be applied.", severity="unknown")
+    state = gate(record, thresholds)
+    words = state.words[0].upper() + state.words[1:]
+    if state.state == "finished":
+        worst = f"{state.words.removeprefix('finished: ')} (finished)"
+        unseen = f"; not looked at: {', '.join(state.unseen)}" if state.unseen else ""
+        text = f"No problem found: {worst}{unseen}."
+    elif state.state == "unfinished":
+        text = f"No cause found, yet the training is not finished. {words}."
+    else:
+        text = f"No problem found, but whether the training is finished is not known. {words}."
+    return Verdict(text=text, severity="note" if found else "none")

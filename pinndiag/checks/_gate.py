@@ -1,0 +1,110 @@
+"""The gate of every check: is the work finished?
+
+Almost every alarming statistic is also seen in healthy networks; what separates them is unfinished work.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, final
+
+from pinndiag._records import DiagnosisRecord, Severity
+from pinndiag.checks._measures import counted, held_out, output_constant, works
+from pinndiag.checks._thresholds import Threshold, Thresholds
+from pinndiag.checks._wording import listed, number, quoted, worst_first
+
+__all__ = ["Gate", "gate"]
+
+
+@final
+@dataclass(frozen=True)
+class Gate:
+    """Whether a network is finished, and how that is known.
+
+    Attributes:
+        state: "finished", "unfinished", or "unknown".
+        open: terms with work left, the most first.
+        words: the state in a clause.
+        unseen: parts of the judgement that were not measured, in words.
+    """
+
+    state: Literal["finished", "unfinished", "unknown"]
+    open: tuple[str, ...]
+    words: str
+    unseen: tuple[str, ...] = ()
+
+    def severity(self, grave: bool) -> Severity:
+        """A finished network gets notes; an unknown one warnings at most; "problem" needs a threshold far passed."""
+        if self.state == "finished":
+            return "note"
+        return "problem" if grave and self.state == "unfinished" else "warning"
+
+    def allows(self, name: str) -> bool:
+        """Whether a term has, or may have, work left."""
+        return name in self.open or self.state == "unknown"
+
+    def sure(self, more: str = "") -> str:
+        """How sure a judgement is that rests on this gate."""
+        words = [f"The work is {self.words}."]
+        if self.state == "unknown":
+            words.append("So this is a warning at most.")
+        if self.unseen:
+            words.append(f"Not looked at: {', '.join(self.unseen)}.")
+        return " ".join([*words, more]).strip()
+
+
+def gate(record: DiagnosisRecord, thresholds: Thresholds) -> Gate:
+    """Finished: the largest work is small, fresh points agree, the output is not constant, the precision is sound."""
+    known = works(record)
+    terms = counted(record)
+    scalar = {n for n, t in terms.items() if t.work is not None and t.work.how != "residuals" and t.loss != 0}
+    limits: dict[str, Threshold] = {n: thresholds.work_scalar if n in scalar else thresholds.work for n in known}
+    left = worst_first({n: value for n, value in known.items() if limits[n].passed(value)})
+    unseen = _unseen(record, thresholds)
+    if left:
+        worst = left[0]
+        words = f"unfinished: remaining work {number(known[worst])} in {quoted(worst)}"
+        return Gate("unfinished", tuple(left), f"{words} (finished is below {number(limits[worst].value)})", unseen)
+    if not known:
+        return Gate("unknown", (), "unknown: remaining work was not measured", unseen)
+    failing = _failing(record, thresholds)
+    if failing:
+        return Gate("unfinished", (), failing, unseen)
+    unsure = sorted(n for n in terms if n not in known or (n in scalar and thresholds.work.passed(known[n])))
+    if unsure:
+        why = f"only an upper figure of the remaining work, or none, is known of {listed(unsure)}"
+        return Gate("unknown", (), f"unknown: {why}", unseen)
+    worst = worst_first(known)[0]
+    return Gate(
+        "finished", (), f"finished: the largest remaining work is {number(known[worst])}, in {quoted(worst)}", unseen
+    )
+
+
+def _failing(record: DiagnosisRecord, thresholds: Thresholds) -> str:
+    """The first part of the conjunction that a network with little work fails, in words; "" when all hold."""
+    ratios = held_out(record)
+    between = {n: value for n, value in ratios.items() if thresholds.held_out.passed(value)}
+    if between:
+        worst = worst_first(between)[0]
+        return f"unfinished: between its points {quoted(worst)} is {number(between[worst])} times larger than on them"
+    constant, how = output_constant(record, thresholds.output_spread.value, thresholds.hidden_spread.value)
+    if constant:
+        return f"unfinished: the output is constant ({how})"
+    if record.precision is not None:
+        rounding = [value for value in record.precision.rounding.values() if thresholds.rounding.passed(value)]
+        if thresholds.precision.passed(record.precision.gradient) or rounding:
+            return "unfinished: the gradient is lost in rounding"
+    return ""
+
+
+def _unseen(record: DiagnosisRecord, thresholds: Thresholds) -> tuple[str, ...]:
+    unseen = []
+    if not held_out(record):
+        unseen.append("fresh points")
+    if output_constant(record, thresholds.output_spread.value, thresholds.hidden_spread.value)[0] is None:
+        unseen.append("whether the output is constant")
+    double = record.run.dtype in ("float64", "complex128")
+    if not double and (record.precision is None or math.isnan(record.precision.gradient)):
+        unseen.append("rounding")
+    return tuple(unseen)

@@ -1,0 +1,112 @@
+"""Which term is the equation and which are conditions: by where their points lie, never by their names."""
+
+from __future__ import annotations
+
+import math
+
+from pinndiag._records import DiagnosisRecord, TermRecord
+from pinndiag.checks._measures import counted
+
+__all__ = ["boundary_terms", "equation", "initial_term", "worst_tenth"]
+
+Columns = list[list[float]]
+NEAR = 1e-6  # of the width of the box
+EQUATION_WORDS = ("pde", "resid", "equation", "interior", "physics", "govern", "momentum", "continuity")
+
+
+def equation(record: DiagnosisRecord) -> str | None:
+    """The term that is taken for the equation: inside the domain, with the most points.
+
+    Terms whose points lie on the faces of the box around all points are conditions. Equal numbers of points are told
+    apart by name, which settles no judgement, only which of two words is used.
+    """
+    terms = counted(record)
+    if not terms:
+        return None
+    edge = boundary_terms(record)
+    inside = [name for name in terms if name not in edge] or list(terms)
+    return min(inside, key=lambda name: (-_points(terms[name]), not _sounds_like_equation(name), name))
+
+
+def boundary_terms(record: DiagnosisRecord) -> set[str]:
+    """Terms nine in ten of whose points lie on a face of the box around the points of all terms."""
+    columns = _columns(record)
+    box = _box(columns)
+    return {name for name, found in columns.items() if _on_faces(found, box) >= 0.9}
+
+
+def initial_term(record: DiagnosisRecord) -> str | None:
+    """A term all of whose points lie at the low end of the last axis, where none lies wholly at the high end."""
+    columns = {name: found for name, found in _columns(record).items() if len(found) > 1}
+    box = _box(columns)
+    if not box:
+        return None
+    low, high = box[-1]
+    near = NEAR * (high - low)
+    last = {name: [x for x in found[-1] if math.isfinite(x)] for name, found in columns.items()}
+    starts = sorted(name for name, t in last.items() if t and all(abs(x - low) <= near for x in t))
+    ends = [name for name, t in last.items() if t and all(abs(x - high) <= near for x in t)]
+    return starts[0] if starts and not ends and len(starts) < len(last) else None
+
+
+def worst_tenth(record: DiagnosisRecord, name: str) -> int | None:
+    """Which tenth of the last axis (0 to 9) has the largest mean square of a term's residual."""
+    found = record.pointwise.get(name)
+    if found is None or found.field is None or not found.field.coordinates:
+        return None
+    pairs = [
+        (x, r)
+        for x, r in zip(found.field.coordinates[-1], found.field.values.get("residual", []), strict=False)
+        if math.isfinite(x) and math.isfinite(r)
+    ]
+    if not pairs:
+        return None
+    low, high = min(x for x, _ in pairs), max(x for x, _ in pairs)
+    largest = max(abs(r) for _, r in pairs)
+    if not 0 < high - low < math.inf or largest == 0:
+        return None
+    tenths: list[list[float]] = [[] for _ in range(10)]
+    for x, r in pairs:
+        tenths[min(9, int((x - low) / (high - low) * 10))].append((r / largest) ** 2)
+    means = [sum(tenth) / len(tenth) if tenth else 0.0 for tenth in tenths]
+    return means.index(max(means))
+
+
+def _columns(record: DiagnosisRecord) -> dict[str, Columns]:
+    """Coordinates of the terms whose points are known, of the commonest number of coordinates' terms only."""
+    found = {
+        name: record.pointwise[name].field
+        for name in counted(record)
+        if name in record.pointwise and record.pointwise[name].field is not None
+    }
+    columns = {name: field.coordinates for name, field in found.items() if field is not None and field.coordinates}
+    most = max((len(c) for c in columns.values()), default=0)
+    return {name: c for name, c in columns.items() if len(c) == most}
+
+
+def _box(columns: dict[str, Columns]) -> list[tuple[float, float]]:
+    if not columns:
+        return []
+    box = []
+    for axis in range(len(next(iter(columns.values())))):
+        values = [x for found in columns.values() for x in found[axis] if math.isfinite(x)]
+        box.append((min(values), max(values)) if values else (0.0, 0.0))
+    return box
+
+
+def _on_faces(columns: Columns, box: list[tuple[float, float]]) -> float:
+    """Share of the points that lie on a face of the box; axes without width have no faces."""
+    rows = list(zip(*columns, strict=False))
+    if not rows:
+        return 0.0
+    wide = [(axis, low, high) for axis, (low, high) in enumerate(box) if high > low]
+    hits = sum(any(min(abs(row[a] - lo), abs(row[a] - hi)) <= NEAR * (hi - lo) for a, lo, hi in wide) for row in rows)
+    return hits / len(rows)
+
+
+def _points(term: TermRecord) -> int:
+    return term.entries if term.points is None else term.points
+
+
+def _sounds_like_equation(name: str) -> bool:
+    return any(word in name.casefold() for word in EQUATION_WORDS)

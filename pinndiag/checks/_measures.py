@@ -1,0 +1,134 @@
+"""Figures that several checks derive from a record. Whatever is absent, NaN or without meaning is left out.
+
+All of them stay as they are when a residual is scaled by c and its weight by 1 / c^2.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from pinndiag._records import DiagnosisRecord, TermRecord
+
+__all__ = [
+    "alone",
+    "counted",
+    "fall",
+    "growth",
+    "held_out",
+    "output_constant",
+    "pulls",
+    "quotient",
+    "start_gradients",
+    "weighted_gradients",
+    "works",
+]
+
+
+def quotient(a: float, b: float) -> float:
+    """The quotient a / b; infinite for b = 0, NaN for 0 / 0 and where one of them is NaN."""
+    if b == 0:
+        return math.nan if a == 0 or math.isnan(a) else math.copysign(math.inf, a)
+    return a / b
+
+
+def counted(record: DiagnosisRecord) -> dict[str, TermRecord]:
+    """The terms that take part in the training: those with a weight other than zero."""
+    return {name: term for name, term in record.terms.items() if term.weight != 0}
+
+
+def works(record: DiagnosisRecord) -> dict[str, float]:
+    """Remaining work of each term where it is known. A term solved exactly has none left."""
+    found: dict[str, float] = {}
+    for name, term in counted(record).items():
+        if term.loss == 0:
+            found[name] = 0.0
+        elif term.work is not None and term.work.value >= 0:
+            found[name] = term.work.value
+    return found
+
+
+def weighted_gradients(record: DiagnosisRecord) -> dict[str, float]:
+    """|w_i g_i|, what the optimizer sees of each term."""
+    return _finite({name: abs(term.weight) * term.grad_l2 for name, term in counted(record).items()})
+
+
+def start_gradients(record: DiagnosisRecord) -> dict[str, float]:
+    """|w_i g_i| at the stored initial parameters."""
+    if record.start is None:
+        return {}
+    found = record.start.grad_l2
+    return _finite({name: abs(t.weight) * found[name] for name, t in counted(record).items() if name in found})
+
+
+def pulls(record: DiagnosisRecord) -> dict[str, float]:
+    """w_i mean_p |d r_p / d theta|^2 = w_i L_i / work_i: how hard a residual of this term pulls, whatever its size.
+
+    Unlike the ratio of gradients it says the same at a stationary point, where the weighted gradients of two terms
+    are equal by definition. It is the weighted trace of the term's neural tangent kernel, per residual.
+    """
+    found: dict[str, float] = {}
+    for name, term in counted(record).items():
+        if term.work is not None and term.work.how == "residuals" and term.work.value > 0:
+            found[name] = abs(term.weight) * abs(term.loss) / term.work.value
+    return {name: value for name, value in _finite(found).items() if value > 0}
+
+
+def fall(record: DiagnosisRecord) -> float | None:
+    """Decades by which the weighted total fell since the start; negative where it rose."""
+    then_now = growth(record)
+    return None if then_now is None or not 0 < then_now < math.inf else -math.log10(then_now)
+
+
+def growth(record: DiagnosisRecord) -> float | None:
+    """Weighted total now / at the start."""
+    if record.start is None:
+        return None
+    pairs = [
+        (t.weight * t.loss, t.weight * record.start.losses[n])
+        for n, t in counted(record).items()
+        if n in record.start.losses
+    ]
+    now, then = sum(a for a, _ in pairs), sum(b for _, b in pairs)
+    return now / then if then > 0 and now >= 0 and math.isfinite(now) and math.isfinite(then) else None
+
+
+def held_out(record: DiagnosisRecord) -> dict[str, float]:
+    """Held-out ratio of each term beyond what few training points give by chance (three standard errors)."""
+    found = {n: t.held_out for n, t in counted(record).items() if t.held_out is not None}
+    return {n: beyond_chance(h.ratio, h.standard_error) for n, h in found.items() if not math.isnan(h.ratio)}
+
+
+def beyond_chance(ratio: float, standard_error: float) -> float:
+    """The ratio, or 1 where it lies within three relative standard errors of the training mean."""
+    return 1.0 if 1 <= ratio <= 1 + 3 * standard_error else ratio
+
+
+def alone(record: DiagnosisRecord) -> dict[str, float]:
+    """Factor by which each term falls when it is trained alone. A term solved exactly needs no fall."""
+    found: dict[str, float] = {}
+    for name, term in counted(record).items():
+        if term.loss == 0:
+            found[name] = math.inf
+        elif term.probe_alone is not None and not math.isnan(term.probe_alone.factor):
+            found[name] = term.probe_alone.factor
+    return found
+
+
+def output_constant(record: DiagnosisRecord, spread: float, hidden: float) -> tuple[bool | None, str]:
+    """Whether the network's output is (nearly) constant, and how that is known.
+
+    By the output's spread against the solution's where a solution is known; else a last hidden layer that does not
+    vary over any term's points proves it; otherwise None.
+    """
+    if record.solution is not None and record.solution.spread is not None and record.solution.spread >= 0:
+        return record.solution.spread < spread, "spread of the output / spread of the known solution"
+    layers = record.activations.layers if record.activations is not None else []
+    last = [entry.spread for entry in layers if entry.layer == layers[-1].layer]
+    if last and all(entry < hidden for entry in last):
+        return True, "the last hidden layer is constant over the points"
+    return None, "no solution is known to compare the output's spread with"
+
+
+def _finite(figures: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in figures.items() if math.isfinite(value)}

@@ -1,0 +1,104 @@
+"""PD101: coordinates far from order one."""
+
+from __future__ import annotations
+
+import math
+
+from pinndiag._records import DiagnosisRecord, Evidence
+from pinndiag.checks import _remedies as remedies
+from pinndiag.checks._check import Check, Outcome, compared
+from pinndiag.checks._gate import gate
+from pinndiag.checks._thresholds import Thresholds
+from pinndiag.checks._wording import number, quoted
+
+__all__ = ["CHECK"]
+
+WIDE, NARROW = 10.0, 0.1
+
+
+def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
+    known = first_layer(record)
+    if known is None:
+        return CHECK.not_applicable("needs the activations of the first layer: none was recorded")
+    layer, saturation, spread, when = known
+    bounds = thresholds.first_saturation, thresholds.first_spread
+    at_start = when == "at the start"
+    saturated = bounds[0].passed(saturation) if at_start else thresholds.saturation.passed(saturation)
+    flat = bounds[1].passed(spread)
+    if not (saturated or flat):
+        return CHECK.passed()
+    state = gate(record, thresholds)
+    low, high = _box(record)
+    evidence = [
+        compared(f"saturated share of layer {quoted(layer)} {when}", saturation, bounds[0]),
+        compared(f"spread of the units of layer {quoted(layer)} over the points {when}", spread, bounds[1]),
+        *_ranges(low, high),
+    ]
+    grave = at_start and (bounds[0].far(saturation) or bounds[1].far(spread))
+    what = (
+        f"{number(100 * saturation)} % of the first layer is saturated"
+        if saturated
+        else f"the first layer hardly varies (spread {number(spread)})"
+    )
+    return CHECK.finding(
+        f"{what} {when}: the inputs are not scaled",
+        state.severity(grave),
+        terms=[],
+        evidence=evidence,
+        prescriptions=[remedies.affine_inputs(low, high)],
+        sure=state.sure("" if at_start else "The start is not known: trained layers saturate too."),
+    )
+
+
+def first_layer(record: DiagnosisRecord) -> tuple[str, float, float, str] | None:
+    """Name, saturated share and spread of the first layer, at the start if that is known, else now; NaN if unknown."""
+    start = record.start
+    if start is not None and (start.spread or start.saturation):
+        layer = next(iter(start.spread or start.saturation))
+        return layer, start.saturation.get(layer, math.nan), start.spread.get(layer, math.nan), "at the start"
+    layers = [] if record.activations is None else record.activations.layers
+    if not layers:
+        return None
+    same = [entry for entry in layers if entry.layer == layers[0].layer]
+    pairs = [e.saturated_pairs for e in same if e.saturated_pairs is not None and not math.isnan(e.saturated_pairs)]
+    spreads = [e.spread for e in same if not math.isnan(e.spread)]
+    # a condition at a few points may leave a layer without spread: only what holds for every term counts
+    return layers[0].layer, min(pairs, default=math.nan), max(spreads, default=math.nan), "now"
+
+
+def _box(record: DiagnosisRecord) -> tuple[list[float], list[float]]:
+    """The box of the points of the term with the most coordinates; empty when no points are known."""
+    fields = [(name, found.field) for name, found in sorted(record.pointwise.items()) if found.field is not None]
+    largest = max((field for _, field in fields), key=lambda f: (len(f.coordinates), f.of), default=None)
+    if largest is None:
+        return [], []
+    axes = [[x for x in axis if math.isfinite(x)] for axis in largest.coordinates]
+    return ([min(a) for a in axes], [max(a) for a in axes]) if all(axes) else ([], [])
+
+
+def _ranges(low: list[float], high: list[float]) -> list[Evidence]:
+    source = f"convention: within [-{WIDE:g}, {WIDE:g}] and wider than {NARROW:g}, not far from zero for its width"
+    return [
+        Evidence(name=f"range of coordinate {axis}", value=f"{a:.6g} to {b:.6g}", source=source)
+        for axis, (a, b) in enumerate(zip(low, high, strict=True))
+        if max(abs(a), abs(b)) > WIDE or b - a < NARROW or abs(a + b) / 2 > WIDE * (b - a)
+    ]
+
+
+CHECK = Check(
+    code="PD101",
+    pathology="input_scaling",
+    title="The inputs are not scaled",
+    passing="The first layer works where its activation bends",
+    needs=("terms",),
+    thresholds=("first_saturation", "first_spread", "saturation"),
+    decide=decide,
+    detected="At the stored initial parameters the first layer is saturated, or its units hardly vary over the "
+    "points. The range of the points is named beside it and judges nothing: a normalising first layer may take care "
+    "of it. Without the start the present first layer is looked at, and the finding is a warning at most.",
+    why="Coordinates far from one saturate tanh; tiny ones leave the network linear, so that all derivatives vanish. "
+    "Neither weights nor another optimizer help.",
+    fix="Map the coordinates to [-1, 1] inside the model; autograd takes care of the chain rule.",
+    overturned_by="A finished network. A first layer that is meant to saturate.",
+    reference="Wang et al. 2023, An Expert's Guide to Training PINNs",
+)

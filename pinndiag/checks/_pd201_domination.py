@@ -1,0 +1,129 @@
+"""PD201: one term is served at another's cost."""
+
+from __future__ import annotations
+
+import math
+
+from pinndiag._records import DiagnosisRecord, Evidence, Prescription
+from pinndiag.checks import _remedies as remedies
+from pinndiag.checks._balance import Domination, domination, pathology_of, suggested_weight
+from pinndiag.checks._check import Check, Outcome, compared
+from pinndiag.checks._gate import gate
+from pinndiag.checks._geometry import equation
+from pinndiag.checks._measures import works
+from pinndiag.checks._thresholds import Thresholds
+from pinndiag.checks._wording import number, quoted
+
+__all__ = ["CHECK", "cures"]
+
+
+def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
+    state = gate(record, thresholds)
+    found = domination(record, thresholds, state)
+    if found is None:
+        return CHECK.passed()
+    left = works(record)
+    names = [n for n in state.open if left[n] > thresholds.work_ratio.value * left[found.strong] and n != found.strong]
+    weak = [found.weak, *[n for n in names if n != found.weak]]
+    fallen = _budget(record, found)
+    evidence = [
+        compared(f"remaining work of {quoted(found.weak)}", left[found.weak], thresholds.work),
+        compared(
+            f"remaining work of {quoted(found.weak)} / of {quoted(found.strong)}", found.work, thresholds.work_ratio
+        ),
+        *_ratios(found, thresholds),
+        *([] if fallen is None else [_budget_evidence(found, fallen)]),
+    ]
+    grave = thresholds.work_ratio.far(found.work) or thresholds.pull_ratio.far(found.support)
+    return CHECK.finding(
+        f"{quoted(found.strong)} takes the training: {quoted(found.weak)} has {number(found.work)} times more work "
+        f"left and {_claim(found)}",
+        state.severity(grave),
+        terms=[*weak, found.strong],
+        evidence=evidence,
+        prescriptions=cures(record, found),
+        pathology=pathology_of(record, found.strong),
+        sure=state.sure("Judged at one checkpoint, not over the run."),
+    )
+
+
+def cures(record: DiagnosisRecord, found: Domination) -> list[Prescription]:
+    """Balance by gradient norms first, then the feedback form of annealing, a fixed weight, an exact condition."""
+    center = equation(record) or found.strong
+    others = sorted(name for name, term in record.terms.items() if name != center and term.weight != 0)
+    ratio = next((r for r in (found.start, found.now, found.pull) if r > 1), math.nan)
+    weight = suggested_weight(record, found.weak, ratio)
+    fixed = remedies.fixed_weight(found.weak, weight, record.terms[found.weak].weight)
+    exact = [remedies.exact_condition()] if found.weak != center or len(record.terms) > 1 else []
+    return [remedies.gradient_norm_weights(center, others), remedies.lr_annealing(center, others), fixed, *exact]
+
+
+def _claim(found: Domination) -> str:
+    if found.now == found.support:
+        return f"receives {number(found.now)} times less gradient"
+    if found.start == found.support:
+        return f"received {number(found.start)} times less gradient at the start"
+    return f"its residuals pull {number(found.pull)} times less on the parameters"
+
+
+def _ratios(found: Domination, thresholds: Thresholds) -> list[Evidence]:
+    figures = (
+        ("weighted gradient norm now", found.now),
+        ("weighted gradient norm at the start", found.start),
+        ("weighted mean squared gradient of a residual", found.pull),
+    )
+    pair = f"{quoted(found.strong)} / {quoted(found.weak)}"
+    return [
+        compared(f"{name}, {pair}", value, thresholds.pull_ratio) for name, value in figures if not math.isnan(value)
+    ]
+
+
+def _budget(record: DiagnosisRecord, found: Domination) -> float | None:
+    """Decades by which `strong` fell more than `weak` since the start."""
+    start = {} if record.start is None else record.start.losses
+    pairs = [(start.get(n, math.nan), record.terms[n].loss) for n in (found.strong, found.weak)]
+    if not all(0 < a < math.inf and 0 < b < math.inf for a, b in pairs):
+        return None
+    falls = [math.log10(a) - math.log10(b) for a, b in pairs]
+    return falls[0] - falls[1]
+
+
+def _budget_evidence(found: Domination, fallen: float) -> Evidence:
+    return Evidence(
+        name=f"decades {quoted(found.strong)} fell more than {quoted(found.weak)} since the start",
+        value=fallen,
+        threshold=3.0,
+        source="measured where the residual dominated; supports, and is not asked for",
+    )
+
+
+CHECK = Check(
+    code="PD201",
+    pathology="pde_dominates",
+    title="One term takes the training at another's cost",
+    passing="No term is served at another's cost",
+    needs=("pair", "terms.work"),
+    thresholds=("work", "work_ratio", "pull_ratio"),
+    decide=decide,
+    detected="A term has work left, more than 30 times that of another one, and that other pulls more than ten times "
+    "harder: by the weighted gradients at the start, by those now, or by w L / work, the weighted mean squared "
+    "gradient of a single residual, which says the same at a stationary point. The finding is called pde_dominates "
+    "when the term with the most points inside the domain is the stronger one, else condition_dominates; names are "
+    "never looked at for that.",
+    why="The optimizer lowers what its gradient shows. An equation whose conditions are not learned has many "
+    "solutions; conditions without the equation have more.",
+    fix="Balance the gradient norms; or one larger weight for the weaker term; or satisfy the condition exactly. No "
+    "scheme is safe everywhere: compare before and after.",
+    overturned_by="Weights that were changed shortly before the checkpoint; points learned by heart (then both need "
+    "mending).",
+    reference="Wang, Teng, Perdikaris 2021; Wang, Yu, Perdikaris 2022; Deguchi, Asai 2023",
+    symptom_of=(
+        "input_scaling",
+        "unscaled_problem",
+        "bad_initialisation",
+        "lr_too_high",
+        "trivial_solution",
+        "inconsistent_terms",
+        "collocation_overfit",
+    ),
+)

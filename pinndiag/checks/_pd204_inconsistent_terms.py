@@ -1,0 +1,69 @@
+"""PD204: terms that no function satisfies together."""
+
+from __future__ import annotations
+
+import math
+
+from pinndiag._records import DiagnosisRecord
+from pinndiag.checks import _remedies as remedies
+from pinndiag.checks._check import Check, Outcome, compared
+from pinndiag.checks._gate import gate
+from pinndiag.checks._measures import alone, output_constant
+from pinndiag.checks._thresholds import Thresholds
+from pinndiag.checks._wording import listed, quoted, worst_first
+
+__all__ = ["CHECK"]
+
+
+def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
+    assert record.probe is not None
+    factor, falls = record.probe.factor, alone(record)
+    held = math.nan if record.cancellation is None else record.cancellation
+    if math.isnan(factor) or len(falls) < len([t for t in record.terms.values() if t.weight != 0]):
+        return CHECK.not_applicable(record.probe.reason or "a descent probe gave no number")
+    constant, _ = output_constant(record, thresholds.output_spread.value, thresholds.hidden_spread.value)
+    stuck = thresholds.stuck.value >= factor
+    every = all(thresholds.alone_falls.value <= fall for fall in falls.values())
+    state = gate(record, thresholds)
+    if not (stuck and every) or constant or state.state == "finished" or held > thresholds.standstill.value:
+        return CHECK.passed()
+    names = [*state.open, *[n for n in worst_first(falls) if n not in state.open]]
+    evidence = [compared("factor the loss falls by, all terms together (descent probe)", factor, thresholds.stuck)]
+    evidence += [compared(f"factor {quoted(n)} falls by alone", falls[n], thresholds.alone_falls) for n in names]
+    evidence.append(
+        compared("cancellation: |sum of weighted gradients| / sum of their norms", held, thresholds.standstill)
+    )
+    unknown = (
+        "Whether the output is constant is not known: it may also rest at a trivial solution."
+        if constant is None
+        else ""
+    )
+    # alone every term falls far more than threefold beyond what together they do; the standstill says the rest
+    return CHECK.finding(
+        f"{listed(names)} contradict each other: each falls alone, together they do not",
+        state.severity(not math.isnan(held)),
+        terms=names,
+        evidence=evidence,
+        prescriptions=[remedies.contradiction(names), remedies.look_closer()],
+        sure=state.sure(unknown),
+    )
+
+
+CHECK = Check(
+    code="PD204",
+    pathology="inconsistent_terms",
+    title="The terms contradict each other",
+    passing="No contradiction between the terms was found",
+    needs=("pair", "probe", "terms.probe_alone", "terms.work"),
+    thresholds=("stuck", "alone_falls", "standstill", "output_spread", "work"),
+    decide=decide,
+    detected="With work left, a hundred L-BFGS iterations on the sum do not lower it, sixty on each term alone lower "
+    "each of them fiftyfold, the weighted gradients cancel, and the output is not constant.",
+    why="A wrong sign or coefficient, data that do not fit the equation, or corner values that do not fit each other "
+    "leave no function that satisfies all terms. The network then settles for a compromise that solves none.",
+    fix="No weight cures it. Put a solution you know into every residual and see which does not vanish.",
+    overturned_by="A layer too thin for the network (march, or start from a larger small parameter); a trivial "
+    "solution; a residual that is large at one corner only, which is mild.",
+    reference="Own measurements; compare Krishnapriyan et al. 2021",
+    symptom_of=("trivial_solution", "input_scaling", "unscaled_problem", "lr_too_high", "precision_floor"),
+)

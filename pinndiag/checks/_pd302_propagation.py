@@ -1,0 +1,66 @@
+"""PD302: a solution that has not travelled away from its conditions."""
+
+from __future__ import annotations
+
+import math
+
+from pinndiag._records import DiagnosisRecord
+from pinndiag.checks import _remedies as remedies
+from pinndiag.checks._check import Check, Outcome, compared
+from pinndiag.checks._gate import gate
+from pinndiag.checks._geometry import boundary_terms, initial_term, worst_tenth
+from pinndiag.checks._measures import counted
+from pinndiag.checks._thresholds import Thresholds
+from pinndiag.checks._wording import number, quoted, worst_first
+
+__all__ = ["CHECK"]
+
+
+def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
+    edge, terms = boundary_terms(record), counted(record)
+    contrasts = {
+        n: found.time_contrast
+        for n, found in record.pointwise.items()
+        if n in terms and n not in edge and found.time_contrast is not None and not math.isnan(found.time_contrast)
+    }
+    if not contrasts:
+        return CHECK.not_applicable("no term fills the domain along an axis that could be time")
+    state = gate(record, thresholds)
+    high = {n: c for n, c in contrasts.items() if thresholds.time_contrast.passed(c) and state.allows(n)}
+    if not high:
+        return CHECK.passed()
+    worst = worst_first(high)[0]
+    first = initial_term(record)
+    causal = first is not None and (first in state.open or worst_tenth(record, worst) == 0)
+    where = "early" if first is not None else "at the low end of the last axis"
+    evidence = [compared(f"time contrast of {quoted(n)}", high[n], thresholds.time_contrast) for n in worst_first(high)]
+    return CHECK.finding(
+        f"the residual of {quoted(worst)} is {number(high[worst])} times larger {where} than late: "
+        "the solution has not travelled",
+        state.severity(thresholds.time_contrast.far(high[worst])),
+        terms=[*worst_first(high), *([first] if causal and first is not None else [])],
+        evidence=evidence,
+        prescriptions=[remedies.causal_weights(), remedies.time_windows(), remedies.exact_condition()],
+        pathology="causality_violation" if causal else "propagation_failure",
+        sure=state.sure("" if first is not None else "That the last axis is time is a guess."),
+    )
+
+
+CHECK = Check(
+    code="PD302",
+    pathology="propagation_failure",
+    title="The solution has not travelled away from its conditions",
+    passing="The residual is no larger next to the conditions than far from them",
+    needs=("pointwise",),
+    thresholds=("time_contrast", "work"),
+    decide=decide,
+    detected="Along the last axis of a term that fills the domain and has work left, the mean square residual in the "
+    "first tenth against the median of the later half's tenths. Called causality_violation when a condition lies at "
+    "the low end of that axis and itself has work left, or the first tenth is the worst.",
+    why="Far from the conditions anything that solves the equation will do, zero first of all. A small residual there "
+    "means nothing until the solution has arrived.",
+    fix="Causal weights, time windows, an exact initial condition; for thin layers start from a larger viscosity.",
+    overturned_by="An initial layer of a finished network; a last axis that is not time.",
+    reference="Wang, Sankaran, Perdikaris 2024; Daw et al. 2023",
+    symptom_of=("input_scaling", "unscaled_problem", "trivial_solution", "collocation_overfit", "pde_dominates"),
+)

@@ -1,0 +1,75 @@
+"""PD404: signals that die or saturate from layer to layer at the start."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+from pinndiag._records import DiagnosisRecord
+from pinndiag.checks import _remedies as remedies
+from pinndiag.checks._check import Check, Outcome, compared
+from pinndiag.checks._gate import gate
+from pinndiag.checks._measures import quotient
+from pinndiag.checks._thresholds import Thresholds
+from pinndiag.checks._wording import number, quoted
+
+__all__ = ["CHECK"]
+
+STEP = 0.5  # a geometric fall loses at least so much in every layer
+
+
+def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
+    assert record.start is not None
+    spread = {layer: s for layer, s in record.start.spread.items() if math.isfinite(s) and s >= 0}
+    share = {layer: s for layer, s in record.start.saturation.items() if math.isfinite(s)}
+    if len(spread) < 2:
+        return CHECK.not_applicable("needs the activations of two layers at the start")
+    layers = list(spread)
+    if thresholds.first_spread.passed(spread[layers[0]]) or thresholds.first_saturation.passed(share.get(layers[0], 0)):
+        return CHECK.passed()  # wrong from the first layer on: the inputs' scale
+    ratio = quotient(spread[layers[-1]], spread[layers[0]])
+    falls = all(spread[b] <= STEP * spread[a] for a, b in itertools.pairwise(layers))
+    later = [layer for layer in layers[1:] if layer in share]
+    saturated = bool(later) and all(thresholds.first_saturation.passed(share[layer]) for layer in later)
+    if not (saturated or (falls and thresholds.layer_fall.passed(ratio))):
+        return CHECK.passed()
+    state = gate(record, thresholds)
+    evidence = [compared("spread of the last layer / of the first, at the start", ratio, thresholds.layer_fall)]
+    evidence += [
+        compared(f"saturated share of layer {quoted(x)} at the start", share[x], thresholds.first_saturation)
+        for x in later
+    ]
+    title = (
+        "every layer but the first is saturated at the start"
+        if saturated
+        else f"the signal fell to {number(ratio)} of its size from the first layer to the last, at the start"
+    )
+    grave = saturated and all(thresholds.first_saturation.far(share[x]) for x in later)
+    grave = grave or (falls and thresholds.layer_fall.far(ratio))
+    return CHECK.finding(
+        title,
+        state.severity(grave),
+        terms=[],
+        evidence=evidence,
+        prescriptions=[remedies.glorot()],
+        sure=state.sure(),
+    )
+
+
+CHECK = Check(
+    code="PD404",
+    pathology="bad_initialisation",
+    title="The network was badly initialised",
+    passing="The signal keeps its size through the layers at the start",
+    needs=("start",),
+    thresholds=("layer_fall", "first_saturation", "first_spread"),
+    decide=decide,
+    detected="At the stored initial parameters the units' spread over the points falls geometrically from layer to "
+    "layer, or all layers behind the first are saturated. When the first layer is at fault already, the inputs' "
+    "scale is blamed.",
+    why="A signal that dies or saturates on the way leaves the deeper layers nothing to learn from.",
+    fix="Use Glorot's rule for tanh, SIREN's for sine.",
+    overturned_by="A finished network; another draw of the same rule that trains well.",
+    reference="Glorot, Bengio 2010; Sitzmann et al. 2020",
+    symptom_of=("input_scaling",),
+)

@@ -1,0 +1,93 @@
+"""PD501: a learning rate beyond the stability limit."""
+
+from __future__ import annotations
+
+from pinndiag._records import DiagnosisRecord, Evidence, Stability
+from pinndiag.checks import _remedies as remedies
+from pinndiag.checks._check import Check, Outcome, compared
+from pinndiag.checks._gate import gate
+from pinndiag.checks._measures import growth
+from pinndiag.checks._needs import reason
+from pinndiag.checks._pd104_saturation import saturated_now
+from pinndiag.checks._thresholds import Thresholds
+from pinndiag.checks._wording import number
+
+__all__ = ["CHECK"]
+
+
+def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
+    stability = None if record.spectrum is None else record.spectrum.stability
+    rate = None if record.start is None else record.start.lr_sigma_max
+    risen = growth(record)
+    if stability is None and rate is None and risen is None:
+        return CHECK.not_applicable(
+            f"needs the stability limit: {reason(record, ('curvature.stability', 'curvature'))}"
+        )
+    now, start = thresholds.sharpness, thresholds.start_sharpness
+    evidence, titles, grave = [], [], False
+    if risen is not None and thresholds.rise.passed(risen):
+        shares = saturated_now(record)
+        evidence.append(compared("weighted total now / at the start", risen, thresholds.rise))
+        evidence += (
+            [compared("smallest saturated share of a layer now", min(shares.values()), thresholds.saturation)]
+            if shares
+            else []
+        )
+        titles.append(f"the loss has grown {number(risen)}-fold since the start")
+        grave |= thresholds.rise.far(risen)
+    if rate is not None and start.passed(rate / 2):
+        evidence.append(compared("learning rate x sigma_max / 2 at the start (stable below 1)", rate / 2, start))
+        titles.append(f"the learning rate was {number(rate / 2)} times the stability limit at the start")
+        grave |= start.far(rate / 2)
+    if stability is not None and now.passed(stability.sharpness):
+        titles.append(f"the learning rate is {number(stability.sharpness)} times the stability limit")
+        grave |= now.far(stability.sharpness)
+    if stability is not None:
+        evidence += _limits(stability, thresholds)
+    state = gate(record, thresholds)
+    if titles:
+        suggested = None if stability is None or not stability.limit > 0 else 0.5 * stability.limit
+        return CHECK.finding(
+            titles[0],
+            state.severity(grave),
+            terms=[],
+            evidence=evidence,
+            prescriptions=[remedies.smaller_rate(suggested)],
+            sure=state.sure(
+                "The limit is that of the quadratic model at this point; Lanczos may miss a larger eigenvalue."
+            ),
+        )
+    if stability is not None and 0.8 <= stability.sharpness <= now.value:
+        title = (
+            f"the training rides the edge of stability (learning rate {number(stability.sharpness)} times the limit)"
+        )
+        return CHECK.finding(title, "note", terms=[], evidence=evidence, sure="Usual: the loss still falls there.")
+    return CHECK.passed()
+
+
+def _limits(stability: Stability, thresholds: Thresholds) -> list[Evidence]:
+    return [
+        compared(f"learning rate / stability limit ({stability.rule})", stability.sharpness, thresholds.sharpness),
+        Evidence(name=f"largest stable learning rate of {stability.optimizer} here", value=stability.limit),
+        Evidence(name="learning rate in use", value=stability.lr),
+    ]
+
+
+CHECK = Check(
+    code="PD501",
+    pathology="lr_too_high",
+    title="The learning rate is too high",
+    passing="The learning rate is below the stability limit",
+    needs=("terms",),
+    thresholds=("sharpness", "start_sharpness", "rise", "saturation"),
+    decide=decide,
+    detected="The learning rate against the largest one that is stable for the local quadratic model: 2 / sigma_max "
+    "for gradient descent; for Adam the limit of its preconditioned Hessian. At the start it counts for plain "
+    "descent only. A total loss that has grown since the start counts too. Between 0.8 and 1.2 it is a note: riding "
+    "the edge is normal.",
+    why="Beyond the limit each step overshoots along the sharpest direction; the loss rises until the units saturate.",
+    fix="Lower the learning rate to half the limit, or let it decay.",
+    overturned_by="A loss whose medians still fall: training at the edge of stability is normal.",
+    reference="Cohen et al. 2021; Cohen et al. 2022 (arXiv 2207.14484)",
+    symptom_of=("input_scaling", "unscaled_problem"),
+)

@@ -1,0 +1,85 @@
+"""Remedies as values: what to do, why here, what it did elsewhere, and lines to paste.
+
+Lines use the names `model`, `optimizer`, `x` and `losses` (a dictionary of the unweighted losses by term); a term's
+name enters them only as a quoted string.
+"""
+
+from pinndiag.checks._remedies._network import (
+    affine_inputs,
+    exact_condition,
+    fourier_features,
+    glorot,
+    normalised_unknown,
+    scale_output,
+)
+from pinndiag.checks._remedies._program import (
+    attach_term,
+    check_create_graph,
+    contradiction,
+    one_term,
+    safe_where,
+    unused_layer,
+    use_coefficient,
+)
+from pinndiag.checks._remedies._sampling import (
+    adaptive_points,
+    causal_weights,
+    drop_points,
+    more_points,
+    point_weights,
+    resample,
+    shifted_points,
+    time_windows,
+)
+from pinndiag.checks._remedies._training import (
+    float64,
+    larger_rate,
+    lbfgs,
+    look_closer,
+    scaled_lbfgs,
+    smaller_rate,
+    train_longer,
+)
+from pinndiag.checks._remedies._weights import (
+    fixed_weight,
+    gradient_norm_weights,
+    joint_directions,
+    lr_annealing,
+    scale_losses,
+)
+
+__all__ = [
+    "adaptive_points",
+    "affine_inputs",
+    "attach_term",
+    "causal_weights",
+    "check_create_graph",
+    "contradiction",
+    "drop_points",
+    "exact_condition",
+    "fixed_weight",
+    "float64",
+    "fourier_features",
+    "glorot",
+    "gradient_norm_weights",
+    "joint_directions",
+    "larger_rate",
+    "lbfgs",
+    "look_closer",
+    "lr_annealing",
+    "more_points",
+    "normalised_unknown",
+    "one_term",
+    "point_weights",
+    "resample",
+    "safe_where",
+    "scale_losses",
+    "scale_output",
+    "scaled_lbfgs",
+    "shifted_points",
+    "smaller_rate",
+    "time_windows",
+    "train_longer",
+    "unused_layer",
+    "use_coefficient",
+]

@@ -1,0 +1,112 @@
+"""Remedies that change the optimizer, its settings, or the precision."""
+
+from __future__ import annotations
+
+from pinndiag._records import Prescription
+from pinndiag.checks._remedies._measured import MEASURED
+
+__all__ = [
+    "float64",
+    "larger_rate",
+    "lbfgs",
+    "look_closer",
+    "scaled_lbfgs",
+    "smaller_rate",
+    "train_longer",
+]
+
+
+def float64() -> Prescription:
+    """Double precision."""
+    return Prescription(
+        title="Go on in float64, at least for the last phase.",
+        why="float32 has no digits left for what the optimizer still has to see.",
+        expect=f"{MEASURED}: 3.8e-4 to 5.5e-5 with L-BFGS in float64 (see also Xu et al. 2025).",
+        code="""\
+torch.set_default_dtype(torch.float64)
+model = model.double()
+x = x.detach().double().requires_grad_(True)  # and every other set of points and data
+""",
+    )
+
+
+def lbfgs() -> Prescription:
+    """L-BFGS after Adam."""
+    return Prescription(
+        title="Add an L-BFGS phase after the present optimizer, in float64 and with a scaled loss.",
+        why="A hundred iterations of it on a copy found a way down that the present optimizer did not.",
+        expect=f"{MEASURED}: 0.37 to 0.08, with balanced terms 2.8e-3; 0.056 to 4.7e-4 at a sharp layer.",
+        code="""\
+optimizer = torch.optim.LBFGS(
+    model.parameters(), max_iter=500, history_size=50, line_search_fn="strong_wolfe",
+    tolerance_grad=0, tolerance_change=0,
+)
+scale = 1e4 / float(total_loss())  # torch's L-BFGS stops at absolute sizes; total_loss() is your weighted sum
+
+def closure():
+    optimizer.zero_grad()
+    loss = scale * total_loss()
+    loss.backward()
+    return loss
+
+optimizer.step(closure)
+""",
+    )
+
+
+def scaled_lbfgs() -> Prescription:
+    """L-BFGS that does not stop by itself."""
+    found = lbfgs()
+    return Prescription(
+        title="Scale the loss to about 1e4, set the tolerances to zero, and use float64.",
+        why="torch's L-BFGS stops at absolute sizes (gradient 1e-7, change 1e-9), which a small loss reaches early.",
+        expect=f"{MEASURED}: 6.4e-3 to 8.2e-4.",
+        code=found.code,
+    )
+
+
+def smaller_rate(rate: float | None) -> Prescription:
+    """A smaller learning rate, with a number where one is known."""
+    known = rate is not None and rate > 0
+    new = f"{rate:.2g}" if known else 'group["lr"] / 10'
+    return Prescription(
+        title=f"Lower the learning rate to about {new}." if known else "Lower the learning rate by 5 to 25.",
+        why="Half the stability limit leaves room for the curvature to grow." if known else "The steps overshoot.",
+        expect=f"{MEASURED}: 0.53 to between 3e-3 and 1e-2 with rates 5 to 25 times smaller, or with decay.",
+        code=f'for group in optimizer.param_groups:\n    group["lr"] = {new}\n',
+    )
+
+
+def larger_rate(limit: float | None, rate: float | None) -> Prescription:
+    """A larger learning rate where there is room below the stability limit."""
+    room = limit is not None and rate is not None and 0 < 4 * rate < limit
+    new = f"{limit / 4:.2g}" if room and limit is not None else '3 * group["lr"]'
+    return Prescription(
+        title=f"Or raise the learning rate to about {new}." if room else "Or try a three times larger learning rate.",
+        why="The stability limit is far away." if room else "Small steps may be all that is wrong.",
+        code=f'for group in optimizer.param_groups:\n    group["lr"] = {new}\n',
+    )
+
+
+def train_longer() -> Prescription:
+    """More steps, with a decay at the end."""
+    return Prescription(
+        title="Train on, three times as long to begin with, and let the rate decay at the end.",
+        why="The optimizer still finds a way down; no other cause was found.",
+        expect=f"{MEASURED}: 0.27 and 7e-3 after three times the steps in runs that also had an imbalance.",
+        code="""\
+steps = 20_000  # three times what you used
+schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
+# in the loop, after optimizer.step():
+#     schedule.step()
+""",
+    )
+
+
+def look_closer() -> Prescription:
+    """Measure what was left out."""
+    return Prescription(
+        title="Measure what was left out, then judge again.",
+        why="Without the experiments on a copy the cause can only be guessed.",
+        command="pinndiag analyze FILE --thorough",
+    )

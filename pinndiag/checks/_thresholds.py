@@ -1,0 +1,124 @@
+"""Thresholds as data: where a figure becomes a warning, where a problem, and who says so."""
+
+from __future__ import annotations
+
+from pinndiag._records import Record
+
+__all__ = ["DEFAULT", "Threshold", "Thresholds"]
+
+FACTOR = 3.0  # a problem needs its threshold passed by this factor
+
+
+class Threshold(Record):
+    """A bound on a figure.
+
+    Attributes:
+        value: the figure is unusual beyond this.
+        grave: the figure is a problem from here on, if the work is unfinished.
+        source: where the bound comes from.
+        falling: small figures are the unusual ones.
+    """
+
+    value: float
+    grave: float
+    source: str
+    falling: bool = False
+
+    @staticmethod
+    def above(value: float, source: str) -> Threshold:
+        """Unusual above `value`, a problem from three times `value` on."""
+        return Threshold(value=value, grave=FACTOR * value, source=source)
+
+    @staticmethod
+    def below(value: float, source: str) -> Threshold:
+        """Unusual below `value` (positive), a problem from a third of `value` on."""
+        return Threshold(value=value, grave=value / FACTOR, source=source, falling=True)
+
+    @staticmethod
+    def share(value: float, source: str) -> Threshold:
+        """A share: unusual above `value`, a problem when a third of the distance to 1 is left."""
+        return Threshold(value=value, grave=1 - (1 - value) / FACTOR, source=source)
+
+    def passed(self, figure: float) -> bool:
+        """Whether the figure lies beyond `value`; NaN never does."""
+        return figure < self.value if self.falling else figure > self.value
+
+    def far(self, figure: float) -> bool:
+        """Whether the figure lies at `grave` or beyond; NaN never does."""
+        return figure <= self.grave if self.falling else figure >= self.grave
+
+    @property
+    def rule(self) -> str:
+        """The rule in words."""
+        side, end = ("below", "at most") if self.falling else ("above", "at least")
+        return f"{side} {self.value:.3g}; a problem at {end} {self.grave:.3g}"
+
+
+def _measured(text: str) -> str:
+    return f"measured on 12 healthy and 48 sick runs: {text}"
+
+
+class Thresholds(Record):
+    """Every bound the checks use. Replace one with
+    `msgspec.structs.replace(thresholds, name=Threshold.above(value, source))`.
+
+    The measured ones come from small 1-D and 2-D problems; single thresholds travel badly, which is why no check fires
+    on one figure alone.
+    """
+
+    work: Threshold = Threshold.above(2e-5, _measured("29 of 30 healthy runs ended below, 4 of 5 sick ones above 1e-4"))
+    work_scalar: Threshold = Threshold.above(
+        0.2, "own estimate: of a scalar loss only an upper figure is known, up to 1e4 too large"
+    )
+    held_out: Threshold = Threshold.above(30.0, _measured("healthy 0.8 to 7, overfitted 480 to 9e5"))
+    held_out_work: Threshold = Threshold.below(
+        2e-7, "own estimate: a hundredth of finished work, so small that the points between hardly matter"
+    )
+    held_out_start: Threshold = Threshold.above(3.0, _measured("healthy 0.98 to 1.2 at the start, aliased 9e11"))
+    alias_points: Threshold = Threshold.below(30, _measured("two points a batch give a ratio of 3 by chance"))
+    output_spread: Threshold = Threshold.below(0.05, _measured("share of the solution's spread where collapsed"))
+    hidden_spread: Threshold = Threshold.below(1e-3, "own estimate: healthy networks have 0.04 to 0.4")
+    precision: Threshold = Threshold.above(1e-3, _measured("healthy below 1e-5, sick 0.01 to 1.9"))
+    rounding: Threshold = Threshold.above(0.02, _measured("healthy below 1e-3, sick 0.02 to 0.6"))
+    distinct: Threshold = Threshold.below(0.9, _measured("healthy 1, sick 0.39; shared corners cost a few per cent"))
+    derivative: Threshold = Threshold.above(0.05, _measured("healthy up to 8e-3, wrong gradients 0.2 to 1"))
+    reached: Threshold = Threshold.below(0.5, "convention: most of the network should be trained")
+    duplicate: Threshold = Threshold.below(1e-6, "convention: 1 - cosine of two gradients that are one")
+    first_saturation: Threshold = Threshold(
+        value=0.4, grave=0.8, source=_measured("first layer at the start: healthy 0, badly scaled inputs 0.8 to 0.95")
+    )
+    first_spread: Threshold = Threshold.below(1e-2, _measured("at the start: healthy 0.04 to 0.4, sick 1e-7 to 6e-6"))
+    saturation: Threshold = Threshold(
+        value=0.8, grave=0.93, source=_measured("trained healthy networks reach 0.47 in a layer")
+    )
+    layer_fall: Threshold = Threshold.below(1e-3, _measured("spread of the last layer against the first: fell to 1e-7"))
+    start_ratio: Threshold = Threshold.above(1e6, _measured("healthy starts reach 570"))
+    start_work: Threshold = Threshold.above(1e6, _measured("healthy starts 1e-3 to 50, oscillating ones to 1e4"))
+    loss_fall: Threshold = Threshold.below(1.0, _measured("decades lost where only the scale was wrong"))
+    work_ratio: Threshold = Threshold.above(30.0, _measured("1e3 and 80 where one term dominated, 1 where not"))
+    pull_ratio: Threshold = Threshold.above(10.0, _measured("ratio of gradients over most of a run; Wang et al. 2021"))
+    vanishing: Threshold = Threshold.above(1e3, _measured("healthy unfinished runs reach 570"))
+    alignment: Threshold = Threshold(value=-0.3, grave=-0.9, source="Wang et al. 2025, and measured", falling=True)
+    cancellation: Threshold = Threshold.below(0.3, _measured("in unfinished runs; healthy ends reach 0.016"))
+    standstill: Threshold = Threshold.below(0.1, _measured("cancellation where the terms contradict each other"))
+    common_way: Threshold = Threshold.above(10.0, _measured("descent probe where a way down for all terms exists"))
+    probe: Threshold = Threshold.above(30.0, _measured("descent probe where the optimizer is the bottleneck"))
+    stuck: Threshold = Threshold.below(1.2, _measured("descent probe where the optimizer is not the bottleneck"))
+    alone_falls: Threshold = Threshold.above(50.0, _measured("each term alone, where together they do not move"))
+    alone_stuck: Threshold = Threshold.below(2.0, _measured("a term that does not fall even alone"))
+    top_share: Threshold = Threshold.share(0.6, _measured("worst 5 % of points: healthy to 0.51, sick 0.58 to 1"))
+    time_contrast: Threshold = Threshold.above(30.0, _measured("healthy up to 5, sick 330 to 2600"))
+    slow_share: Threshold = Threshold.share(0.9, _measured("at the start: healthy up to 0.64, sick 0.94 to 1"))
+    sharpness: Threshold = Threshold.above(1.2, _measured("healthy 0.56 to 1.02; Cohen et al. 2021, 2022"))
+    start_sharpness: Threshold = Threshold(
+        value=1.2, grave=1.5, source=_measured("plain descent that started at 1.5 diverged at once")
+    )
+    edge: Threshold = Threshold.above(0.5, _measured("runs at the edge of stability have 0.56 to 1.02"))
+    rise: Threshold = Threshold.above(3.0, "own estimate: the total loss against its start")
+    stop_probe: Threshold = Threshold.above(
+        100.0, _measured("float64 probe where L-BFGS had stopped by its tolerances")
+    )
+    stop_loss: Threshold = Threshold.below(1e-3, "own estimate: torch's L-BFGS stops at absolute 1e-7 and 1e-9")
+
+
+DEFAULT = Thresholds()

@@ -1,0 +1,235 @@
+"""Synthetic diagnosis records: a healthy one, and the means to spoil it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+
+from pinndiag._records import (
+    SCHEMA,
+    Activation,
+    Activations,
+    DerivativeCheck,
+    DiagnosisRecord,
+    Eigenvalue,
+    Field,
+    Finding,
+    HeldOut,
+    NotApplicable,
+    OptimizerCard,
+    Parameters,
+    Pointwise,
+    Precision,
+    Probe,
+    RunCard,
+    Solution,
+    Spectrum,
+    Stability,
+    Start,
+    TermRecord,
+    Verdict,
+    Work,
+)
+from pinndiag.checks import by_code
+
+replace = msgspec.structs.replace
+
+
+def work(value: float, how: str = "residuals") -> Work:
+    return Work(value=value, how=how, points=160)
+
+
+def held_out(ratio: float, standard_error: float = 0.05, points: int = 4000) -> HeldOut:
+    return HeldOut(
+        ratio=ratio,
+        fresh=ratio,
+        training=1.0,
+        points=points,
+        standard_error=standard_error,
+        drawn="uniformly in the box of the points",
+        top_share={"1%": 0.1, "5%": 0.3, "10%": 0.5},
+    )
+
+
+def probe(factor: float, iterations: int = 100) -> Probe:
+    return Probe(before=1.0, after=1 / factor if factor else math.inf, factor=factor, iterations=iterations, evaluations=120)
+
+
+def term(loss: float = 1e-6, **changes: Any) -> TermRecord:
+    """A term of a finished network: little work left, everything measured."""
+    figures: dict[str, Any] = {
+        "loss": loss,
+        "weight": 1.0,
+        "grad_l2": 1e-3,
+        "grad_l1": 1e-2,
+        "grad_max": 1e-4,
+        "grad_mean": 1e-5,
+        "grad_std": 1e-5,
+        "grad_kurtosis": 5.0,
+        "entries": 1000,
+        "shape": [1000, 1],
+        "points": 1000,
+        "work": work(1e-7),
+        "held_out": held_out(1.2),
+        "derivative_check": DerivativeCheck(error=1e-8, settled=True, directions=3),
+        "probe_alone": probe(100.0, 60),
+    }
+    return TermRecord(**(figures | changes))
+
+
+def field(columns: list[list[float]], residual: list[float] | None = None) -> Field:
+    count = len(columns[0])
+    values = {} if residual is None else {"residual": residual}
+    return Field(coordinates=columns, values=values, of=count)
+
+
+def pointwise(top: float = 0.3, points: int = 1000, **changes: Any) -> Pointwise:
+    figures: dict[str, Any] = {
+        "points": points,
+        "mean_square": 1e-6,
+        "top_share": {"1%": top / 2, "5%": top, "10%": (1 + top) / 2},
+        "gini": 0.5,
+        "kurtosis": 5.0,
+        "worst": [0],
+    }
+    return Pointwise(**(figures | changes))
+
+
+def activation(layer: str, saturated: float | None = 0.1, spread: float = 0.3, of: str = "pde") -> Activation:
+    return Activation(
+        layer=layer,
+        function="tanh",
+        term=of,
+        units=50,
+        saturated_units=saturated,
+        saturated_pairs=saturated,
+        spread=spread,
+        dead_units=0,
+    )
+
+
+def activations(*layers: Activation) -> Activations:
+    return Activations(layers=list(layers))
+
+
+def start(**changes: Any) -> Start:
+    figures: dict[str, Any] = {
+        "losses": {"pde": 10.0, "bc": 0.5},
+        "grad_l2": {"pde": 20.0, "bc": 1.0},
+        "work": {"pde": work(0.1), "bc": work(0.5)},
+        "held_out": {"pde": held_out(1.05), "bc": held_out(0.99)},
+        "saturation": {"0": 0.0, "2": 0.0, "4": 0.0},
+        "spread": {"0": 0.3, "2": 0.25, "4": 0.2},
+        "slow_share": {"pde": 0.5, "bc": 0.3},
+    }
+    return Start(**(figures | changes))
+
+
+def spectrum(sharpness: float = 0.3, lr: float = 1e-3, optimizer: str = "Adam") -> Spectrum:
+    top = Eigenvalue(value=100.0, residual=0.01, converged=True, products=12)
+    return Spectrum(
+        stability=Stability(
+            optimizer=optimizer,
+            rule="38 / sigma_max of the preconditioned Hessian",
+            lr=lr,
+            limit=lr / sharpness,
+            sharpness=sharpness,
+            sigma_max=top,
+            preconditioned=optimizer == "Adam",
+        )
+    )
+
+
+def card(**changes: Any) -> RunCard:
+    figures: dict[str, Any] = {
+        "name": "test",
+        "created": "2026-01-01T00:00:00+00:00",
+        "pinndiag": "0",
+        "torch": "2",
+        "python": "3",
+        "device": "cpu",
+        "dtype": "float32",
+        "parameters": 1000,
+        "mode": "standard",
+        "seed": 0,
+        "seconds": 1.0,
+        "optimizer": OptimizerCard(kind="Adam", lr=1e-3),
+    }
+    return RunCard(**(figures | changes))
+
+
+def record(**changes: Any) -> DiagnosisRecord:
+    """A healthy, finished network with two terms, everything measured."""
+    figures: dict[str, Any] = {
+        "schema": SCHEMA,
+        "verdict": Verdict(text="not judged", severity="unknown"),
+        "findings": [],
+        "passed": [],
+        "not_applicable": [],
+        "terms": {"pde": term(1e-6), "bc": term(1e-7, entries=200, shape=[200, 1], points=200)},
+        "total": term(1.1e-6, kind="total"),
+        "cosine": {"pde|bc": 0.1},
+        "ratio": {"pde|bc": 1.0},
+        "alignment": 0.1,
+        "cancellation": 0.7,
+        "layers": [],
+        "spectrum": spectrum(),
+        "ntk": None,
+        "pointwise": {"pde": pointwise(), "bc": pointwise(points=200)},
+        "pareto": None,
+        "solution": Solution(rel_l2=1e-3, outputs=[1e-3], max_error=1e-3, spread=1.0),
+        "activations": activations(activation("0"), activation("2"), activation("4")),
+        "parameters": Parameters(layers=[], entries=1000, trainable=1000, nonfinite=0),
+        "precision": Precision(gradient=1e-7, rounding={"pde": 1e-5, "bc": 1e-6}, distinct={"pde": 1.0, "bc": 1.0}),
+        "probe": probe(50.0),
+        "start": start(),
+        "run": card(),
+        "reasons": {},
+    }
+    return DiagnosisRecord(**(figures | changes))
+
+
+def with_terms(base: DiagnosisRecord, **terms: dict[str, Any]) -> DiagnosisRecord:
+    """The record with fields of its terms replaced: with_terms(record(), bc={"loss": 1.0})."""
+    return replace(base, terms={n: replace(t, **terms.get(n, {})) for n, t in base.terms.items()})
+
+
+def unfinished(base: DiagnosisRecord | None = None, *, pde: float = 1e-2, bc: float = 1e-2) -> DiagnosisRecord:
+    """The record with work left, and with nothing else that is unusual but its probe, which hardly gains."""
+    found = with_terms(
+        base or record(), pde={"loss": pde, "work": work(pde)}, bc={"loss": bc, "work": work(bc)}
+    )
+    return replace(found, probe=probe(5.0)) if base is None else found
+
+
+def quick(base: DiagnosisRecord) -> DiagnosisRecord:
+    """The record as `--quick` leaves it: no experiment on a copy."""
+    bare = {"held_out": None, "derivative_check": None, "probe_alone": None}
+    why = dict.fromkeys(
+        ("held_out", "precision", "derivative_check", "start", "descent_probe", "term_probes"), "left out by quick"
+    )
+    return replace(
+        with_terms(base, **{n: bare for n in base.terms}), precision=None, start=None, probe=None, reasons=why
+    )
+
+
+def finding(code: str, base: DiagnosisRecord) -> Finding:
+    outcome = by_code(code).judge(base)
+    assert isinstance(outcome, Finding), outcome
+    assert outcome.code == code
+    assert outcome.evidence
+    assert outcome.why
+    assert outcome.overturned_by
+    return outcome
+
+
+def passes(code: str, base: DiagnosisRecord) -> bool:
+    return not isinstance(by_code(code).judge(base), Finding | NotApplicable)
+
+
+def skipped(code: str, base: DiagnosisRecord) -> str:
+    outcome = by_code(code).judge(base)
+    assert isinstance(outcome, NotApplicable), outcome
+    return outcome.reason
