@@ -25,7 +25,6 @@ __all__ = [
     "linear_span",
     "log_magnitude_histogram",
     "log_magnitude_span",
-    "log_magnitudes",
     "norms",
     "quantiles",
     "quotient",
@@ -104,14 +103,20 @@ def quantiles(rows: Rows, q: float, keep: Bool[Tensor, "rows n"] | None = None) 
     """
     values = rows.detach().double()
     counted = values.isfinite() if keep is None else values.isfinite() & keep
-    ordered = values.masked_fill(~counted, torch.inf).sort(dim=1).values
+    entries = values.shape[1]
     count = counted.sum(1)
-    position = q * (count - 1).clamp(min=0).double()
-    below = position.floor()
-    above = torch.minimum(below + 1, (count - 1).clamp(min=0).double())
-    low, high = (ordered.gather(1, index.long()[:, None])[:, 0] for index in (below, above))
+    last = (count - 1).clamp(min=0)
+    position = q * last.double()
+    below = position.floor().long()
+    above = torch.minimum(below + 1, last)
+    # only the end of the order that holds the quantile is sorted: a row with fewer counted entries needs fewer of them
+    upper = q >= 0.5
+    length = entries - math.floor(q * (entries - 1)) if upper else min(math.floor(q * (entries - 1)) + 2, entries)
+    end = values.masked_fill(~counted, -math.inf if upper else math.inf).topk(length, dim=1, largest=upper).values
+    places = [(last - index if upper else index).clamp(max=length - 1) for index in (below, above)]
+    low, high = (end.gather(1, place[:, None])[:, 0] for place in places)
     value = low + (position - below) * (high - low)
-    return torch.where(count > 0, value, torch.nan)
+    return torch.where(count > 0, value, math.nan)
 
 
 def linear_span(rows: Rows, q: float = 0.999) -> Span:
@@ -130,18 +135,9 @@ def linear_span(rows: Rows, q: float = 0.999) -> Span:
     return torch.stack([-span, span])
 
 
-def log_magnitudes(rows: Rows) -> Rows:
-    """log10 |g|; minus infinity for zeros.
-
-    >>> import torch
-    >>> log_magnitudes(torch.tensor([[100.0, -0.0]])).tolist()
-    [[2.0, -inf]]
-    """
-    return rows.detach().double().abs().log10()
-
-
 def log_magnitude_span(rows: Rows, q: float = 0.001) -> Span:
-    """Edges of a histogram of log10 |g| that the rows share: smallest quantile q of any row, largest value of any.
+    """Edges of a histogram of log10 |g| that the rows share: log10 of the smallest quantile q of |g| of any row, and of
+    the largest |g| of any.
 
     Zeros and non-finite entries do not count. A single magnitude gets half a decade on either side; without any
     magnitude the edges are -1 and 0.
@@ -150,12 +146,11 @@ def log_magnitude_span(rows: Rows, q: float = 0.001) -> Span:
     >>> log_magnitude_span(torch.tensor([[0.0, 10.0], [0.0, -10.0]])).tolist()
     [0.5, 1.5]
     """
-    logarithms = log_magnitudes(rows)
-    low = quantiles(logarithms, q)
-    high = quantiles(logarithms, 1.0)
-    low = torch.where(low.isnan(), torch.inf, low).amin()
-    high = torch.where(high.isnan(), -torch.inf, high).amax()
-    known = low.isfinite()
+    magnitude = rows.detach().double().abs()
+    low = quantiles(magnitude, q, magnitude > 0).log10()
+    high = _finite(magnitude).amax().log10()
+    known = high.isfinite()
+    low = torch.where(low.isnan(), math.inf, low).amin()
     margin = torch.where(high > low, 0.0, 0.5)
     return torch.stack([torch.where(known, low - margin, -1.0), torch.where(known, high + margin, 0.0)])
 
@@ -185,8 +180,7 @@ def log_magnitude_histogram(rows: Rows, span: Span, bins: int = BINS) -> Float[T
     """
     values = rows.detach().double()
     zero = values == 0
-    logarithms = log_magnitudes(values)
-    return _count(logarithms, values.isfinite() & ~zero, zero.sum(1).double(), span, bins)
+    return _count(values.abs().log10(), values.isfinite() & ~zero, zero.sum(1).double(), span, bins)
 
 
 def quotient(a: float, b: float) -> float:

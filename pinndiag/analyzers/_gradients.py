@@ -19,6 +19,8 @@ from pinndiag._view import View
 __all__ = ["gradients"]
 
 Matrix = Float[Tensor, "terms n"]
+Key = tuple[str, str]  # layer ("" for the whole network), and what was measured there
+Page = list[list[float]]
 
 
 def gradients(subject: PINN | View) -> Gradients:
@@ -42,7 +44,7 @@ def gradients(subject: PINN | View) -> Gradients:
     matrix of gradients in float64; memory of about six copies of that matrix.
 
     Sources: per-layer histograms of Wang, Teng, Perdikaris 2021 (SIAM J. Sci. Comput. 43, A3055); distributions over
-    all parameters of Deguchi, Asai 2023 (J. Phys. Commun. 7, 045005), figures 3, 6, 9; alignment of Wang et al. 2025
+    all parameters of Deguchi, Asai 2023 (J. Phys. Commun. 7, 075005), figures 3, 6, 9; alignment of Wang et al. 2025
     (arXiv:2502.00604).
 
     >>> import torch, pinndiag
@@ -60,110 +62,86 @@ def gradients(subject: PINN | View) -> Gradients:
     names = pinn.names
     weights = torch.tensor([pinn.weights[name] for name in names], dtype=torch.float64, device=pinn.device)
     matrix = torch.stack([view.gradients[name].double() for name in names])
-    blocks = _blocks(pinn, matrix, weights)
     lengths = _statistics.norms(matrix)
     directions = matrix / lengths[:, None]
-    tables = [table for block in blocks for table in block.tables]
-    rest = [directions @ directions.T, _alignment(directions)]
-    *pages, cosines, alignment = _statistics.fetch([*tables, *rest])
-    found = [_read(names, block, pages[i * _PAGES : (i + 1) * _PAGES]) for i, block in enumerate(blocks)]
-    everything, parts = found[0], dict(zip((b.key for b in blocks), found, strict=True))
-    sizes = [abs(pinn.weights[name]) * everything.terms[name].grad_l2 for name in names]
+    tables = _tables(pinn, matrix, weights)
+    tables["", "cosines"] = directions @ directions.T
+    tables["", "alignment"] = _alignment(directions)
+    pages = dict(zip(tables, _statistics.fetch(list(tables.values())), strict=True))
+    whole = _Room.read(pages, "", names)
+    rooms = {layer: _Room.read(pages, layer, names) for layer in pinn.layers}
+    sizes = [abs(pinn.weights[name]) * whole.terms[name].grad_l2 for name in names]
     pairs = list(itertools.combinations(range(len(names)), 2))
+    cosines = pages["", "cosines"]
     return Gradients(
         losses=dict(view.losses),
         weights=dict(pinn.weights),
-        terms=everything.terms,
-        total=everything.total,
+        terms=whole.terms,
+        total=whole.total,
         total_loss=sum(pinn.weights[name] * view.losses[name] for name in names),
         reached=dict(view.reached),
-        histograms=everything.histograms,
-        weighted=everything.weighted,
-        magnitudes=everything.magnitudes,
+        histograms=whole.histograms,
+        weighted=whole.weighted,
+        magnitudes=whole.magnitudes,
         cosine={f"{names[a]}|{names[b]}": _clipped(cosines[a][b]) for a, b in pairs},
         ratio={f"{names[a]}|{names[b]}": _statistics.quotient(sizes[a], sizes[b]) for a, b in pairs},
-        alignment=alignment[0][0],
-        cancellation=_statistics.quotient(everything.total.grad_l2, sum(sizes)),
+        alignment=pages["", "alignment"][0][0],
+        cancellation=_statistics.quotient(whole.total.grad_l2, sum(sizes)),
         layers=[
             LayerGradients(
                 name=layer,
-                parameters=parts[layer, "all"].entries,
-                terms=parts[layer, "all"].terms,
-                weight=_apart(parts, layer, "weight"),
-                bias=_apart(parts, layer, "bias"),
-                histograms=parts[layer, "all"].histograms,
-                weighted=parts[layer, "all"].weighted,
-                magnitudes=parts[layer, "all"].magnitudes,
-                total=parts[layer, "all"].total,
+                parameters=sum(_parameters.sizes([pinn.parameters[member] for member in members])),
+                terms=rooms[layer].terms,
+                weight=_apart(pages, layer, "weight", names),
+                bias=_apart(pages, layer, "bias", names),
+                histograms=rooms[layer].histograms,
+                weighted=rooms[layer].weighted,
+                magnitudes=rooms[layer].magnitudes,
+                total=rooms[layer].total,
             )
-            for layer in pinn.layers
+            for layer, members in pinn.layers.items()
         ],
     )
 
 
-_PAGES = 4  # tables of one block: figures, histograms of g, of w g, of log10 |g|
+def _tables(pinn: PINN, matrix: Matrix, weights: Float[Tensor, " terms"]) -> dict[Key, Tensor]:
+    """What is measured of the whole network (key "") and of each layer, still on the device."""
+    columns = dict(zip(pinn.parameters, matrix.split(_parameters.sizes(pinn.tensors), dim=1), strict=True))
+    tables: dict[Key, Tensor] = {}
+    for layer, members in {"": list(columns), **pinn.layers}.items():
+        rows = torch.cat([columns[name] for name in members], dim=1)
+        weighted = weights[:, None] * rows
+        tables[layer, "figures"] = _statistics.figures(torch.cat([rows, weighted.sum(0, keepdim=True)]))
+        tables[layer, "histograms"] = _statistics.histogram(rows, _statistics.linear_span(rows))
+        tables[layer, "weighted"] = _statistics.histogram(weighted, _statistics.linear_span(weighted))
+        span = _statistics.log_magnitude_span(rows)
+        tables[layer, "magnitudes"] = _statistics.log_magnitude_histogram(rows, span)
+    for layer, members in pinn.layers.items():
+        matrices = [name for name in members if pinn.parameters[name].ndim >= 2]
+        vectors = [name for name in members if name not in matrices]
+        for part, chosen in (("weight", matrices), ("bias", vectors)):
+            if chosen:
+                tables[layer, part] = _statistics.figures(torch.cat([columns[name] for name in chosen], dim=1))
+    return tables
 
 
 @final
 @dataclass(frozen=True)
-class _Block:
-    """A set of parameters (key: layer and part) and the tables measured on it, still on the device."""
+class _Room:
+    """What the tables say of the whole network or of a layer, as plain values."""
 
-    key: tuple[str, str]
-    entries: int
-    tables: list[Tensor]
-
-    @staticmethod
-    def of(key: tuple[str, str], matrix: Matrix, weights: Float[Tensor, " terms"]) -> _Block:
-        weighted = weights[:, None] * matrix
-        rows = torch.cat([matrix, weighted.sum(0, keepdim=True)])
-        tables = [
-            _statistics.figures(rows),
-            _statistics.histogram(matrix, _statistics.linear_span(matrix)),
-            _statistics.histogram(weighted, _statistics.linear_span(weighted)),
-            _statistics.log_magnitude_histogram(matrix, _statistics.log_magnitude_span(matrix)),
-        ]
-        return _Block(key, matrix.shape[1], tables)
-
-
-@final
-@dataclass(frozen=True)
-class _Part:
-    """The same as plain values."""
-
-    entries: int
     terms: dict[str, GradientFigures]
     total: GradientFigures
     histograms: dict[str, Histogram]
     weighted: dict[str, Histogram]
     magnitudes: dict[str, Histogram]
 
-
-def _blocks(pinn: PINN, matrix: Matrix, weights: Float[Tensor, " terms"]) -> list[_Block]:
-    """The whole network first, then each layer: pooled, weight, bias (the parts that it has)."""
-    columns = dict(zip(pinn.parameters, matrix.split(_parameters.sizes(pinn.tensors), dim=1), strict=True))
-    blocks = [_Block.of(("", "all"), matrix, weights)]
-    for layer, members in pinn.layers.items():
-        parts = {
-            "all": members,
-            "weight": [name for name in members if pinn.parameters[name].ndim >= 2],
-            "bias": [name for name in members if pinn.parameters[name].ndim < 2],
-        }
-        for part, chosen in parts.items():
-            if chosen:
-                blocks.append(_Block.of((layer, part), torch.cat([columns[n] for n in chosen], dim=1), weights))
-    return blocks
-
-
-def _read(names: Sequence[str], block: _Block, pages: Sequence[list[list[float]]]) -> _Part:
-    rows, plain, weighted, magnitudes = pages
-    *terms, total = (_figures(row) for row in rows)
-    return _Part(
-        block.entries,
-        dict(zip(names, terms, strict=True)),
-        total,
-        *(dict(zip(names, map(_statistics.to_histogram, page), strict=True)) for page in (plain, weighted, magnitudes)),
-    )
+    @staticmethod
+    def read(pages: Mapping[Key, Page], layer: str, names: Sequence[str]) -> _Room:
+        *terms, total = map(_figures, pages[layer, "figures"])
+        kinds = ("histograms", "weighted", "magnitudes")
+        drawn = [map(_statistics.to_histogram, pages[layer, kind]) for kind in kinds]
+        return _Room(dict(zip(names, terms, strict=True)), total, *(dict(zip(names, h, strict=True)) for h in drawn))
 
 
 def _figures(row: Sequence[float]) -> GradientFigures:
@@ -172,8 +150,9 @@ def _figures(row: Sequence[float]) -> GradientFigures:
     return GradientFigures(**{f"grad_{name}": value for name, value in known.items()}, nonfinite=nonfinite)
 
 
-def _apart(parts: Mapping[tuple[str, str], _Part], layer: str, part: str) -> dict[str, GradientFigures] | None:
-    return parts[layer, part].terms if (layer, part) in parts else None
+def _apart(pages: Mapping[Key, Page], layer: str, part: str, names: Sequence[str]) -> dict[str, GradientFigures] | None:
+    page = pages.get((layer, part))
+    return None if page is None else dict(zip(names, map(_figures, page), strict=True))
 
 
 def _alignment(directions: Matrix) -> Float[Tensor, "1 1"]:

@@ -36,7 +36,7 @@ def solution(subject: PINN | View) -> Solution:
 
     Cost: one forward pass of the network at the reference's points.
 
-    Source of the pictures: Deguchi, Asai 2023 (J. Phys. Commun. 7, 045005), figures 2, 5, 8.
+    Source of the pictures: Deguchi, Asai 2023 (J. Phys. Commun. 7, 075005), figures 2, 5, 8.
 
     >>> import torch, pinndiag
     >>> model = torch.nn.Linear(1, 1)
