@@ -13,9 +13,10 @@ from torch import Tensor
 from pinndiag._capture._activations import found_activations
 from pinndiag._capture._fold import merged
 from pinndiag._capture._graph import REFERENCE, Activation, Graph
+from pinndiag._capture._replay import cast
 from pinndiag._capture._sets import Piece, Subject, captured_set
 from pinndiag._capture._terms import CapturedTerms
-from pinndiag._capture._verify import difference, figures
+from pinndiag._capture._verify import difference, figures, uncompiled
 from pinndiag._errors import CaptureError, PinndiagError
 from pinndiag._pinn import PINN, Reference
 from pinndiag._points import PointSet
@@ -65,7 +66,7 @@ class Captured:
         source = pinn.initial if initial and pinn.initial is not None else pinn.parameters
 
         def moved(tensor: Tensor) -> Tensor:
-            return _moved(tensor.detach(), dtype, place).clone()
+            return cast(tensor.detach(), dtype, place).clone()
 
         parameters = {name: moved(source[name]).requires_grad_(True) for name in pinn.parameters}
         reference = pinn.reference
@@ -139,7 +140,7 @@ def _still(pinn: PINN, known: _Known) -> bool:
     """Whether the graph still gives what the live terms give."""
     names = [name for name, info in known.infos.items() if pinn.infos[name].repeatable]
     replay = CapturedTerms(known.graph, known.infos, pinn.parameters, device=pinn.device)
-    with torch.compiler.set_stance("force_eager"):
+    with uncompiled():
         live = figures(pinn.outputs(names), pinn.tensors, 0)
     return difference(figures(replay.outputs(names), pinn.tensors, 0), live) is None
 
@@ -199,7 +200,7 @@ def _subject(pinn: PINN, terms: LiveTerms, names: list[str], named: Mapping[str,
 
 
 def _solve(pinn: PINN, terms: LiveTerms, named: Mapping[str, Tensor]) -> Piece | None:
-    """The network's output at the reference's points, else at the first points that it takes; None where there are none."""
+    """The network's output at the reference's points, else at the first points that it takes, if any."""
     candidates = [] if pinn.reference is None else [pinn.reference.points]
     candidates += [info.points for info in terms.infos.values() if info.points is not None]
 
@@ -215,9 +216,3 @@ def _solve(pinn: PINN, terms: LiveTerms, named: Mapping[str, Tensor]) -> Piece |
         except Exception:  # the points of a term need not be what the network takes
             continue
     return None
-
-
-def _moved(tensor: Tensor, dtype: torch.dtype | None, device: torch.device) -> Tensor:
-    from pinndiag._capture._replay import cast
-
-    return cast(tensor, dtype, device)

@@ -9,12 +9,12 @@ from typing import Any, final
 import torch
 
 from pinndiag._capture._fold import Pruned
-from pinndiag._capture._graph import Ref, Size
+from pinndiag._capture._graph import Size
 
 __all__ = ["unified"]
 
 
-class _Differ(Exception):
+class _DifferError(Exception):
     """The recordings are not the same program."""
 
 
@@ -51,7 +51,7 @@ def unified(base: Pruned, counts: Mapping[str, int], others: Sequence[tuple[str,
             args = merge.values(list(node.args), [list(p.args) for p in peers])
             kwargs = {k: merge.values(a, [p.kwargs[k] for p in peers]) for k, a in node.kwargs.items()}
             nodes.append(replace(node, args=tuple(args), kwargs=kwargs))
-    except _Differ:
+    except _DifferError:
         return None
     return replace(base, nodes=tuple(nodes))
 
@@ -64,13 +64,12 @@ class _Merge:
     def values(self, mine: Any, theirs: Sequence[Any]) -> Any:
         if isinstance(mine, list):
             if not all(isinstance(t, list) and len(t) == len(mine) for t in theirs):
-                raise _Differ
+                raise _DifferError
             return [self.values(m, [t[i] for t in theirs]) for i, m in enumerate(mine)]
         if type(mine) is int and all(type(t) is int for t in theirs):
             return self._size(mine, theirs)
-        if isinstance(mine, Ref) or mine == mine:  # a number that is not one differs from itself
-            if any(t != mine or type(t) is not type(mine) for t in theirs):
-                raise _Differ
+        if any(type(t) is not type(mine) or (t != mine and mine == mine) for t in theirs):  # NaN differs from itself
+            raise _DifferError
         return mine
 
     def _size(self, mine: int, theirs: Sequence[int]) -> int | Size:
@@ -78,7 +77,7 @@ class _Merge:
         for (group, step), other in zip(self._steps, theirs, strict=True):
             factor, rest = divmod(other - mine, step)
             if rest:
-                raise _Differ
+                raise _DifferError
             if factor:
                 factors.append((group, factor))
         if not factors:

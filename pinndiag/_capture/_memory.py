@@ -31,7 +31,7 @@ class _Place(NamedTuple):
     @staticmethod
     def of(tensor: Tensor) -> _Place:
         flags = tensor.is_conj(), tensor.is_neg()
-        return _Place(tensor.storage_offset(), tuple(tensor.shape), tensor.stride(), tensor.dtype, *flags)
+        return _Place(int(tensor.storage_offset()), tuple(tensor.shape), tensor.stride(), tensor.dtype, *flags)
 
 
 @final
@@ -84,7 +84,9 @@ class Memory:
             return found
         ref = storage.views.get(place)
         if ref is None and storage.whole is not None and not (place.conjugate or place.negative):
-            ref = self._emit("aten.as_strided.default", (storage.whole, list(place.shape), list(place.strides), place.offset))
+            ref = self._emit(
+                "aten.as_strided.default", (storage.whole, list(place.shape), list(place.strides), place.offset)
+            )
         if ref is not None:
             self.bind(tensor, ref)
         return ref

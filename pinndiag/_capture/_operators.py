@@ -7,7 +7,7 @@ runs before anything is computed for a graph from a file.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import torch
 from torch._ops import OpOverload
@@ -36,7 +36,8 @@ _DEFAULT = """
     linalg_vector_norm linear linspace log log10 log1p log2 log_sigmoid_backward log_sigmoid_forward logaddexp
     logaddexp2 logcumsumexp logical_and logical_not logical_or logical_xor logit logit_backward logsumexp
     masked_scatter max maximum mean min minimum mish mish_backward mm mse_loss mse_loss_backward mv mvlgamma
-    nan_to_num native_group_norm native_group_norm_backward native_layer_norm native_layer_norm_backward neg new_full new_ones new_zeros
+    nan_to_num native_group_norm native_group_norm_backward native_layer_norm native_layer_norm_backward
+    neg new_full new_ones new_zeros
     ones ones_like
     permute polar polygamma prod
     real reciprocal reflection_pad1d reflection_pad1d_backward relu repeat replication_pad1d
@@ -94,7 +95,7 @@ def name_of(operator: OpOverload) -> str:
     return str(operator)
 
 
-@lru_cache(maxsize=None)
+@cache
 def resolve(name: str) -> OpOverload:
     """The operator of that exact name.
 

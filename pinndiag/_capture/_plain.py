@@ -31,9 +31,7 @@ _DTYPES = {
     )
 }
 _DTYPE_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
-_MEMORY_FORMATS = {
-    str(form).removeprefix("torch."): form for form in (torch.contiguous_format, torch.preserve_format)
-}
+_MEMORY_FORMATS = {str(form).removeprefix("torch."): form for form in (torch.contiguous_format, torch.preserve_format)}
 
 
 def write(graph: Graph) -> dict[str, Any]:
@@ -172,16 +170,17 @@ class _Reader:
                 return self._tags[tag](self, content)
             if tag in ("input", "constant", "node"):
                 return self._reference(tag, content)
-        _refuse(f"an argument is of a kind that is not allowed: {type(plain).__name__}")
+        return _refuse(f"an argument is of a kind that is not allowed: {type(plain).__name__}")
 
     def _reference(self, source: Any, content: object) -> Ref:
         pair = content if isinstance(content, list) else [content, None]
         if len(pair) != 2:
             _refuse("a reference is malformed")
-        index, item = _integer(pair[0], "a reference"), pair[1]
+        index = _integer(pair[0], "a reference")
+        item = None if pair[1] is None else _integer(pair[1], "a reference")
         if not 0 <= index < self._limits[source]:
             _refuse(f"a reference points at {source} {index}, which does not come before it")
-        if item is not None and (source != "node" or not 0 <= _integer(item, "a reference") < _MAX_LIST):
+        if item is not None and (source != "node" or not 0 <= item < _MAX_LIST):
             _refuse("a reference picks an output that cannot be")
         return Ref(source, index, item)
 

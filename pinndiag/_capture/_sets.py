@@ -15,8 +15,7 @@ from pinndiag._capture._graph import Graph, Input
 from pinndiag._capture._recording import Hint, Recording
 from pinndiag._capture._replay import Plan
 from pinndiag._capture._tape import taped
-from pinndiag._capture._trace import traced
-from pinndiag._capture._verify import Figures, difference, figures, perturbed
+from pinndiag._capture._verify import Figures, difference, figures, perturbed, uncompiled
 from pinndiag._errors import CaptureError
 from pinndiag._points import PointSet
 
@@ -60,7 +59,9 @@ class Subject:
         """The points as new leaves; with `counts` as many as asked, with `shift` moved towards one another."""
         found = {}
         for group, chosen in self.points.items():
-            index = torch.arange((counts or {}).get(group, chosen.count), device=chosen.tensors[0].device) % chosen.count
+            index = (
+                torch.arange((counts or {}).get(group, chosen.count), device=chosen.tensors[0].device) % chosen.count
+            )
             rows = [t.detach()[index] for t in chosen.tensors]
             if shift:
                 rows = [r + shift * (r.roll(1, 0) - r) if r.is_floating_point() else r for r in rows]
@@ -134,7 +135,13 @@ def _ways(subject: Subject) -> Iterator[Record]:
     yield tape
     if not all(flags):
         yield flagless
-    yield lambda subject, points: traced(subject.evaluate, subject.parameters, points)
+    yield _by_tracer
+
+
+def _by_tracer(subject: Subject, points: Mapping[str, PointSet]) -> Recording:
+    from pinndiag._capture._trace import traced  # a second to import, seldom needed
+
+    return traced(subject.evaluate, subject.parameters, points)
 
 
 def _captured(subject: Subject, record: Record) -> Piece:
@@ -171,7 +178,7 @@ def _captured(subject: Subject, record: Record) -> Piece:
 
 def _recorded(subject: Subject, record: Record, points: Mapping[str, PointSet]) -> Recording:
     try:
-        with torch.compiler.set_stance("force_eager"):
+        with uncompiled():
             return record(subject, points)
     except Exception as error:  # the tracer may fail in any way; so may a term under it
         raise CaptureError(
@@ -219,12 +226,12 @@ class _Check:
         """At another number of points than any that was recorded."""
         used = {chosen.count for chosen in self._subject.points.values()}
         count = next(n for n in (23, 29, 31) if n not in used)
-        self._live(self._subject.fresh({group: count for group in self._subject.points}), 1, "at other points")
+        self._live(self._subject.fresh(dict.fromkeys(self._subject.points, count)), 1, "at other points")
 
     def _live(self, points: Mapping[str, PointSet], order: int, when: str) -> None:
         replay = {group: chosen.map(chosen.tensors) for group, chosen in points.items()}
         try:
-            with torch.compiler.set_stance("force_eager"):
+            with uncompiled():
                 live = figures(self._subject.evaluate(points), self._tensors, order)
         except Exception as error:  # the user's own code at other values
             raise CaptureError(

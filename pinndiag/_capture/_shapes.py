@@ -58,13 +58,15 @@ def checked_shapes(graph: Graph, counts: Mapping[str, int] | None = None) -> Non
         for index, node in enumerate(graph.nodes):
             args = [resolved(a) for a in node.args]
             kwargs = {key: resolved(a) for key, a in node.kwargs.items()}
-            if "device" in (a.name for a in resolve(node.operator)._schema.arguments) and "device" not in kwargs:
-                if not references((node.args, node.kwargs)):
-                    kwargs["device"] = _META
+            takes = {argument.name for argument in resolve(node.operator)._schema.arguments}
+            if "device" in takes and "device" not in kwargs and not references((node.args, node.kwargs)):
+                kwargs["device"] = _META
             try:
                 output = resolve(node.operator)(*args, **kwargs)
             except Exception as error:  # shape rules raise errors of every kind
-                _refuse(f"call {index}, {node.operator}, does not fit its arguments: {str(error).splitlines()[0][:200]}")
+                _refuse(
+                    f"call {index}, {node.operator}, does not fit its arguments: {str(error).splitlines()[0][:200]}"
+                )
             for tensor in output if isinstance(output, (list, tuple)) else [output]:
                 if isinstance(tensor, Tensor):
                     _small(tensor, f"call {index}, {node.operator},")

@@ -44,6 +44,7 @@ _UNINITIALISED = {  # their entries are nobody's business: zeros instead
     aten.new_empty.default: "aten.new_zeros.default",
     aten.new_empty_strided.default: "aten.new_zeros.default",
 }
+_ZERO = aten._efficientzerotensor.default  # forward mode's zeros without memory
 _STRIDED = frozenset({aten.empty_strided.default, aten.new_empty_strided.default})
 DETACHES = frozenset(
     {Tensor.detach, torch.detach, Tensor.detach_, torch.detach_, Tensor.data.__get__}  # type: ignore[attr-defined]
@@ -52,9 +53,7 @@ _LEAVES_TORCH = frozenset({Tensor.numpy, Tensor.tolist, Tensor.__array__})
 DROPPED = frozenset({"layout", "pin_memory", "non_blocking", "implicit"})
 
 
-def taped(
-    run: Callable[[], Mapping[str, Tensor]], inputs: Sequence[Tensor], named: Mapping[str, Tensor]
-) -> Recording:
+def taped(run: Callable[[], Mapping[str, Tensor]], inputs: Sequence[Tensor], named: Mapping[str, Tensor]) -> Recording:
     """Run the terms and record every call.
 
     Args:
@@ -98,8 +97,12 @@ class _Above(TorchFunctionMode):
 
 @final
 class _Tape(TorchDispatchMode):
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing is compiled here; the guard would import the compiler, which takes a second
+
     def __init__(self, inputs: Sequence[Tensor], named: Mapping[str, Tensor]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.record = Recording()
         self.detaching = 0  # depth of the user's own detach calls
         self._memory = Memory(self._emit)
@@ -114,13 +117,17 @@ class _Tape(TorchDispatchMode):
     ) -> Any:
         kwargs = dict(kwargs or {})
         with torch._C.DisableTorchFunctionSubclass():
-            if func in _QUESTIONS:
+            if func in _QUESTIONS or _about_shapes(args, kwargs):
                 return func(*args, **kwargs)
             if func in _READERS:
                 self.note(Hint.ITEM, str(func), *args)
                 return func(*args, **kwargs)
             if func in _SAME:
                 return self._same(func, args, kwargs, sys._getframe(1))
+            if func is _ZERO:
+                output = func(*args, **kwargs)
+                self._memory.bind(output, self._call("aten.zeros.default", args, kwargs))
+                return output
             if func in _UNINITIALISED:
                 return self._uninitialised(func, args, kwargs)
             if torch.Tag.nondeterministic_seeded in func.tags:
@@ -202,7 +209,7 @@ class _Tape(TorchDispatchMode):
     def _plain(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if str(func) not in ALLOWED:
             with self:
-                composed = func.decompose(*args, **kwargs)  # type: ignore[no-untyped-call]
+                composed = func.decompose(*args, **kwargs)
             if composed is not NotImplemented:
                 return composed
             self.note(Hint.SHAPE if func in _BY_VALUE else Hint.OPERATOR, str(func), args, list(kwargs.values()))
@@ -284,9 +291,7 @@ class _Tape(TorchDispatchMode):
             new = self._emit("aten._to_copy.default", (new,), {"dtype": target.dtype})
         return new
 
-    def _opaque(
-        self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], written: list[Tensor]
-    ) -> Any:
+    def _opaque(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], written: list[Tensor]) -> Any:
         """An in-place call that is not recorded: what it wrote is a constant, unless it depended on an input."""
         if torch.Tag.inplace_view in func.tags:  # changes the shape of a tensor, not its values
             functional = str(func).replace("_.", ".", 1)
@@ -309,7 +314,7 @@ class _Tape(TorchDispatchMode):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._named = []
-        super().__exit__(kind, error, trace)
+        super().__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
 
 
 def _is_subclass(tensor: Tensor) -> bool:
@@ -334,6 +339,12 @@ def _refs(value: Any) -> list[Ref]:
     if isinstance(value, (list, tuple)):
         return [ref for item in value for ref in _refs(item)]
     return []
+
+
+def _about_shapes(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    """Whether a call only works out a shape, on tensors without memory."""
+    device = kwargs.get("device")
+    return (device is not None and torch.device(device).type == "meta") or any(t.is_meta for t in _tensors(args))
 
 
 def _written(func: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Tensor]:

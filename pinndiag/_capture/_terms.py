@@ -91,7 +91,7 @@ class CapturedTerms(AbstractTerms):
         return output.reshape(points.count, -1)
 
     def activations(self, term: str) -> list[tuple[str, str, Tensor]]:
-        """Hidden activations of the first forward pass of a term: (layer, function, values of shape (points, units))."""
+        """Hidden activations of a term's first forward pass: (layer, function, values of shape (points, units))."""
         found = [a for a in self.graph.activations if a.term == term]
         points = {term: p} if (p := self.infos[term].points) is not None else {}
         values = self._run([a.node for a in found], points)
@@ -144,4 +144,8 @@ class CapturedTerms(AbstractTerms):
         return torch.cat(found)
 
     def _moved(self, points: PointSet | None) -> PointSet | None:
-        return None if points is None else points.map([cast(t.detach(), self._dtype, self._device) for t in points.tensors])
+        return (
+            None
+            if points is None
+            else points.map([cast(t.detach(), self._dtype, self._device) for t in points.tensors])
+        )

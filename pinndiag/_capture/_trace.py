@@ -53,7 +53,7 @@ class _Marks(TorchDispatchMode):
     """Notes on each traced call whether it ran under no_grad, in a backward pass, or in a detach of the user's."""
 
     def __init__(self, graph: fx.Graph) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._graph = graph
         self.detaching = 0
 

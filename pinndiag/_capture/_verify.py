@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
@@ -13,7 +14,7 @@ from torch import Tensor
 from pinndiag import _parameters
 from pinndiag._terms import mean_square
 
-__all__ = ["Figures", "difference", "figures", "perturbed"]
+__all__ = ["Figures", "difference", "figures", "perturbed", "uncompiled"]
 
 _TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}
 _LOOSE = 1e-2  # half precision
@@ -88,7 +89,9 @@ def _relative(a: Tensor, b: Tensor) -> float:
     top = b.abs().max()
     floor = torch.finfo(b.dtype).tiny
     # scaled first: squares of a large or small number would leave the range of the dtype
-    return float(torch.linalg.vector_norm((a - b) / (top + floor)) / torch.linalg.vector_norm(b / (top + floor) + floor))
+    return float(
+        torch.linalg.vector_norm((a - b) / (top + floor)) / torch.linalg.vector_norm(b / (top + floor) + floor)
+    )
 
 
 @contextlib.contextmanager
@@ -108,3 +111,13 @@ def perturbed(tensors: Sequence[Tensor], scale: float) -> Iterator[None]:
     finally:
         for tensor, kept in zip(tensors, before, strict=True):
             tensor.data.copy_(kept)
+
+
+def uncompiled() -> contextlib.AbstractContextManager[object]:
+    """A region in which a compiled model runs its original code: compiled code cannot be differentiated twice.
+
+    Where nothing was compiled, the compiler is not even imported, which would take a second.
+    """
+    if "torch._dynamo" not in sys.modules:
+        return contextlib.nullcontext()
+    return torch.compiler.set_stance("force_eager")  # type: ignore[no-any-return]
