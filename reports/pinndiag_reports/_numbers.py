@@ -1,0 +1,74 @@
+"""Numbers as people read them: three digits, no padded exponents, and words for what is not a number."""
+
+from __future__ import annotations
+
+import math
+
+__all__ = ["ABSENT", "count", "number", "percent", "plural", "seconds", "times"]
+
+ABSENT = "–"
+
+
+def number(value: float | str | None, digits: int = 3) -> str:
+    """`value` with at most `digits` significant digits: 0.0123, 1.2e-5, NaN, ∞; a dash where nothing was measured."""
+    if value is None:
+        return ABSENT
+    if isinstance(value, str):
+        return value
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    if value == 0:
+        return "0"
+    if isinstance(value, int) and abs(value) < 1_000_000:
+        return str(value)
+    exponent = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
+    if -4 < exponent < max(digits, 4):
+        return _bare(f"{value:.{max(digits - 1 - exponent, 0)}f}")
+    mantissa, _, power = f"{value:.{digits - 1}e}".partition("e")
+    return f"{_bare(mantissa)}e{int(power)}"
+
+
+def _bare(digits: str) -> str:
+    return digits.rstrip("0").rstrip(".") if "." in digits else digits
+
+
+def times(value: float | None) -> str:
+    """A ratio as a factor: 3.1, 42, 1300, 2.6e5."""
+    if value is None or not math.isfinite(value) or value == 0:
+        return number(value)
+    if 100 <= abs(value) < 1e5:
+        return f"{round(value, 1 - math.floor(math.log10(abs(value)))):.0f}"
+    return number(value, 2)
+
+
+def percent(share: float | None) -> str:
+    """A share between 0 and 1 in per cent."""
+    if share is None:
+        return ABSENT
+    if not math.isfinite(share):
+        return number(share)
+    value = 100 * share
+    if value == 0 or abs(value) >= 10:
+        return f"{value:.0f} %"
+    return f"{number(value, 2)} %"
+
+
+def count(value: int) -> str:
+    """A whole number with thin spaces between thousands."""
+    return f"{value:,}".replace(",", "\u202f")
+
+
+def plural(amount: int, one: str, many: str = "") -> str:
+    """`1 warning`, `2 warnings`."""
+    return f"{count(amount)} {one if amount == 1 else many or one + 's'}"
+
+
+def seconds(value: float) -> str:
+    """A duration."""
+    if not math.isfinite(value):
+        return number(value)
+    if value < 1:
+        return f"{1000 * value:.0f} ms"
+    return f"{value:.1f} s" if value < 120 else f"{value / 60:.1f} min"

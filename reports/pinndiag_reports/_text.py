@@ -1,0 +1,142 @@
+"""The verdict for a terminal."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from pinndiag._records import DiagnosisRecord
+from pinndiag_reports._input import read
+from pinndiag_reports._names import one_line, shorten
+from pinndiag_reports._numbers import plural
+from pinndiag_reports._view import COLUMNS, FindingView, Row, View, view
+
+__all__ = ["render"]
+
+_STYLES = {
+    "problem": "bold red",
+    "warning": "bold yellow",
+    "note": "bold blue",
+    "none": "bold green",
+    "unknown": "bold",
+}
+_DROP_FIRST = (7, 1, 6, 4, 2)  # columns that a narrow terminal does without, by position in COLUMNS
+_EACH = 9
+_MOST_ROWS = 30
+_MOST_FINDINGS = 12
+
+
+def render(record: DiagnosisRecord | Mapping[str, Any], *, width: int | None = None, color: bool | None = None) -> str:
+    """The text of a record."""
+    page = view(read(record)[1])
+    if width is None:
+        width = shutil.get_terminal_size((100, 24)).columns
+    if color is None:
+        color = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    console = Console(
+        file=io.StringIO(),
+        width=max(width, 40),
+        force_terminal=color,
+        color_system="standard" if color else None,
+        no_color=not color,
+        legacy_windows=False,
+        markup=False,
+        emoji=False,
+        highlight=False,
+        _environ={},
+    )
+    with console.capture() as capture:
+        _print(console, page)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
+
+
+def _print(console: Console, page: View) -> None:
+    style = _STYLES[page.severity]
+    console.print(Text.assemble((f"{page.sign} {page.verdict}", style)))
+    console.print(Text(f"{page.name}: {page.counts}", style="dim"))
+    console.print(Text(page.subtitle, style="dim"))
+    console.print()
+    if page.rows:
+        _terms(console, page)
+    else:
+        console.print(Text(f"No terms: {page.rows_absent}"))
+    for finding in page.findings[:_MOST_FINDINGS]:
+        if finding.severity != "note" or finding is page.findings[0]:
+            console.print()
+        _finding(console, finding)
+    if (more := len(page.findings) - _MOST_FINDINGS) > 0:
+        console.print(Text(f"{plural(more, 'finding')} more in the report", style="dim"))
+    if page.missing or page.not_applicable:
+        console.print()
+        console.print(Text(_missing(page), style="dim"))
+
+
+def _terms(console: Console, page: View) -> None:
+    kept = list(range(len(COLUMNS)))
+    dropped: list[int] = []
+    for position in _DROP_FIRST:
+        if 24 + _EACH * len(kept) <= console.width:
+            break
+        kept.remove(position)
+        dropped.append(position)
+    room = max(10, console.width - _EACH * len(kept) - 2)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1), header_style="bold")
+    table.add_column("term", no_wrap=True, overflow="ellipsis", max_width=min(room, 40))
+    for position in kept:
+        table.add_column(COLUMNS[position].plain, justify="right", no_wrap=True)
+    for row in page.rows[:_MOST_ROWS]:
+        sign = {"problem": "✖ ", "warning": "▲ ", "note": "● "}.get(row.severity, "  ")
+        name = Text(sign + shorten(row.name, min(room, 40) - 2), style=_STYLES.get(row.severity, ""))
+        table.add_row(name, *_cells(row, kept))
+    if page.total is not None:
+        table.add_section()
+        table.add_row(Text("  total", style="bold"), *_cells(page.total, kept))
+    console.print(table)
+    if len(page.rows) > _MOST_ROWS:
+        console.print(Text(f"{_MOST_ROWS} of {len(page.rows)} terms; the report has all", style="dim"))
+    if dropped:
+        console.print(
+            Text(f"not shown at this width: {', '.join(COLUMNS[k].plain for k in sorted(dropped))}", style="dim")
+        )
+
+
+def _cells(row: Row, kept: Sequence[int]) -> list[Text]:
+    return [Text(row.cells[position]) for position in kept]
+
+
+def _finding(console: Console, finding: FindingView) -> None:
+    head = Text.assemble(
+        (f"{finding.sign} {finding.severity} {finding.code} ", _STYLES[finding.severity]), (finding.title, "bold")
+    )
+    console.print(head)
+    if finding.severity == "note":
+        return
+    lines = []
+    for name, value, threshold, _ in finding.evidence.rows[:2]:
+        lines.append(f"{one_line(name)}: {one_line(value)}" + (f" (threshold {threshold})" if threshold != "–" else ""))
+    if lines:
+        console.print(Padding(Text("; ".join(lines), style="dim"), (0, 0, 0, 2)))
+    if finding.caused_by:
+        console.print(Padding(Text(f"probably caused by {finding.caused_by[0]}", style="dim"), (0, 0, 0, 2)))
+    if finding.prescriptions:
+        first = finding.prescriptions[0]
+        console.print(Padding(Text.assemble(("try: ", "bold green"), one_line(first.title)), (0, 0, 0, 2)))
+        code = first.code.splitlines()
+        for line in code[:4] + (["…"] if len(code) > 4 else []) or [first.command]:
+            console.print(Padding(Text(line, style="cyan"), (0, 0, 0, 7)))
+
+
+def _missing(page: View) -> str:
+    names = [item.what for item in page.missing] + [code for code, _, _ in page.not_applicable]
+    shown = ", ".join(shorten(name, 30) for name in names[:12])
+    return f"Not measured or not applicable: {shown}{' …' if len(names) > 12 else ''} (reasons in the report)"
