@@ -12,9 +12,9 @@ class Work(Record):
     """Remaining work of one term: squared distance in parameter space that would make its typical residual vanish.
 
     Attributes:
-        value: mean(r^2) / mean_p |d r_p / d theta|^2.
+        value: mean(r^2) / mean_p |d r_p / d theta|^2; 0 for a term that is solved, infinite for one without gradient.
         how: "residuals" (that formula) or "scalar" (4 L^2 / |g|^2, an upper figure where only a loss is known).
-        points: residuals used for the mean squared gradient norm.
+        points: residuals used for the mean squared gradient norm; 1 for a scalar loss.
     """
 
     value: float
@@ -23,12 +23,13 @@ class Work(Record):
 
 
 class Precision(Record):
-    """The float64 twin of a term.
+    """The float64 twin, against the same PINN in its own dtype.
 
     Attributes:
         gradient: 1 - cos(gradient in the training dtype, in float64), of the weighted total.
         rounding: |r_32 - r_64| / |r_64|, by term.
-        distinct: share of distinct points after the cast to the training dtype, by term with known points.
+        distinct: share of distinct points after the cast to the training dtype, by term with known points. Points that
+            are given twice in a wider dtype count once.
     """
 
     gradient: float
@@ -41,7 +42,7 @@ class DerivativeCheck(Record):
 
     Attributes:
         error: largest relative disagreement over the directions that could be judged; None when none could.
-        settled: two step sizes gave the same difference quotient.
+        settled: two step sizes gave the same difference quotient, in every direction that was not negligible.
         directions: how many directions were judged.
         reason: why it could not be judged, if so.
     """
@@ -57,12 +58,15 @@ class Probe(Record):
 
     Attributes:
         before: loss before.
-        after: loss after.
+        after: loss after: the best finite one met.
         factor: before / after.
         iterations: iterations done.
         evaluations: loss and gradient evaluations.
         terms: unweighted loss of every term after the probe (for the probe of the total).
         rel_l2: error against the reference after the probe, where one is known. Never used to judge.
+        subset: term -> points it descended on, for terms with more points than a probe uses; `before` and `after` are
+            of all points.
+        reason: why it could not run, if so; the figures are NaN then.
     """
 
     before: float
@@ -72,6 +76,8 @@ class Probe(Record):
     evaluations: int
     terms: dict[str, float] = {}
     rel_l2: float | None = None
+    subset: dict[str, int] = {}
+    reason: str = ""
 
 
 class Start(Record):
@@ -86,6 +92,7 @@ class Start(Record):
         spread: layer -> mean standard deviation of the units over points, smallest over the terms.
         slow_share: term -> share of the residual in slow kernel directions.
         lr_sigma_max: learning rate times sigma_max of the total at the start, for plain gradient descent.
+        reasons: what could not be measured -> why.
     """
 
     losses: dict[str, float]
@@ -96,3 +103,4 @@ class Start(Record):
     spread: dict[str, float]
     slow_share: dict[str, float]
     lr_sigma_max: float | None = None
+    reasons: dict[str, str] = {}

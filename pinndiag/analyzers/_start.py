@@ -1,0 +1,99 @@
+"""The same network at its initial parameters: what was wrong before the first step."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from pinndiag._errors import PinndiagError
+from pinndiag._hessian import Hessians
+from pinndiag._jacobian import generator
+from pinndiag._pinn import PINN
+from pinndiag._records import Activation
+from pinndiag._records._experiments import Start
+from pinndiag._view import View
+from pinndiag.analyzers._activations import activations
+from pinndiag.analyzers._held_out import held_out
+from pinndiag.analyzers._kernel import kernel
+from pinndiag.analyzers._work import work
+from pinndiag.linalg import lanczos
+
+__all__ = ["start"]
+
+
+def start(subject: PINN | View, *, seed: int = 0) -> Start:
+    """Losses, gradient norms, remaining work, held-out residuals, activations and slow share before training.
+
+    Wrong scaling of inputs or outputs, aliasing, a bad initialisation and a step size that is too large show here, in
+    a copy at the stored initial parameters (pathologies.md, section 5).
+
+    Args:
+        subject: a wrapped PINN, or a view of it.
+        seed: of every choice of points.
+
+    Raises:
+        PinndiagError: the initial parameters are unknown, or are those of the checkpoint.
+        CaptureError: a term cannot be captured, so that there is no copy.
+
+    Cost: one gradient, at most 160 Jacobian rows of each term, a forward pass at 4096 fresh points; with plain gradient
+    descent also 5 to 15 Hessian-vector products of the total.
+    """
+    pinn = View.of(subject).pinn
+    _check(pinn)
+    view = View(pinn.copy(initial=True))
+    reasons: dict[str, str] = {}
+    fresh, kernels = held_out(view, seed=seed), kernel(view, seed=seed)
+    reasons |= {f"held_out.{name}": why for name, why in fresh.reasons.items()}
+    reasons |= {f"slow_share.{name}": why for name, why in kernels.reasons.items()}
+    layers: list[Activation] = []
+    try:
+        layers = activations(view).layers
+    except PinndiagError as error:
+        reasons["activations"] = error.what
+    return Start(
+        losses=view.losses,
+        grad_l2={name: float(gradient.double().norm()) for name, gradient in view.gradients.items()},
+        work=dict(work(view, seed=seed)),
+        held_out=dict(fresh),
+        saturation=_extreme(layers, "saturated_pairs", 1),
+        spread=_extreme(layers, "spread", -1),
+        slow_share={name: found.slow_share for name, found in kernels.terms.items()},
+        lr_sigma_max=_edge(view, seed),
+        reasons=reasons,
+    )
+
+
+def _check(pinn: PINN) -> None:
+    if pinn.initial is None:
+        raise PinndiagError(
+            "the initial parameters are unknown",
+            cause="the file does not hold them",
+            fix="pass initial=, the state dict before training, to wrap",
+        )
+    if all(torch.equal(pinn.initial[name], tensor.detach()) for name, tensor in pinn.parameters.items()):
+        raise PinndiagError(
+            "the initial parameters are those of the checkpoint",
+            cause="the model was wrapped after training without initial=, or it was not trained",
+            fix="wrap before training, or pass initial=, the state dict before training",
+        )
+
+
+def _extreme(layers: list[Activation], figure: str, sign: int) -> dict[str, float]:
+    """The largest (sign 1) or smallest (sign -1) finite figure of each layer over the terms."""
+    found: dict[str, float] = {}
+    for layer in layers:
+        value = getattr(layer, figure)
+        if value is not None and math.isfinite(value):
+            found[layer.layer] = sign * max(sign * value, sign * found.get(layer.layer, value))
+    return found
+
+
+def _edge(view: View, seed: int) -> float | None:
+    """Lr sigma_max of the total for plain gradient descent; 2 (1 + momentum) is the edge of stability."""
+    optimizer = view.pinn.optimizer
+    if optimizer is None or optimizer.kind != "SGD" or optimizer.lr is None or not bool(view.total.isfinite().all()):
+        return None
+    noise = torch.randn(view.pinn.size, generator=generator(seed), dtype=torch.float64).to(view.total.device)
+    towards = torch.nn.functional.normalize(view.total.double(), dim=0) + 0.3 * noise / noise.norm()
+    return optimizer.lr * lanczos(Hessians(view.pinn).total, towards).largest.value
