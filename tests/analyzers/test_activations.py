@@ -9,13 +9,15 @@ from typing import final
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+import pinndiag
 from pinndiag import PINN, PinndiagError
 from pinndiag._points import PointSet
 from pinndiag._records import Activation
 from pinndiag._terms import AbstractTerms, TermInfo
-from pinndiag.analyzers._activations import activations
+from pinndiag.analyzers import activations
+from tests.cases import mlp, uniform
 
 Seen = list[tuple[str, str, Tensor]]
 
@@ -165,3 +167,36 @@ def test_a_live_pinn_is_looked_at_through_its_twin(monkeypatch: pytest.MonkeyPat
     twin = pinn_of(StubTerms(parameter, {"pde": [("0", "tanh", torch.ones(4, 3))]}), parameter)
     monkeypatch.setattr(PINN, "copy", lambda self: twin)
     assert activations(pinn_of(BlindTerms(parameter), parameter)).layers[0].saturated_units == 1
+
+
+def test_a_real_network_against_its_own_hooks() -> None:
+    model = mlp(width=9)
+    with torch.no_grad():
+        model[0].weight *= 20
+        model[0].bias[1:4] = 40
+        model[2].weight[0] = 0
+    seen: dict[str, np.ndarray] = {}
+    for name, module in model.named_children():
+        if isinstance(module, nn.Tanh):
+            before = str(int(name) - 1)  # the layer whose output it squashes
+            module.register_forward_hook(lambda _, inputs, out, at=before: seen.update({at: out.detach().numpy()}))
+    x = uniform(40)
+
+    def pde(x: Tensor) -> Tensor:
+        x = x.requires_grad_(True)
+        return torch.autograd.grad(model(x).sum(), x, create_graph=True)[0] - 1
+
+    pinn = pinndiag.wrap(model, {"pde": pde}, points={"pde": x})
+    found = activations(pinn).layers
+    model(x)
+    assert [(a.layer, a.function) for a in found] == [("0", "tanh"), ("2", "tanh")]
+    for a in found:
+        pairs = np.abs(seen[a.layer]) > 0.99
+        assert a.saturated_pairs == pytest.approx(pairs.mean())
+        assert a.saturated_units == pytest.approx((pairs.mean(0) > 0.9).mean())
+        assert a.spread == pytest.approx(seen[a.layer].std(0).mean())
+        assert a.dead_units == (np.ptp(seen[a.layer], axis=0) == 0).sum()
+    first, second = found
+    assert first.saturated_units is not None
+    assert first.saturated_units > 0
+    assert second.dead_units == 1

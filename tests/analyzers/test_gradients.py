@@ -15,7 +15,7 @@ import pinndiag
 from pinndiag import PINN
 from pinndiag._records import GradientFigures, Gradients, Histogram, from_plain, to_plain
 from pinndiag._view import View
-from pinndiag.analyzers._gradients import gradients
+from pinndiag.analyzers import gradients
 from tests.cases import CASES, linear, mlp, poisson, uniform
 
 

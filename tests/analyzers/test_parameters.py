@@ -11,7 +11,7 @@ from torch import nn
 
 import pinndiag
 from pinndiag._records import LayerParameters, Parameters
-from pinndiag.analyzers._weights import parameters, parameters_of
+from pinndiag.analyzers import parameters, parameters_of
 from tests.cases import CASES, coefficient, mlp, uniform
 
 
