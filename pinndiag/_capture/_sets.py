@@ -14,9 +14,10 @@ from pinndiag._capture._fold import Pruned, folded, pruned
 from pinndiag._capture._graph import Graph, Input
 from pinndiag._capture._recording import Hint, Recording
 from pinndiag._capture._replay import Plan
+from pinndiag._capture._shapes import checked_shapes
 from pinndiag._capture._tape import taped
 from pinndiag._capture._verify import Figures, difference, figures, perturbed, uncompiled
-from pinndiag._errors import CaptureError
+from pinndiag._errors import CaptureError, CheckpointError
 from pinndiag._points import PointSet
 
 __all__ = ["Piece", "Subject", "captured_set"]
@@ -159,8 +160,8 @@ def _captured(subject: Subject, record: Record) -> Piece:
     error: CaptureError | None = None
     for candidate in candidates:
         graph = folded(candidate)
-        check = _Check(subject, inputs, graph)
         try:
+            check = _Check(subject, inputs, graph)
             check.present(values, points)
             if subject.repeatable:
                 check.elsewhere()
@@ -210,6 +211,15 @@ class _Check:
         self._subject, self._graph = subject, graph
         self._tensors = list(subject.parameters.values())
         program = Graph(tuple(inputs), graph.constants, graph.nodes, graph.outputs)
+        try:
+            checked_shapes(program)  # as a reader of the file will
+        except CheckpointError as error:
+            raise CaptureError(
+                f"{_named(subject.names)} cannot be captured: {error.what}",
+                where=_named(subject.names),
+                cause="a shape depends on values, or a value is too large for a file that strangers may open",
+                fix="multiply by a mask instead of indexing with it; let the term take its points",
+            ) from error
         self._plan = Plan(program, list(graph.outputs.values()), self._tensors[0].device)
 
     def present(self, values: Mapping[str, Tensor], points: Mapping[str, PointSet]) -> None:

@@ -36,6 +36,7 @@ _READERS = frozenset({aten._local_scalar_dense.default, aten.equal.default, aten
 _BY_VALUE = frozenset(
     {aten.nonzero.default, aten.masked_select.default, aten._unique2.default, aten.unique_dim.default}
 )
+_INDEXED = frozenset({aten.index.Tensor, aten.index_put.default})
 _SAME = frozenset({aten.alias.default, aten.lift_fresh.default, aten.detach.default})
 _UNINITIALISED = {  # their entries are nobody's business: zeros instead
     aten.empty.memory_format: "aten.zeros.default",
@@ -207,6 +208,10 @@ class _Tape(TorchDispatchMode):
                     self._memory.bind(tensor, Ref(ref.source, ref.index, item))
 
     def _plain(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if func is aten.masked_select.default and args[0].shape == args[1].shape:
+            func, args = aten.index.Tensor, (args[0], [args[1]])
+        if func in _INDEXED:
+            self.note(Hint.SHAPE, "indexing by a mask", *(t for t in _tensors(args[1]) if t.dtype is torch.bool))
         if str(func) not in ALLOWED:
             with self:
                 composed = func.decompose(*args, **kwargs)
