@@ -1,25 +1,14 @@
-"""Codes of checks, as people type them."""
+"""The check that a person means."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
 from difflib import get_close_matches
 
-from pinndiag import PinndiagError, checks
+from pinndiag import PinndiagError
+from pinndiag.checks import CHECKS
 
-__all__ = ["check_codes", "find"]
-
-
-def check_codes(typed: Iterable[str]) -> None:
-    """Make sure that each code, or beginning of codes, means a check.
-
-    Raises:
-        PinndiagError: one does not; with the nearest that does.
-    """
-    known = [check.code for check in checks.CHECKS]
-    for code in typed:
-        if not any(one.startswith(code) for one in known) or not code:
-            raise _unknown(code, known)
+__all__ = ["find"]
 
 
 def find(typed: str) -> str:
@@ -29,18 +18,17 @@ def find(typed: str) -> str:
         PinndiagError: neither; with the nearest that is.
     """
     wanted = typed.strip().lower().replace("-", "_").replace(" ", "_")
-    for check in checks.CHECKS:
+    names = {name.lower(): name for check in CHECKS for name in (check.code, check.pathology)}
+    for check in CHECKS:
         if wanted in (check.code.lower(), check.pathology.lower()):
             return check.code
-    raise _unknown(typed, [name for check in checks.CHECKS for name in (check.code, check.pathology)])
-
-
-def _unknown(typed: str, known: Sequence[str]) -> PinndiagError:
-    names = {name.lower(): name for name in known}
-    near = get_close_matches(typed.lower(), names, 1, 0.5)
-    return PinndiagError(
+    for check in CHECKS:  # a finding may name a closer relative, which the check's explanation does too
+        if wanted in re.findall(r"\w+", check.detected) and "_" in wanted:
+            return check.code
+    near = get_close_matches(wanted, names, 1, 0.5)
+    raise PinndiagError(
         f"there is no check {typed!r}",
-        where=f"{len(checks.CHECKS)} checks are known",
-        cause="a misspelt code, or a check of another version",
+        where="neither a code nor a pathology of this version",
+        cause="a misspelt name, or one of another version",
         fix=(f"did you mean {names[near[0]]}? " if near else "") + "`pinndiag checks` lists them",
     )

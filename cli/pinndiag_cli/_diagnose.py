@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, final
 import msgspec
 
 from pinndiag import PinndiagError
-from pinndiag_cli._codes import check_codes
 from pinndiag_cli._progress import Progress
 
 if TYPE_CHECKING:
@@ -41,9 +40,10 @@ def diagnose(request: Request, shown: Progress) -> tuple[Diagnosis, PinndiagErro
     import pinndiag
     from pinndiag._analyze import analyze_weights, plan
     from pinndiag._checkpoint import NoTermsError
+    from pinndiag.checks import matching
 
     device, dtype = _device(request.device), _dtype(request.dtype)
-    check_codes((*request.select, *request.ignore))
+    matching((*request.select, *request.ignore))  # a code that is none is better found before the work than after
     shown.begin(f"loading {request.target}")
     source = str(request.target)
     try:

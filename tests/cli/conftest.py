@@ -68,12 +68,6 @@ def library(monkeypatch: pytest.MonkeyPatch) -> StandIn:
 
     replace(monkeypatch, "_checkpoint", load=load, NoTermsError=NoTermsError)
     replace(monkeypatch, "_analyze", analyze=analyze, analyze_weights=analyze_weights, plan=lambda pinn, **_: stages)
-    checks = [
-        SimpleNamespace(code="PD101", pathology="vanishing_gradient", title="a term has no gradient", needs=("terms",)),
-        SimpleNamespace(code="PD201", pathology="pde_dominates", title="one term drowns [the] rest", needs=("pair",)),
-    ]
-    words = {"terms": SimpleNamespace(words="the loss terms"), "pair": SimpleNamespace(words="two loss terms or more")}
-    replace(monkeypatch, "checks", CHECKS=checks, NEEDS=words, explain=lambda code: f"# {code}\n\nHow *it* is.\n")
     monkeypatch.setattr("pinndiag_reports.to_text", lambda record, **_: f"TABLE {record.verdict.text}")
     monkeypatch.setattr("pinndiag_reports.to_html", lambda record: f"<p>{record.verdict.text}</p>")
     monkeypatch.setattr("pinndiag_reports.to_markdown", lambda record: f"# {record.verdict.text}\n")
@@ -85,7 +79,6 @@ def replace(monkeypatch: pytest.MonkeyPatch, name: str, **contents: Any) -> None
     vars(module).update(contents)
     monkeypatch.setitem(sys.modules, f"pinndiag.{name}", module)
     monkeypatch.setattr(pinndiag, name, module, raising=False)
-    monkeypatch.delitem(sys.modules, "pinndiag_cli._codes", raising=False)  # it holds on to `checks`
 
 
 @pytest.fixture

@@ -211,7 +211,7 @@ def test_a_diagnosis_is_not_a_checkpoint(run: Run, library: StandIn, tmp_path: P
         (["--seed", "-1"], "-1 is not in the range"),
         (["--device", "warp:9"], "there is no device 'warp:9' here"),
         (["--device", "cuda:77"], "there is no device 'cuda:77' here"),
-        (["--select", "PD20X"], "did you mean PD201?"),
+        (["--select", "PD20X"], "there is no check 'PD20X'"),
         (["--ignore", ""], "there is no check ''"),
         (["--watch"], "No such option '--watch'"),
     ],

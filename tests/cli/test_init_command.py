@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,9 +38,7 @@ def test_the_factory_takes_weights(written: Path) -> None:
 
 
 def test_its_residual_is_that_of_the_equation(written: Path) -> None:
-    space: dict[str, object] = {}
-    exec(written.read_text(), space)  # not as __main__: nothing is printed
-    pinn = space["make"]()  # type: ignore[operator]
+    pinn = runpy.run_path(str(written))["make"]()
     with torch.no_grad():
         for tensor in pinn.tensors:
             tensor.zero_()  # u = 0: the residual is the right-hand side pi^2 sin(pi x)
@@ -50,10 +47,9 @@ def test_its_residual_is_that_of_the_equation(written: Path) -> None:
     torch.testing.assert_close(pinn.outputs(["pde"])["pde"].detach(), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_it_runs_as_a_script(written: Path) -> None:
-    done = subprocess.run([sys.executable, str(written)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("PINN(pde[100, 1], bc[2, 1]; 481 trainable parameters")
+def test_it_runs_as_a_script(written: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(written), run_name="__main__")
+    assert capsys.readouterr().out.startswith("PINN(pde[100, 1], bc[2, 1]; 481 trainable parameters")
     assert "heat.py:make" in written.read_text()
 
 

@@ -6,46 +6,67 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from click.testing import Result
 
 from pinndiag import __version__
-from tests.cli.conftest import StandIn
+from pinndiag.checks import CHECKS, Check, explain
 
 Run = Callable[..., Result]
 
 
-def test_checks(run: Run, library: StandIn) -> None:
+def test_checks(run: Run) -> None:
     done = run("checks")
     assert done.exit_code == 0
-    for words in ("PD101", "pde_dominates", "one term drowns [the] rest", "two loss terms or more", "pinndiag explain"):
-        assert words in done.stdout
-    assert json.loads(run("checks", "--json").stdout)[1] == {
-        "code": "PD201",
-        "pathology": "pde_dominates",
-        "title": "one term drowns [the] rest",
-        "needs": ["pair"],
-    }
+    listed = json.loads(run("checks", "--json").stdout)
+    assert [row["code"] for row in listed] == sorted(check.code for check in CHECKS)
+    for row, check in zip(listed, sorted(CHECKS, key=lambda check: check.code), strict=True):
+        assert row == {
+            "code": check.code,
+            "pathology": check.pathology,
+            "title": check.title,
+            "needs": list(check.needs),
+        }
+        assert f"\n{check.code}  {check.title.split()[0]}" in done.stdout
+        assert check.pathology in done.stdout
+    assert "remaining work" in done.stdout
+    assert "pinndiag explain" in done.stdout
 
 
-@pytest.mark.parametrize("typed", ["PD201", "pd201", "pde_dominates", "PDE-dominates", "pde dominates"])
-def test_explain_takes_a_code_or_a_pathology(run: Run, library: StandIn, typed: str) -> None:
-    done = run("explain", typed)
-    assert done.exit_code == 0
-    assert done.stdout == "# PD201\n\nHow *it* is.\n"
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.code)
+def test_explain_takes_every_code(run: Run, check: Check) -> None:
+    assert run("explain", check.code).stdout == explain(check.code)
 
 
-@pytest.mark.parametrize(("typed", "meant"), [("PD210", "PD201"), ("pde_dominate", "pde_dominates")])
-def test_explain_asks_what_was_meant(run: Run, library: StandIn, typed: str, meant: str) -> None:
+@pytest.mark.parametrize(
+    ("typed", "code"),
+    [
+        ("pd201", "PD201"),
+        (" PD201 ", "PD201"),
+        ("pde_dominates", "PD201"),
+        ("PDE-dominates", "PD201"),
+        ("pde dominates", "PD201"),
+        ("condition_dominates", "PD201"),
+        ("causality_violation", "PD302"),
+    ],
+)
+def test_explain_takes_a_pathology(run: Run, typed: str, code: str) -> None:
+    assert run("explain", typed).stdout == explain(code)
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("PD2O1", "PD201"), ("pde_dominate", "pde_dominates")])
+def test_explain_asks_what_was_meant(run: Run, typed: str, meant: str) -> None:
     done = run("explain", typed)
     assert done.exit_code == 2
     assert f"there is no check '{typed}'" in done.stderr
     assert f"did you mean {meant}?" in done.stderr
 
 
-def test_explain_nothing_near(run: Run, library: StandIn) -> None:
-    done = run("explain", "\x1b[31m")
+@pytest.mark.parametrize("typed", ["\x1b[31m", "", "the"])
+def test_explain_nothing_near(run: Run, typed: str) -> None:
+    done = run("explain", typed)
     assert done.exit_code == 2
     assert "did you mean" not in done.stderr
     assert "\x1b" not in done.stderr
@@ -65,7 +86,7 @@ def test_env(run: Run) -> None:
         ("sys.path.insert(0, '.')", "cannot be imported: OSError: libc"),
     ],
 )
-def test_env_without_a_torch_that_works(tmp_path, missing: str, words: str) -> None:  # type: ignore[no-untyped-def]
+def test_env_without_a_torch_that_works(tmp_path: Path, missing: str, words: str) -> None:
     (tmp_path / "torch.py").write_text("raise OSError('libcudart is missing')")
     code = f"import sys; {missing}; from pinndiag_cli import main; main(['env'])"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
