@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import Any, Literal, final
 
 import torch
 from jaxtyping import Float
@@ -60,6 +60,10 @@ class Hessians:
     A term that leaves a parameter out has zeros there. Nothing of the model is touched: `.grad`, random generators and
     modes stay as they are, and forward differences put the parameters back bit by bit.
 
+    A custom `autograd.Function` must have a backward of differentiable operations. Where it is marked
+    `once_differentiable` that is noticed; where it leaves torch (numpy, a kernel of its own) its curvature is missing
+    from "exact" products without a sign.
+
     Args:
         pinn: the PINN.
         products: how H v is made.
@@ -73,7 +77,8 @@ class Hessians:
         parameters: names of the parameters to differentiate by (a layer, for its diagonal block); default: all.
 
     Raises:
-        PinndiagError: differences were asked of parameters that are not in double precision.
+        PinndiagError: differences were asked of parameters (or, at the first product, of a term) that are not in
+            double precision; at the first product: a term cannot be differentiated twice.
     """
 
     def __init__(self, pinn: PINN, *, products: Products = "exact", parameters: Iterable[str] | None = None) -> None:
@@ -131,6 +136,12 @@ class ExactProducts(AbstractProducts):
 
     def _differentiate(self, loss: Tensor) -> list[Tensor]:
         pulled = torch.autograd.grad(loss, self.tensors, create_graph=True, materialize_grads=True)
+        if _broken(pulled):
+            raise PinndiagError(
+                "a function in the term cannot be differentiated twice",
+                cause="its backward is marked once_differentiable; autograd would leave its curvature out in silence",
+                fix='use products="difference" in double precision, or make its backward of differentiable operations',
+            )
         return list(pulled)
 
     def _pull(self, gradients: list[tuple[float, list[Tensor]]], direction: list[Tensor]) -> Vector:
@@ -154,14 +165,7 @@ class DifferenceProducts(AbstractProducts):
 
     def __init__(self, pinn: PINN, tensors: list[Tensor]) -> None:
         super().__init__(pinn, tensors)
-        low = {t.dtype for t in tensors} - {torch.float64, torch.complex128}
-        if low:
-            raise PinndiagError(
-                "forward differences of gradients need double precision",
-                where=f"parameters in {', '.join(map(str, low))}",
-                cause="in single precision their error is as large as the tolerance",
-                fix='use products="exact", or pinn.copy(dtype=torch.float64)',
-            )
+        _check_double({f"parameters in {t.dtype}": t.dtype for t in tensors})
         self._here: dict[tuple[tuple[str, float], ...], Vector] = {}
 
     def product(self, weights: Mapping[str, float], vector: Vector) -> Vector:
@@ -199,7 +203,38 @@ class DifferenceProducts(AbstractProducts):
         whole, split = self._split(weights)
         if whole:
             losses = self.pinn.losses(whole)
+            _check_double({f"term {name!r} in {loss.dtype}": loss.dtype for name, loss in losses.items()})
             yield torch.stack([weights[name] * losses[name] for name in whole]).sum()
         for name in split:
             for piece in self.pinn.pieces(name):
                 yield weights[name] * piece
+
+
+def _check_double(dtypes: Mapping[str, torch.dtype]) -> None:
+    low = [what for what, dtype in dtypes.items() if dtype.to_real() != torch.float64]
+    if low:
+        raise PinndiagError(
+            "forward differences of gradients need double precision",
+            where=", ".join(low),
+            cause="in single precision their error is as large as the tolerance",
+            fix='use products="exact", or pinn.copy(dtype=torch.float64)',
+        )
+
+
+def _broken(gradients: Iterable[Tensor]) -> bool:
+    """Whether the graph of a gradient ends in a node that stands for a second derivative that does not exist.
+
+    Such a node raises when it is reached; but it hangs beside the paths to the parameters, and `autograd.grad` goes
+    along those only.
+    """
+    seen: set[Any] = set()
+    stack: list[Any] = [g.grad_fn for g in gradients]
+    while stack:
+        node = stack.pop()
+        if node is None or node in seen:
+            continue
+        if node.name() == "torch::autograd::Error":
+            return True
+        seen.add(node)
+        stack.extend(parent for parent, _ in node.next_functions)
+    return False

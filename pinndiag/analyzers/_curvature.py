@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
+from pinndiag._errors import PinndiagError
 from pinndiag._hessian import Hessian, Hessians, Products
 from pinndiag._parameters import Vector
 from pinndiag._pinn import PINN
@@ -123,8 +124,9 @@ class _Work:
         start = _start(towards, self.seed)
         try:
             found = lanczos(operator, start, tolerance=self.tolerance, max_steps=self.max_steps)
-        except RuntimeError as error:  # what autograd raises, out of memory included; ours are PinndiagErrors
-            self.reasons[name] = f"not applicable: no Hessian-vector product could be made ({_first_line(error)})"
+        except (PinndiagError, RuntimeError) as error:  # what autograd raises, out of memory included
+            why = f"{error.what}: {error.cause}" if isinstance(error, PinndiagError) else _first_line(error)
+            self.reasons[name] = f"not applicable: no Hessian-vector product could be made ({why})"
             return None
         self.products += found.products
         if found.stopped == "non-finite product":
