@@ -2,8 +2,8 @@
 
     python benchmarks/command_line.py [--steps 1500] [--repeat 3]
 
-Trains the Poisson PINN of examples/poisson.py first. Figures are seconds of wall time, medians; `python -c "import torch"` stands beside
-them in the same run, since machines differ and are shared.
+Trains the Poisson PINN of examples/poisson.py first. Figures are seconds of wall time, medians; `import torch` stands
+beside them in the same run, since machines differ and are shared.
 """
 
 from __future__ import annotations
@@ -53,9 +53,7 @@ def main() -> None:
             for name, (command, allowed) in commands.items():
                 times[name].append(seconds(command, allowed))
         for name, values in times.items():
-            print(
-                f"{name:32s} median {statistics.median(values):6.2f} s   min {min(values):6.2f}   max {max(values):6.2f}"
-            )
+            print(f"{name:32s} median {statistics.median(values):6.2f} s, {min(values):.2f} to {max(values):.2f}")
 
 
 if __name__ == "__main__":

@@ -285,7 +285,7 @@ def _merge(pinn: PINN, found: Mapping[str, Any], reasons: dict[str, str], card: 
             ("start", "start"),
         )
     }
-    changes["pointwise"] = found.get("pointwise", {})
+    changes["pointwise"] = dict(found.get("pointwise", {}))
     curvature: Curvature | None = found.get("curvature")
     if curvature is not None:
         changes["spectrum"] = Spectrum(
