@@ -164,6 +164,15 @@ def test_a_regular_grid_stays_one(shape: tuple[int, ...]) -> None:
     assert len(kept) > FIELD_POINTS / 4
 
 
+@pytest.mark.parametrize(
+    ("shape", "left"), [((256, 100), (43, 50)), ((3000, 2), (1000, 2)), ((40, 30, 20), (14, 15, 10))]
+)
+def test_the_longest_axis_is_thinned_first(shape: tuple[int, ...], left: tuple[int, ...]) -> None:
+    points = grid(*(torch.arange(float(n)) for n in shape))
+    kept = points[thinned(points)]
+    assert tuple(len(column.unique()) for column in kept.T) == left
+
+
 def test_scattered_points_are_drawn_without_replacement_and_alike_each_time() -> None:
     points = uniform(6000, 2)
     first = thinned(points)
