@@ -106,7 +106,7 @@ def _verdict(record: DiagnosisRecord, found: list[Finding], passed: list[str], t
     ]
     if serious:
         head = ", ".join(serious) if counts["problem"] else f"No problem, {serious[0]}"
-        return Verdict(text=f"{head}: {found[0].title}.", severity=found[0].severity)
+        return Verdict(text=f"{head}: {_clause(found[0].title)}.", severity=found[0].severity)
     if not record.terms:
         looked = "the weights are finite" if passed else "nothing could be judged"
         text = f"Not judged: {looked}, and everything else needs the loss terms."
@@ -121,6 +121,12 @@ def _verdict(record: DiagnosisRecord, found: list[Finding], passed: list[str], t
         text = f"No problem found: {worst}{unseen}."
     elif state.state == "unfinished":
         text = f"No cause found, yet the training is not finished. {words}."
+        return Verdict(text=text, severity="warning")
     else:
         text = f"No problem found, but whether the training is finished is not known. {words}."
     return Verdict(text=text, severity="note" if found else "none")
+
+
+def _clause(title: str) -> str:
+    """A title inside a sentence: its first word without a capital, unless that is an abbreviation."""
+    return title[:1].lower() + title[1:] if title[1:2].islower() or title[1:2] == " " else title

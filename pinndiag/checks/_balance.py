@@ -12,7 +12,7 @@ from pinndiag.checks._geometry import equation
 from pinndiag.checks._measures import pulls, quotient, start_gradients, weighted_gradients, works
 from pinndiag.checks._thresholds import Thresholds
 
-__all__ = ["Domination", "domination", "pathology_of", "suggested_weight"]
+__all__ = ["Domination", "domination", "pathology_of", "step_of_weight"]
 
 
 @final
@@ -72,10 +72,9 @@ def pathology_of(record: DiagnosisRecord, strong: str) -> str:
     return "pde_dominates" if strong == equation(record) else "condition_dominates"
 
 
-def suggested_weight(record: DiagnosisRecord, name: str, ratio: float) -> float:
-    """The term's present weight times the power of ten nearest to the ratio, between 10 and 1e4."""
-    power = 2.0 if not 0 < ratio < math.inf else min(4.0, max(1.0, round(math.log10(ratio))))
-    return float(record.terms[name].weight * 10**power)
+def step_of_weight(ratio: float) -> float:
+    """The power of ten nearest to the ratio, between 10 and 1e4; 100 where the ratio is not known."""
+    return 100.0 if not 0 < ratio < math.inf else 10.0 ** min(4, max(1, round(math.log10(ratio))))
 
 
 def _ratio(figures: dict[str, float], a: str, b: str) -> float:

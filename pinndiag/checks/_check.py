@@ -106,7 +106,7 @@ class Check:
         return Finding(
             code=self.code,
             pathology=pathology or self.pathology,
-            title=title,
+            title=title[:1].upper() + title[1:],
             severity=severity,
             terms=list(terms),
             evidence=list(evidence),

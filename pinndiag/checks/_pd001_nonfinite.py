@@ -77,7 +77,7 @@ def _where(record: DiagnosisRecord, names: list[str]) -> list[Evidence]:
     return found
 
 
-def _evidence(name: str, value: float | str) -> Evidence:
+def _evidence(name: str, value: float | int | str) -> Evidence:
     return Evidence(name=name, value=value, threshold=None, source="any is a fault")
 
 

@@ -8,6 +8,7 @@ from pinndiag._records import DiagnosisRecord, Evidence
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
 from pinndiag.checks._gate import gate
+from pinndiag.checks._measures import start_spread
 from pinndiag.checks._thresholds import Thresholds
 from pinndiag.checks._wording import number, quoted
 
@@ -55,7 +56,7 @@ def first_layer(record: DiagnosisRecord) -> tuple[str, float, float, str] | None
     start = record.start
     if start is not None and (start.spread or start.saturation):
         layer = next(iter(start.spread or start.saturation))
-        return layer, start.saturation.get(layer, math.nan), start.spread.get(layer, math.nan), "at the start"
+        return layer, start.saturation.get(layer, math.nan), start_spread(record).get(layer, math.nan), "at the start"
     layers = [] if record.activations is None else record.activations.layers
     if not layers:
         return None

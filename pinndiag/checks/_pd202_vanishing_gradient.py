@@ -48,7 +48,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         state.severity(bound.far(rest[worst])),
         terms=[*order, strong],
         evidence=evidence,
-        prescriptions=cures(record, pair),
+        prescriptions=cures(record, pair, thresholds),
         pathology=pathology_of(record, strong),
         sure=state.sure("One moment: the ratio moves during the training."),
     )

@@ -39,9 +39,9 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     )
 
 
-def _points(record: DiagnosisRecord, name: str) -> int:
+def _points(record: DiagnosisRecord, name: str) -> float:
     term = record.terms[name]
-    return term.entries if term.points is None else term.points
+    return float(term.entries if term.points is None else term.points)
 
 
 def _drawn(found: HeldOut) -> str:

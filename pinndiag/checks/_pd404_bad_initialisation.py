@@ -9,7 +9,7 @@ from pinndiag._records import DiagnosisRecord
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
 from pinndiag.checks._gate import gate
-from pinndiag.checks._measures import quotient
+from pinndiag.checks._measures import quotient, start_spread
 from pinndiag.checks._thresholds import Thresholds
 from pinndiag.checks._wording import number, quoted
 
@@ -20,7 +20,7 @@ STEP = 0.5  # a geometric fall loses at least so much in every layer
 
 def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     assert record.start is not None
-    spread = {layer: s for layer, s in record.start.spread.items() if math.isfinite(s) and s >= 0}
+    spread = start_spread(record)
     share = {layer: s for layer, s in record.start.saturation.items() if math.isfinite(s)}
     if len(spread) < 2:
         return CHECK.not_applicable("needs the activations of two layers at the start")

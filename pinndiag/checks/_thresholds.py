@@ -75,7 +75,7 @@ class Thresholds(Record):
         2e-7, "own estimate: a hundredth of finished work, so small that the points between hardly matter"
     )
     held_out_start: Threshold = Threshold.above(3.0, _measured("healthy 0.98 to 1.2 at the start, aliased 9e11"))
-    alias_points: Threshold = Threshold.below(30, _measured("two points a batch give a ratio of 3 by chance"))
+    alias_points: Threshold = Threshold.below(30.0, _measured("two points a batch give a ratio of 3 by chance"))
     output_spread: Threshold = Threshold.below(0.05, _measured("share of the solution's spread where collapsed"))
     hidden_spread: Threshold = Threshold.below(1e-3, "own estimate: healthy networks have 0.04 to 0.4")
     precision: Threshold = Threshold.above(1e-3, _measured("healthy below 1e-5, sick 0.01 to 1.9"))

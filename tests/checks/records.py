@@ -54,7 +54,9 @@ def held_out(ratio: float, standard_error: float = 0.05, points: int = 4000) -> 
 
 
 def probe(factor: float, iterations: int = 100) -> Probe:
-    return Probe(before=1.0, after=1 / factor if factor else math.inf, factor=factor, iterations=iterations, evaluations=120)
+    return Probe(
+        before=1.0, after=1 / factor if factor else math.inf, factor=factor, iterations=iterations, evaluations=120
+    )
 
 
 def term(loss: float = 1e-6, **changes: Any) -> TermRecord:
@@ -198,9 +200,7 @@ def with_terms(base: DiagnosisRecord, **terms: dict[str, Any]) -> DiagnosisRecor
 
 def unfinished(base: DiagnosisRecord | None = None, *, pde: float = 1e-2, bc: float = 1e-2) -> DiagnosisRecord:
     """The record with work left, and with nothing else that is unusual but its probe, which hardly gains."""
-    found = with_terms(
-        base or record(), pde={"loss": pde, "work": work(pde)}, bc={"loss": bc, "work": work(bc)}
-    )
+    found = with_terms(base or record(), pde={"loss": pde, "work": work(pde)}, bc={"loss": bc, "work": work(bc)})
     return replace(found, probe=probe(5.0)) if base is None else found
 
 
@@ -211,7 +211,7 @@ def quick(base: DiagnosisRecord) -> DiagnosisRecord:
         ("held_out", "precision", "derivative_check", "start", "descent_probe", "term_probes"), "left out by quick"
     )
     return replace(
-        with_terms(base, **{n: bare for n in base.terms}), precision=None, start=None, probe=None, reasons=why
+        with_terms(base, **dict.fromkeys(base.terms, bare)), precision=None, start=None, probe=None, reasons=why
     )
 
 

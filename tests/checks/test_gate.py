@@ -1,0 +1,62 @@
+import math
+
+import pytest
+
+from pinndiag._records import Precision
+from pinndiag.checks import DEFAULT, Threshold, gate
+from tests.checks.records import activation, activations, held_out, quick, record, replace, with_terms, work
+
+
+def state(base, thresholds=DEFAULT):
+    return gate(base, thresholds).state
+
+
+def test_finished_is_a_conjunction():
+    assert state(record()) == "finished"
+    assert state(with_terms(record(), bc={"work": work(1e-4)})) == "unfinished"
+    assert state(with_terms(record(), bc={"held_out": held_out(1e3)})) == "unfinished"
+    assert state(replace(record(), solution=replace(record().solution, spread=0.01))) == "unfinished"
+    lost = Precision(gradient=0.5, rounding={}, distinct={})
+    assert state(replace(record(), precision=lost)) == "unfinished"
+    flat = activations(activation("0"), activation("2", 0.0, 1e-7))
+    assert state(replace(record(), solution=None, activations=flat)) == "unfinished"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0.0, "finished"), (1.9e-5, "finished"), (2.1e-5, "unfinished"), (math.inf, "unfinished")]
+)
+def test_bound_of_the_work(value, expected):
+    assert state(with_terms(record(), pde={"work": work(value)})) == expected
+
+
+def test_unknown_where_the_work_is_unknown():
+    assert state(with_terms(record(), bc={"work": None})) == "unknown"
+    assert state(with_terms(record(), bc={"work": work(math.nan)})) == "unknown"
+
+
+def test_a_scalar_loss_has_only_an_upper_figure():
+    assert state(with_terms(record(), bc={"work": work(1e-6, "scalar")})) == "finished"
+    assert state(with_terms(record(), bc={"work": work(1e-3, "scalar")})) == "unknown"
+    assert state(with_terms(record(), bc={"work": work(10.0, "scalar")})) == "unfinished"
+
+
+def test_a_term_of_weight_zero_is_watched_only():
+    assert state(with_terms(record(), bc={"work": work(10.0), "weight": 0.0})) == "finished"
+
+
+def test_says_what_was_not_looked_at():
+    assert gate(quick(record()), DEFAULT).unseen == ("fresh points", "rounding")
+    assert gate(replace(record(), solution=None), DEFAULT).unseen == ("whether the output is constant",)
+    assert "Not looked at: fresh points" in gate(quick(record()), DEFAULT).sure()
+
+
+def test_thresholds_can_be_replaced():
+    strict = replace(DEFAULT, work=Threshold.above(1e-9, "stricter"))
+    assert state(record(), strict) == "unfinished"
+
+
+def test_severities():
+    finished, unfinished = gate(record(), DEFAULT), gate(with_terms(record(), bc={"work": work(1.0)}), DEFAULT)
+    unknown = gate(with_terms(record(), bc={"work": None}), DEFAULT)
+    assert [g.severity(True) for g in (finished, unknown, unfinished)] == ["note", "warning", "problem"]
+    assert [g.severity(False) for g in (finished, unknown, unfinished)] == ["note", "warning", "warning"]

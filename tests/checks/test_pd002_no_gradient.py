@@ -1,0 +1,58 @@
+from pinndiag._records import GradientFigures, LayerGradients, Parameters
+from tests.checks.records import finding, passes, record, replace, skipped, with_terms
+
+
+def layer(name, grad, parameters=1, matrix=False):
+    figures = GradientFigures(
+        grad_l2=grad, grad_l1=grad, grad_max=grad, grad_mean=grad, grad_std=0.0, grad_kurtosis=3.0
+    )
+    terms = {"pde": figures, "bc": figures}
+    return LayerGradients(
+        name=name,
+        parameters=parameters,
+        terms=terms,
+        weight=terms if matrix else None,
+        bias=terms,
+        histograms={},
+        weighted={},
+        magnitudes={},
+        total=figures,
+    )
+
+
+def test_detects_a_detached_term():
+    found = finding("PD002", with_terms(record(), bc={"loss": 0.3, "grad_l2": 0.0, "reached": 0.0}))
+    assert (found.pathology, found.severity, found.terms) == ("no_gradient", "problem", ["bc"])
+
+
+def test_detects_a_coefficient_that_nobody_reaches():
+    found = finding("PD002", replace(record(), layers=[layer("0", 1.0, 100, True), layer("parameters", 0.0)]))
+    assert found.severity == "problem"
+    assert "'parameters'" in found.title
+
+
+def test_a_layer_that_nobody_reaches_is_a_warning():
+    found = finding("PD002", replace(record(), layers=[layer("head", 0.0, 100, True)]))
+    assert found.severity == "warning"
+
+
+def test_frozen_parameters_are_a_note():
+    frozen = Parameters(layers=[], entries=1000, trainable=300, nonfinite=0, frozen=["0.weight"])
+    found = finding("PD002", replace(record(), parameters=frozen))
+    assert found.severity == "note"
+    assert "0.weight" in found.title
+
+
+def test_a_term_of_half_the_network_is_a_note():
+    assert finding("PD002", with_terms(record(), bc={"reached": 0.4})).severity == "note"
+
+
+def test_does_not_flag_a_term_solved_exactly_or_without_weight():
+    assert passes("PD002", with_terms(record(), bc={"loss": 0.0, "grad_l2": 0.0}))
+    assert passes("PD002", with_terms(record(), bc={"weight": 0.0, "loss": 0.3, "grad_l2": 0.0}))
+    assert passes("PD002", replace(record(), layers=[layer("0", 1e-9)]))
+
+
+def test_not_applicable_without_terms():
+    bare = replace(record(), terms={}, reasons={"gradients": "the file holds weights only"})
+    assert "weights only" in skipped("PD002", bare)

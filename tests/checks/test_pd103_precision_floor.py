@@ -1,0 +1,30 @@
+import pytest
+
+from pinndiag._records import Precision
+from tests.checks.records import finding, passes, probe, quick, record, replace, skipped, unfinished
+
+
+def rounded(base, gradient=1e-7, rounding=1e-5, distinct=1.0):
+    return replace(base, precision=Precision(gradient=gradient, rounding={"pde": rounding}, distinct={"pde": distinct}))
+
+
+@pytest.mark.parametrize(
+    "figures", [{"gradient": 0.01}, {"rounding": 0.1}, {"distinct": 0.25}], ids=["gradient", "rounding", "distinct"]
+)
+def test_detects(figures):
+    found = finding("PD103", rounded(unfinished(), **figures))
+    assert (found.pathology, found.severity) == ("precision_floor", "problem")
+
+
+def test_with_little_work_it_is_a_problem_only_if_float64_gains():
+    low = rounded(record(), gradient=0.5)
+    assert finding("PD103", replace(low, probe=probe(100.0))).severity == "problem"
+    assert finding("PD103", replace(low, probe=probe(2.0))).severity == "warning"
+
+
+def test_does_not_flag_healthy_rounding_or_shared_corners():
+    assert passes("PD103", rounded(unfinished(), 1e-5, 1e-3, 0.97))
+
+
+def test_not_applicable():
+    assert "left out by quick" in skipped("PD103", quick(record()))

@@ -1,0 +1,78 @@
+import pytest
+
+from pinndiag._judge import judge
+from tests.checks.records import (
+    field,
+    finding,
+    passes,
+    pointwise,
+    quick,
+    record,
+    replace,
+    skipped,
+    start,
+    unfinished,
+    with_terms,
+    work,
+)
+
+
+def dominated(weak="bc", strong="pde"):
+    """`strong` has no work left; `weak` has, and its residuals pull a hundred times less."""
+    return with_terms(
+        unfinished(), **{weak: {"loss": 1e-2, "work": work(1e-1)}, strong: {"loss": 1e-5, "work": work(1e-6)}}
+    )
+
+
+def test_detects_the_residual():
+    found = finding("PD201", dominated())
+    assert (found.pathology, found.severity, found.terms) == ("pde_dominates", "problem", ["bc", "pde"])
+    assert "'bc' has 1e5 times more work left" in found.title
+    assert "dict.fromkeys(['bc'], 0.0)" in found.prescriptions[0].code
+
+
+def test_detects_a_condition():
+    found = finding("PD201", replace(dominated("pde", "bc"), start=start(grad_l2={"pde": 1.0, "bc": 100.0})))
+    assert (found.pathology, found.severity, found.terms) == ("condition_dominates", "problem", ["pde", "bc"])
+    fixed = next(p for p in found.prescriptions if p.title.startswith("Or set the weight"))
+    assert "weights['bc'] = 0.01" in fixed.code
+
+
+def test_names_do_not_settle_it():
+    base = dominated()
+    swapped = replace(base, terms={"bc": base.terms["pde"], "pde": base.terms["bc"]}, start=None, pointwise={})
+    assert finding("PD201", swapped).pathology == "pde_dominates"  # 1000 points against 200
+    edges, inside = field([[0.0, 1.0, 0.0], [0.2, 0.4, 0.0]]), field([[0.3, 0.6, 0.2], [0.2, 0.4, 1.0]])
+    crowd = replace(base, pointwise={"pde": pointwise(field=edges), "bc": pointwise(field=inside)}, start=None)
+    assert finding("PD201", crowd).pathology == "condition_dominates"  # the larger set lies on the boundary
+
+
+def test_quick_says_the_main_thing():
+    judged = judge(quick(dominated()))
+    assert [(f.pathology, f.severity) for f in judged.problems] == [("pde_dominates", "problem")]
+    assert "fresh points" in judged.problems[0].sure
+
+
+@pytest.mark.parametrize("ratio", [1e3, 1e-3])
+def test_does_not_flag_a_ratio_in_a_finished_network(ratio):
+    assert passes("PD201", with_terms(record(), pde={"grad_l2": ratio}, bc={"grad_l2": 1.0}))
+
+
+def test_does_not_flag_a_harder_term_that_pulls_harder():
+    # an equation that is hard to learn has more work left than its conditions; weights are not the cause
+    hard = with_terms(unfinished(), pde={"loss": 10.0, "work": work(1e-2)}, bc={"loss": 1e-7, "work": work(1e-6)})
+    assert passes("PD201", hard)
+
+
+def test_resamples_too_where_the_points_are_overfitted():
+    overfitted = with_terms(dominated(), pde={"held_out": record().terms["pde"].held_out})
+    assert not any("new points" in p.title for p in finding("PD201", overfitted).prescriptions)
+    held = replace(record().terms["pde"].held_out, ratio=1e3)
+    both = with_terms(dominated(), pde={"held_out": held})
+    assert "new points" in finding("PD201", both).prescriptions[1].title
+
+
+def test_not_applicable():
+    assert "two loss terms" in skipped("PD201", replace(record(), terms={"pde": record().terms["pde"]}))
+    bare = with_terms(record(), pde={"work": None}, bc={"work": None})
+    assert "left out" in skipped("PD201", replace(bare, reasons={"work": "left out"}))

@@ -1,0 +1,32 @@
+from tests.checks.records import finding, passes, quick, record, replace, skipped, start, unfinished
+
+
+def begun(base, spread, saturation=(0.0, 0.0, 0.0)):
+    names = ("0", "2", "4")
+    return replace(
+        base,
+        start=start(spread=dict(zip(names, spread, strict=True)), saturation=dict(zip(names, saturation, strict=True))),
+    )
+
+
+def test_detects_a_signal_that_dies():
+    found = finding("PD404", begun(unfinished(), (0.3, 1e-3, 1e-7)))
+    assert (found.pathology, found.severity) == ("bad_initialisation", "problem")
+
+
+def test_detects_saturation_behind_the_first_layer():
+    assert finding("PD404", begun(unfinished(), (0.5, 0.9, 0.9), (0.1, 0.9, 0.95))).severity == "problem"
+
+
+def test_a_network_that_got_there_gets_a_note():
+    assert finding("PD404", begun(record(), (0.3, 1e-3, 1e-7))).severity == "note"
+
+
+def test_does_not_flag():
+    assert passes("PD404", begun(unfinished(), (0.3, 0.1, 0.04)))
+    assert passes("PD404", begun(unfinished(), (1e-4, 1e-6, 1e-9)))  # wrong from the first layer on
+
+
+def test_not_applicable():
+    assert "left out by quick" in skipped("PD404", quick(record()))
+    assert "two layers" in skipped("PD404", replace(record(), start=start(spread={"0": 0.3})))

@@ -1,0 +1,39 @@
+import pytest
+
+from tests.checks.records import finding, passes, record, replace, skipped, spectrum, start, unfinished
+
+
+@pytest.mark.parametrize(("sharpness", "severity"), [(1.5, "warning"), (5.0, "problem")])
+def test_detects_now(sharpness, severity):
+    found = finding("PD501", replace(unfinished(), spectrum=spectrum(sharpness)))
+    assert (found.pathology, found.severity) == ("lr_too_high", severity)
+    assert f"{0.5e-3 / sharpness:.2g}" in found.prescriptions[0].title
+
+
+def test_detects_plain_descent_at_the_start():
+    assert finding("PD501", replace(unfinished(), start=start(lr_sigma_max=3.0))).severity == "problem"
+
+
+def test_detects_a_loss_that_has_grown():
+    base = unfinished(pde=500.0)
+    assert finding("PD501", base).severity == "problem"
+
+
+@pytest.mark.parametrize("make", [record, unfinished])
+def test_the_edge_is_a_note(make):
+    found = finding("PD501", replace(make(), spectrum=spectrum(1.0)))
+    assert found.severity == "note"
+    assert not found.prescriptions
+
+
+def test_a_finished_network_gets_a_note():
+    assert finding("PD501", replace(record(), spectrum=spectrum(5.0))).severity == "note"
+
+
+def test_does_not_flag():
+    assert passes("PD501", replace(unfinished(), spectrum=spectrum(0.3)))
+
+
+def test_not_applicable():
+    bare = replace(record(), spectrum=None, start=None, reasons={"curvature.stability": "no optimizer is known"})
+    assert "no optimizer" in skipped("PD501", bare)

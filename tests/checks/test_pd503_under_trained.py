@@ -1,0 +1,40 @@
+from pinndiag._judge import judge
+from tests.checks.records import (
+    finding,
+    passes,
+    probe,
+    quick,
+    record,
+    replace,
+    skipped,
+    spectrum,
+    unfinished,
+    with_terms,
+)
+
+
+def test_detects():
+    found = finding("PD503", replace(unfinished(), probe=probe(1e3), spectrum=spectrum(0.01)))
+    assert (found.pathology, found.severity) == ("under_trained", "problem")
+    assert any("learning rate" in p.title for p in found.prescriptions)
+
+
+def test_without_the_probe_it_says_that_no_cause_was_seen():
+    found = finding("PD503", quick(unfinished()))
+    assert found.severity == "warning"
+    assert "--thorough" in found.prescriptions[0].command
+
+
+def test_speaks_last():
+    judged = judge(replace(unfinished(), probe=probe(1e3), spectrum=spectrum(0.9)))
+    assert [f.code for f in judged.findings if f.severity == "problem"] == ["PD502"]
+    assert "another finding" in next(n.reason for n in judged.not_applicable if n.code == "PD503")
+
+
+def test_does_not_flag():
+    assert passes("PD503", replace(record(), probe=probe(7e3)))
+    assert passes("PD503", replace(unfinished(), probe=probe(5.0)))
+
+
+def test_not_applicable():
+    assert "remaining work" in skipped("PD503", with_terms(record(), pde={"work": None}, bc={"work": None}))

@@ -1,0 +1,121 @@
+"""The lines that users are told to paste: they parse whatever a term is called, and the central ones run."""
+
+import ast
+import inspect
+
+import pytest
+import torch
+
+from pinndiag._records import Prescription
+from pinndiag.checks import _remedies as remedies
+
+HOSTILE = 'x\'); import os  # \n""" {0} %s </script>'
+
+MADE = {
+    "gradient_norm_weights": ("pde", ["bc", HOSTILE]),
+    "lr_annealing": (HOSTILE, ["bc"]),
+    "fixed_weight": (HOSTILE, 100.0, 1.0),
+    "affine_inputs": ([0.0, -1.0], [1e3, 1.0]),
+    "smaller_rate": (1e-4,),
+    "larger_rate": (1e-2, 1e-4),
+    "point_weights": (HOSTILE,),
+    "attach_term": (HOSTILE,),
+    "check_create_graph": (HOSTILE,),
+    "one_term": (HOSTILE, HOSTILE),
+    "contradiction": ([HOSTILE, "bc"],),
+}
+
+
+def made(name):
+    prescription = getattr(remedies, name)(*MADE.get(name, ()))
+    assert isinstance(prescription, Prescription)
+    return prescription
+
+
+@pytest.mark.parametrize("name", remedies.__all__)
+def test_lines_parse_and_titles_stay_on_one_line(name):
+    found = made(name)
+    assert found.title.endswith(".")
+    assert "\n" not in found.title
+    assert found.why
+    assert found.code or found.command
+    tree = ast.parse(found.code)
+    imported = {a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names}
+    assert "os" not in imported
+
+
+@pytest.mark.parametrize("name", remedies.__all__)
+def test_only_commands_that_exist_are_named(name):
+    found = made(name)
+    assert not found.command or found.command.split()[:2] in (["pinndiag", "analyze"], ["pinndiag", "compare"])
+    assert "remediate" not in inspect.getsource(getattr(remedies, name))
+
+
+def toy():
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(1, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1)).double()
+    x = torch.linspace(0, 1, 5, dtype=torch.float64)[:, None]
+    losses = {"pde": 1e3 * model(x).square().mean(), "bc": (model(x[:1]) - 1).square().mean()}
+    return {"torch": torch, "model": model, "x": x, "losses": losses}
+
+
+def run(prescription, space):
+    exec(compile(prescription.code, "<prescription>", "exec"), space)
+    return space
+
+
+def norm(space, loss):
+    parameters = list(space["model"].parameters())
+    found = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+    return torch.cat([g.flatten() for g in found if g is not None]).norm().item()
+
+
+def test_gradient_norms_are_balanced_from_the_first_step():
+    space = run(remedies.gradient_norm_weights("pde", ["bc"]), toy())
+    loss = space["balanced"](space["losses"], 0)
+    ratio = norm(space, space["losses"]["pde"]) / norm(space, space["losses"]["bc"])
+    expected = space["losses"]["pde"] + ratio * space["losses"]["bc"]
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-4)  # the guard of the denominator
+
+
+def test_annealing_has_the_weight_in_the_denominator():
+    space = run(remedies.lr_annealing("pde", ["bc"]), toy())
+    for step in range(0, 2000, 10):
+        space["annealed"](space["losses"], step)
+    flat = {n: space["flat"](loss) for n, loss in space["losses"].items()}
+    ratio = flat["pde"].max().item() / flat["bc"].mean().item()
+    assert space["weights"]["bc"] == pytest.approx(ratio**0.5, rel=1e-4)  # the fixed point of the feedback form
+
+
+def test_joint_direction_lowers_every_term():
+    space = run(remedies.joint_directions(), toy())
+    parameters = list(space["model"].parameters())
+    step = torch.cat([p.grad.flatten() for p in parameters])
+    assert (space["J"] @ step > 0).all()
+
+
+def test_affine_map_sends_the_box_to_plus_minus_one():
+    space = toy() | {"model": torch.nn.Identity()}
+    run(remedies.affine_inputs([0.0, -5.0], [1000.0, 5.0]), space)
+    assert space["model"](torch.tensor([[0.0, 5.0], [1000.0, -5.0]])).tolist() == [[-1.0, 1.0], [1.0, -1.0]]
+
+
+def test_a_smaller_rate_is_set():
+    model = torch.nn.Linear(1, 1)
+    space = {"optimizer": torch.optim.SGD(model.parameters(), lr=1.0)}
+    run(remedies.smaller_rate(0.25), space)
+    assert space["optimizer"].param_groups[0]["lr"] == 0.25
+
+
+def test_causal_weights_hold_back_what_comes_after_a_large_residual():
+    space = run(remedies.causal_weights(), {"torch": torch})
+    t = torch.linspace(0, 1, 100)[:, None]
+    residual = torch.where(t < 0.5, torch.full_like(t, 10.0), torch.ones_like(t))
+    assert space["causal"](residual, t).item() == pytest.approx(100 / 20, rel=1e-6)  # only the first slab counts
+
+
+def test_fresh_points_stay_in_the_box():
+    space = run(remedies.resample(), toy())
+    drawn = space["draw"](100)
+    assert drawn.shape == (100, 1)
+    assert ((drawn >= 0) & (drawn <= 1)).all()
