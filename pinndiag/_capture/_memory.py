@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, final
+from typing import NamedTuple, final
 
 import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from pinndiag._capture._graph import Ref
+from pinndiag._capture._graph import DEVICE, Ref
 
 __all__ = ["Memory"]
 
-Emit = Callable[[str, tuple[Any, ...]], Ref]
+Emit = Callable[..., Ref]
 
 
 class _Place(NamedTuple):
@@ -91,36 +91,42 @@ class Memory:
             self.bind(tensor, ref)
         return ref
 
-    def change(self, tensor: Tensor, new: Ref, whole: Callable[[], Ref]) -> None:
-        """`tensor` was changed in place and now holds `new`; `whole` gives the storage before the change, if needed."""
+    def remember_whole(self, tensor: Tensor, snapshot: Callable[[Tensor], Ref]) -> None:
+        """Before the first in-place change of a part of a storage: where the value of all of it stands."""
         storage = self._storage(tensor)
-        place = _Place.of(tensor)
-        if _covers(tensor):
-            order = sorted(range(tensor.ndim), key=lambda i: -place.strides[i])
-            dense = new if order == list(range(tensor.ndim)) else self._emit("aten.permute.default", (new, order))
-            storage.whole = self._emit("aten.reshape.default", (dense, [-1]))
-        else:
-            before = storage.whole if storage.whole is not None else whole()
-            storage.whole = self._emit(
-                "aten.as_strided_scatter.default",
-                (before, new, list(place.shape), list(place.strides), place.offset),
-            )
-        storage.epoch += 1
-        storage.views = {}
-        self.bind(tensor, new)
-
-    def whole(self, tensor: Tensor, view: Ref, snapshot: Callable[[Tensor], Ref]) -> Ref:
-        """The storage behind `tensor` as a vector, before its first in-place change."""
-        storage = self._storage(tensor)
+        if storage.whole is not None or _covers(tensor):
+            return
         for place, ref in storage.views.items():
             seen = torch.empty(0, dtype=place.dtype, device=tensor.device)
             seen.set_(tensor.untyped_storage(), place.offset, place.shape, place.strides)
             if place.dtype == tensor.dtype and _covers(seen) and not (place.conjugate or place.negative):
-                order = sorted(range(seen.ndim), key=lambda i: -place.strides[i])
-                dense = ref if order == list(range(seen.ndim)) else self._emit("aten.permute.default", (ref, order))
-                return self._emit("aten.reshape.default", (dense, [-1]))
+                storage.whole = self._flat(ref, seen)
+                return
         everything = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
-        return snapshot(everything.set_(tensor.untyped_storage()))
+        storage.whole = snapshot(everything.set_(tensor.untyped_storage()))
+
+    def change(self, tensor: Tensor, new: Ref) -> None:
+        """`tensor` was changed in place and now holds `new`."""
+        storage = self._storage(tensor)
+        place = _Place.of(tensor)
+        if _covers(tensor):
+            storage.whole = self._flat(new, tensor)
+        else:
+            # not as_strided_scatter: its derivative is wrong in torch 2.13
+            entries = tensor.untyped_storage().nbytes() // tensor.element_size()
+            every = self._emit("aten.arange.default", (entries,), {"device": DEVICE})
+            shown = self._emit("aten.as_strided.default", (every, list(place.shape), list(place.strides), place.offset))
+            where, values = (self._emit("aten.reshape.default", (ref, [-1])) for ref in (shown, new))
+            storage.whole = self._emit("aten.index_put.default", (storage.whole, [where], values))
+        storage.epoch += 1
+        storage.views = {}
+        self.bind(tensor, new)
+
+    def _flat(self, ref: Ref, tensor: Tensor) -> Ref:
+        """The value of a tensor that covers its storage, as a vector in the order of memory."""
+        order = sorted(range(tensor.ndim), key=lambda i: -tensor.stride()[i])
+        dense = ref if order == list(range(tensor.ndim)) else self._emit("aten.permute.default", (ref, order))
+        return self._emit("aten.reshape.default", (dense, [-1]))
 
     def forget(self, tensor: Tensor) -> None:
         """`tensor` was changed in place to values that the tape does not know."""

@@ -21,7 +21,7 @@ _DEFAULT = """
     _linalg_det _linalg_slogdet _linalg_solve_ex _log_softmax _log_softmax_backward_data _neg_view _reshape_alias
     _softmax _softmax_backward_data _to_copy _unsafe_view
     abs acos acosh addcdiv addcmul addmm addmv addr alias amax amin angle arange asinh asin as_strided
-    as_strided_scatter atan atan2 atanh avg_pool1d avg_pool2d avg_pool2d_backward avg_pool3d
+    atan atan2 atanh avg_pool1d avg_pool2d avg_pool2d_backward avg_pool3d
     baddbmm bitwise_not bmm bucketize.Tensor
     cat ceil celu clamp clone complex conj_physical constant_pad_nd convolution convolution_backward copysign.Tensor
     cos cosh cumprod cumsum

@@ -164,7 +164,7 @@ def _captured(subject: Subject, record: Record) -> Piece:
             check = _Check(subject, inputs, graph)
             check.present(values, points)
             if subject.repeatable:
-                check.elsewhere()
+                check.elsewhere(doubtful=bool(recording.hints))
                 if candidate is generic:
                     check.other_count()
         except CaptureError as found:
@@ -172,6 +172,8 @@ def _captured(subject: Subject, record: Record) -> Piece:
             continue
         fixed = frozenset() if candidate is generic else frozenset(counts)
         notes = [f"{_named([group])}: its number of points is part of the stored graph" for group in fixed if group]
+        if Hint.ITEM in recording.hints or Hint.NUMPY in recording.hints:
+            notes.append(f"{_named(subject.names)}: takes numbers out of the graph; no effect was seen when stored")
         return Piece(inputs, graph, fixed, notes)
     assert error is not None
     raise error
@@ -226,11 +228,14 @@ class _Check:
         """At the present parameters, against the very evaluation that was recorded."""
         self._compare(points, figures(values, self._tensors, 2), 2, "at the present parameters")
 
-    def elsewhere(self) -> None:
-        """At parameters a small and a large step away; points moved too."""
-        for scale, order in ((0.05, 1), (1.0, 0)):
-            with perturbed(self._tensors, scale):
-                self._live(self._subject.fresh(shift=scale * 0.1), order, "at other parameters")
+    def elsewhere(self, *, doubtful: bool) -> None:
+        """At parameters a small and a large step away, points moved too; in more directions after something doubtful."""
+        steps = [(0.05, 0, 1), (1.0, 0, 0)]
+        if doubtful:  # a branch may need a certain direction: go both ways
+            steps += [(sign * scale, seed, 0) for seed, scale in enumerate((0.05, 0.3, 1.0, 3.0)) for sign in (1, -1)]
+        for scale, seed, order in steps:
+            with perturbed(self._tensors, scale, seed):
+                self._live(self._subject.fresh(shift=min(abs(scale), 1.0) * 0.1), order, "at other parameters")
 
     def other_count(self) -> None:
         """At another number of points than any that was recorded."""

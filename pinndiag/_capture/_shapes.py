@@ -18,7 +18,7 @@ __all__ = ["checked_shapes"]
 _META = torch.device("meta")
 
 
-def checked_shapes(graph: Graph, counts: Mapping[str, int] | None = None) -> None:
+def checked_shapes(graph: Graph, counts: Mapping[str, int] | None = None) -> int:
     """Refuse a graph with an operator that does not fit its arguments, or with a value of more than 2**28 entries.
 
     Every value counts with its full shape, also an expanded view that needs no memory of its own. Call it before a
@@ -27,6 +27,9 @@ def checked_shapes(graph: Graph, counts: Mapping[str, int] | None = None) -> Non
     Args:
         graph: the graph.
         counts: number of points of each group; default: those at capture.
+
+    Returns:
+        Bytes of all values together: what an evaluation that keeps them for its backward pass needs at most.
 
     Raises:
         CheckpointError: a value would be too large, or an operator refuses its arguments.
@@ -42,6 +45,7 @@ def checked_shapes(graph: Graph, counts: Mapping[str, int] | None = None) -> Non
         inputs.append(_small(torch.empty(shape, dtype=i.dtype, device=_META), f"input {i.name!r}"))
     constants = [_small(_constant(c.value), "a constant") for c in graph.constants]
     values: dict[int, Any] = {}
+    memory: dict[int, int] = {}  # by storage, so that views count once; `values` keeps the storages apart
 
     def resolved(value: Any) -> Any:
         if isinstance(value, Ref):
@@ -69,11 +73,13 @@ def checked_shapes(graph: Graph, counts: Mapping[str, int] | None = None) -> Non
                 )
             for tensor in output if isinstance(output, (list, tuple)) else [output]:
                 if isinstance(tensor, Tensor):
-                    _small(tensor, f"call {index}, {node.operator},")
+                    storage = _small(tensor, f"call {index}, {node.operator},").untyped_storage()
+                    memory[storage._cdata] = storage.nbytes()
             values[index] = output
     for name, ref in graph.outputs.items():
         if not isinstance(resolved(ref), Tensor):
             _refuse(f"the value of term {name!r} is not a tensor")
+    return sum(memory.values())
 
 
 def _constant(value: Tensor) -> Tensor:

@@ -217,7 +217,10 @@ class _Tape(TorchDispatchMode):
                 composed = func.decompose(*args, **kwargs)
             if composed is not NotImplemented:
                 return composed
-            self.note(Hint.SHAPE if func in _BY_VALUE else Hint.OPERATOR, str(func), args, list(kwargs.values()))
+            given = _tensors((args, list(kwargs.values())))
+            sparse = any(t.layout is not torch.strided for t in given)
+            hint = Hint.LAYOUT if sparse else Hint.SHAPE if func in _BY_VALUE else Hint.OPERATOR
+            self.note(hint, str(func), *given)
             return func(*args, **kwargs)
         ref = self._call(str(func), args, kwargs)
         output = func(*args, **kwargs)
@@ -262,10 +265,9 @@ class _Tape(TorchDispatchMode):
         new = self._changed(func, target, before, args, kwargs)
         if new is None:
             return self._opaque(func, args, kwargs, written)
-        # the whole storage is needed only where other parts of it keep their values
-        whole = self._memory.whole(target, before, self._snapshot) if not _is_whole(target) else before
+        self._memory.remember_whole(target, self._snapshot)
         output = func(*args, **kwargs)
-        self._memory.change(target, new, lambda: whole)
+        self._memory.change(target, new)
         if output is not target and isinstance(output, Tensor):
             self._memory.bind(output, new)
         return output
@@ -326,10 +328,6 @@ def _is_subclass(tensor: Tensor) -> bool:
     return type(tensor) is not torch.nn.Parameter and isinstance(tensor, Tensor)
 
 
-def _is_whole(tensor: Tensor) -> bool:
-    return tensor.is_contiguous() and tensor.numel() * tensor.element_size() == tensor.untyped_storage().nbytes()
-
-
 def _tensors(value: Any) -> list[Tensor]:
     if isinstance(value, Tensor):
         return [value]
@@ -366,15 +364,13 @@ def _class_being_made(frame: FrameType | None) -> type[Tensor] | None:
 
     `Tensor.__new__(cls, x)` accepts from a dispatch mode only a tensor that is a `cls` already.
     """
-    for _ in range(4):
+    for _ in range(12):
         if frame is None:
-            return None
+            break
         code = frame.f_code
         if code.co_name == "__new__" and code.co_varnames:
             made = frame.f_locals.get(code.co_varnames[0])
             if isinstance(made, type) and issubclass(made, Tensor) and made is not Tensor:
                 return made
-        if "torch" not in frame.f_globals.get("__name__", "").partition(".")[0]:
-            return None
         frame = frame.f_back
     return None

@@ -95,12 +95,12 @@ def _relative(a: Tensor, b: Tensor) -> float:
 
 
 @contextlib.contextmanager
-def perturbed(tensors: Sequence[Tensor], scale: float) -> Iterator[None]:
+def perturbed(tensors: Sequence[Tensor], scale: float, seed: int = 0) -> Iterator[None]:
     """Parameters moved by a seeded random step of `scale` times their size; afterwards exactly what they were.
 
     Written through `.data`, so that a graph the user still holds is not invalidated.
     """
-    generator = torch.Generator().manual_seed(1_618)
+    generator = torch.Generator().manual_seed(1_618 + seed)
     before = [t.detach().clone() for t in tensors]
     try:
         for tensor, kept in zip(tensors, before, strict=True):

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from cases import CASES, poisson
-
 from pinndiag import PINN, PinndiagError, _parameters
 from pinndiag._capture import CapturedTerms, Graph, captured, checked_shapes
 from pinndiag._capture._verify import perturbed
 from pinndiag._terms import mean_square
+from tests.cases import CASES, poisson
 
 
 def figures(output: Tensor, tensors: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
