@@ -51,7 +51,7 @@ class Stage:
 
     name: str
     words: str
-    gradients: float
+    gradients: int | float  # beartype, in the tests, takes no int for a float
     run: Callable[[View, int], Any]
     active: bool = False
     extra: bool = False

@@ -13,7 +13,6 @@ import click
 from pinndiag import PinndiagError
 from pinndiag_cli import _options as options
 from pinndiag_cli._browser import show
-from pinndiag_cli._diagnose import Request, diagnose
 from pinndiag_cli._progress import progress
 from pinndiag_cli._status import FAILED, FINE, PROBLEMS
 from pinndiag_cli._stored import beside, check_run_folder, existing
@@ -22,6 +21,7 @@ from pinndiag_cli._writing import writing
 
 if TYPE_CHECKING:
     from pinndiag import Diagnosis
+    from pinndiag_cli._diagnose import Request
 
 __all__ = ["analyze"]
 
@@ -51,7 +51,7 @@ Writes TARGET.report.html and TARGET.diagnosis.json."""
 @options.open_page()
 @options.exit_zero()
 @options.quiet("No progress; print the verdict only.")
-@options.verbose("Print times; show tracebacks.")
+@options.verbose("Print times and what failed; show tracebacks.")
 def analyze(
     target: Path,
     factory: str | None,
@@ -75,6 +75,8 @@ def analyze(
     TARGET is a checkpoint: one that `pinn.save` wrote, or bare weights together with --factory, whose FILE.py is run
     (`pinndiag init` writes a template). Options that name codes can be repeated.
     """
+    from pinndiag_cli._diagnose import Request, diagnose
+
     if quick and thorough:
         raise click.UsageError("--quick and --thorough exclude each other", click.get_current_context())
     page, plain = _places(target, output)
@@ -97,7 +99,7 @@ def analyze(
 
     _print(diagnosis, as_json=as_json, quiet=quiet)
     if verbose:
-        _print_costs(diagnosis)
+        _print_details(diagnosis)
     writing(diagnosis.save, plain)
     writing(diagnosis.to_html, page)
     if not as_json:
@@ -158,9 +160,11 @@ def _print(diagnosis: Diagnosis, *, as_json: bool, quiet: bool) -> None:
         result(text.rstrip("\n") + "\n", styled=color)
 
 
-def _print_costs(diagnosis: Diagnosis) -> None:
+def _print_details(diagnosis: Diagnosis) -> None:
     for part, seconds in sorted(diagnosis.record.run.costs.items(), key=lambda item: -item[1]):
         note(f"{seconds:8.2f} s  {part}")
+    for part, reason in diagnosis.record.reasons.items():
+        note(f"not measured: {part}: {reason}")
 
 
 def _next(diagnosis: Diagnosis, request: Request, page: Path) -> str:

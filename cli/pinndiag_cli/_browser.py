@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import webbrowser
 from pathlib import Path
 
 from pinndiag_cli._streams import note
@@ -12,5 +11,7 @@ __all__ = ["show"]
 
 def show(page: Path) -> None:
     """Open `page` in a browser; say where it is if there is none."""
+    import webbrowser
+
     if not webbrowser.open(page.resolve().as_uri()):
         note(f"no browser could be started; the report is {page}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Any
 
 import click
@@ -40,6 +39,8 @@ class Commands(click.Group):
         """Find a command, or say which one may have been meant."""
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
+            from difflib import get_close_matches
+
             near = get_close_matches(name, COMMANDS, 1)
             raise click.UsageError(
                 f"there is no command {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""), ctx

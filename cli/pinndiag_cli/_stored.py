@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from difflib import get_close_matches
 from pathlib import Path
 
 from pinndiag import PinndiagError
@@ -19,6 +18,8 @@ def existing(target: Path) -> Path:
     """
     if target.exists():
         return target
+    from difflib import get_close_matches
+
     folder = target.parent
     near = get_close_matches(target.name, [p.name for p in folder.iterdir()], 1, 0.7) if folder.is_dir() else []
     raise PinndiagError(

@@ -77,8 +77,11 @@ def test_quiet_prints_the_verdict_only(run: Run, library: StandIn, checkpoint: P
     assert done.stderr == ""
 
 
-def test_verbose_says_what_each_part_took(run: Run, library: StandIn, checkpoint: Path) -> None:
-    assert "1.25 s  curvature\n    0.25 s  gradients" in run("analyze", "checkpoint.pt", "-v").stderr
+def test_verbose_says_what_each_part_took_and_what_failed(run: Run, library: StandIn, checkpoint: Path) -> None:
+    library.found = diagnosis(reasons={"kernel": "the analyzer failed"})
+    shown = run("analyze", "checkpoint.pt", "-v").stderr
+    assert "1.25 s  curvature\n    0.25 s  gradients\nnot measured: kernel: the analyzer failed\n" in shown
+    assert "not measured" not in run("analyze", "checkpoint.pt").stderr
 
 
 def test_the_cost_is_stated_beforehand_on_stderr(run: Run, library: StandIn, checkpoint: Path) -> None:
