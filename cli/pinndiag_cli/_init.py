@@ -38,15 +38,16 @@ def init(file: Path, quiet: bool, verbose: bool) -> int:
             cause="the template is a Python file, and --factory takes one",
             fix=f"pinndiag init {shlex.quote(str(file.with_suffix('.py')))}",
         )
-    if file.exists() or file.is_symlink():
+    text = files("pinndiag_cli").joinpath("factory.py.txt").read_text(encoding="utf-8").replace("FILE", file.stem)
+    try:
+        writing(lambda path: _create(path, text), file)
+    except FileExistsError:
         raise PinndiagError(
             f"{file} is there already, and is left as it is",
             where=str(file.absolute()),
             cause="init never overwrites",
             fix="give another name, or move that file away",
-        )
-    text = files("pinndiag_cli").joinpath("factory.py.txt").read_text(encoding="utf-8").replace("FILE", file.stem)
-    writing(lambda path: _create(path, text), file)
+        ) from None
     if not quiet:
         name = shlex.quote(str(file))
         result(
@@ -58,5 +59,5 @@ def init(file: Path, quiet: bool, verbose: bool) -> int:
 
 
 def _create(path: Path, text: str) -> None:
-    with path.open("x", encoding="utf-8") as stream:  # "x": never over a file that appeared in the meantime
+    with path.open("x", encoding="utf-8") as stream:  # "x": over nothing, not even a link that leads nowhere
         stream.write(text)

@@ -16,9 +16,12 @@ def writing(write: Callable[[Path], Any], path: Path) -> Path:
 
     Raises:
         PinndiagError: the file system refused.
+        FileExistsError: `write` makes new files only, and `path` is there.
     """
     try:
         write(path)
+    except FileExistsError:
+        raise
     except OSError as error:
         raise PinndiagError(
             f"cannot write {path}",
