@@ -65,7 +65,7 @@ def main() -> None:
     def bc(x: Tensor) -> Tensor:
         return model(x) - exact(x)
 
-    side = torch.linspace(0, 1, 51)
+    side = torch.linspace(0, 1, 50)
     grid = torch.cartesian_prod(side, side)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     start = {name: value.clone() for name, value in model.state_dict().items()}
