@@ -22,6 +22,7 @@ __all__ = [
     "StoredPoints",
     "StoredReference",
     "StoredTerm",
+    "malformed",
     "plain",
     "typed",
 ]
@@ -150,9 +151,12 @@ def _plain(value: Any, copies: dict[int, Tensor]) -> Any:
     if isinstance(value, msgspec.Struct):
         return {field: _plain(getattr(value, field), copies) for field in value.__struct_fields__}
     if isinstance(value, Mapping):
-        return {key: _plain(item, copies) for key, item in value.items()}
+        return {_plain(key, copies): _plain(item, copies) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item, copies) for item in value]
+    for kind in (bool, int, float, str):  # classes derived from these (numpy's float64) would be pickled as objects
+        if isinstance(value, kind):
+            return kind(value)
     return value
 
 
@@ -165,7 +169,7 @@ def typed(content: Mapping[str, Any], refuse: Refusal) -> tuple[Layout, dict[str
     entry = content[KEY]
     version = entry.get("format") if isinstance(entry, dict) else None
     if type(version) is not int or version < 1:
-        raise _malformed(refuse, f"it has no version number under {KEY!r}")
+        raise malformed(refuse, f"it has no version number under {KEY!r}")
     if version > VERSION:
         raise refuse(
             f"is written in version {version} of the format, and this pinndiag reads up to {VERSION}",
@@ -176,14 +180,15 @@ def typed(content: Mapping[str, Any], refuse: Refusal) -> tuple[Layout, dict[str
         layout = msgspec.convert(_upgraded(entry, version), Layout, dec_hook=_tensor)
         state = msgspec.convert(content.get("state_dict"), dict[str, Tensor], dec_hook=_tensor)
     except (msgspec.ValidationError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise _malformed(refuse, quoted(str(error))) from error
+        raise malformed(refuse, quoted(str(error))) from error
     reason = _inconsistency(layout, state)
     if reason:
-        raise _malformed(refuse, reason)
+        raise malformed(refuse, reason)
     return layout, state
 
 
-def _malformed(refuse: Refusal, reason: str) -> CheckpointError:
+def malformed(refuse: Refusal, reason: str) -> CheckpointError:
+    """The error for a file whose parts do not fit together."""
     return refuse(
         "is not a well-formed checkpoint",
         where=reason,

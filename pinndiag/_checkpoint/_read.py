@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,17 +12,19 @@ import torch
 
 from pinndiag._capture import CapturedTerms, Graph, checked_shapes
 from pinndiag._checkpoint._archive import read_archive
-from pinndiag._checkpoint._format import KEY, Layout, typed
+from pinndiag._checkpoint._format import KEY, Layout, malformed, typed
 from pinndiag._checkpoint._refusal import Refusal, quoted
 from pinndiag._errors import CheckpointError
-from pinndiag._pinn import PINN, Reference
+from pinndiag._pinn import CHUNK, PINN, Reference
 from pinndiag._terms import TermInfo
 from pinndiag._view import View
 
 __all__ = ["is_self_contained", "rebuild", "restored"]
 
 TOLERANCE = {16: 0.1, 32: 1e-3, 64: 1e-8}  # relative, by the bits of the parameters' dtype
-ROUNDING = 30.0  # times the difference that single precision makes: what another machine's rounding may do
+DIGITS = 16  # units in the last place by which parameters are changed to see what rounding does
+PERTURBATIONS = 3
+ROUNDING = 10.0  # times the largest difference seen: what another machine's rounding may do
 
 
 def restored(path: Path) -> PINN:
@@ -50,15 +53,16 @@ def rebuild(content: Mapping[str, Any], path: Path) -> PINN:
     layout, state = typed(content, refuse)
     try:
         graph = Graph.from_plain(layout.graph)
-        _check_inputs(graph, layout, state)
-        checked_shapes(graph)
+        _check_inputs(graph, layout, state, refuse)
+        _check_memory(checked_shapes(graph, {name: min(n, CHUNK) for name, n in _counts(graph).items()}), refuse)
         pinn = _assembled(graph, layout, state, path)
-        view = View(pinn)
-        found = {n: (view.losses[n], float(torch.linalg.vector_norm(view.gradients[n]))) for n in pinn.names}
-    except CheckpointError as error:
+        found = _figures(pinn)
+    except CheckpointError as error:  # name the file
+        if error.what.startswith(path.name):
+            raise
         raise refuse(error.what, where=error.where, cause=error.cause, fix=error.fix) from error
     except (MemoryError, RecursionError, torch.OutOfMemoryError) as error:
-        raise refuse("needs more memory than there is", where=type(error).__name__, cause="") from error
+        raise _too_large(refuse, type(error).__name__) from error
     except Exception as error:  # a graph that is well formed may still fail in any operator
         raise refuse(
             "its terms cannot be evaluated",
@@ -70,7 +74,7 @@ def rebuild(content: Mapping[str, Any], path: Path) -> PINN:
     return pinn
 
 
-def _check_inputs(graph: Graph, layout: Layout, state: Mapping[str, torch.Tensor]) -> None:
+def _check_inputs(graph: Graph, layout: Layout, state: Mapping[str, torch.Tensor], refuse: Refusal) -> None:
     """The graph must want what the file has: its terms, parameters and points."""
     terms = {term.name: term for term in layout.terms}
     reason = ""
@@ -88,7 +92,30 @@ def _check_inputs(graph: Graph, layout: Layout, state: Mapping[str, torch.Tensor
         if tensor is None or (tuple(tensor.shape), tensor.dtype) != (wanted.shape, wanted.dtype):
             reason = f"the graph wants {wanted.kind} {quoted(wanted.name)} in another form than the file has it"
     if reason:
-        raise CheckpointError("is not a well-formed checkpoint", where=reason)
+        raise malformed(refuse, reason)
+
+
+def _counts(graph: Graph) -> dict[str, int]:
+    """Points of each group whose number may vary."""
+    return {name: count for name, count in graph.groups.items() if name not in graph.fixed}
+
+
+def _check_memory(needed: int, refuse: Refusal) -> None:
+    try:
+        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # a system that does not say
+        return
+    if needed > there:
+        raise _too_large(refuse, f"its terms need about {needed / 2**30:.0f} GiB; this machine has {there / 2**30:.0f}")
+
+
+def _too_large(refuse: Refusal, where: str) -> CheckpointError:
+    return refuse(
+        "needs more memory than there is",
+        where=where,
+        cause="its terms are evaluated at very many points at once, or the file is made to fill the memory",
+        fix="let the terms take their points (points= of wrap), so that they can be evaluated piece by piece",
+    )
 
 
 def _assembled(graph: Graph, layout: Layout, state: Mapping[str, torch.Tensor], path: Path) -> PINN:
@@ -134,7 +161,7 @@ def _compare(pinn: PINN, layout: Layout, found: Mapping[str, tuple[float, float]
             if _close(stored, now, tolerance, 0.0):
                 continue
             if slack is None:
-                slack = _rounding(pinn)
+                slack = _rounding(pinn, found)
             if not _close(stored, now, tolerance, slack[term.name][i]):
                 raise refuse(
                     f"the {what} of term {quoted(term.name)} is not the one it was written with",
@@ -151,18 +178,33 @@ def _close(stored: float, now: float, relative: float, absolute: float) -> bool:
     return math.isclose(stored, now, rel_tol=relative, abs_tol=absolute)
 
 
-def _rounding(pinn: PINN) -> dict[str, tuple[float, float]]:
+def _rounding(pinn: PINN, found: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
     """How far loss and gradient norm of each term may lie from the stored ones by rounding alone.
 
-    Where a residual is the small difference of large numbers, another processor gives other digits. The size of that
-    effect is read off the difference between single and double precision, scaled to the precision of the file.
+    Where a residual is a small difference of large numbers, another processor gives other digits. What comes out of a
+    network in floating-point arithmetic is what exact arithmetic gives at parameters that differ in their last digits;
+    so it is seen from what a change of those digits does.
     """
-    single, double = View(pinn.copy(dtype=torch.float32)), View(pinn.copy(dtype=torch.float64))
-    scale = ROUNDING * torch.finfo(pinn.dtype).eps / torch.finfo(torch.float32).eps
-    slack = {}
-    for name in pinn.names:
-        norms = [float(torch.linalg.vector_norm(view.gradients[name])) for view in (single, double)]
-        differences = abs(single.losses[name] - double.losses[name]), abs(norms[0] - norms[1])
-        loss, norm = (scale * d if math.isfinite(d) else 0.0 for d in differences)
-        slack[name] = (loss, norm)
+    generator = torch.Generator().manual_seed(0)
+    slack = dict.fromkeys(pinn.names, (0.0, 0.0))
+    kept = [tensor.detach().clone() for tensor in pinn.tensors]
+    with torch.no_grad():
+        for _ in range(PERTURBATIONS):
+            for tensor, value in zip(pinn.tensors, kept, strict=True):
+                signs = 2.0 * torch.randint(0, 2, value.shape, generator=generator).double() - 1.0
+                tensor.copy_(value * (1 + DIGITS * torch.finfo(value.dtype).eps * signs))
+            now = _figures(pinn)
+            for name in pinn.names:
+                differences = (abs(a - b) for a, b in zip(now[name], found[name], strict=True))
+                loss, norm = (ROUNDING * d if math.isfinite(d) else 0.0 for d in differences)
+                slack[name] = max(slack[name][0], loss), max(slack[name][1], norm)
+        for tensor, value in zip(pinn.tensors, kept, strict=True):
+            tensor.copy_(value)
     return slack
+
+
+def _figures(pinn: PINN) -> dict[str, tuple[float, float]]:
+    """Loss and gradient norm of each term."""
+    view = View(pinn)
+    with torch.enable_grad():
+        return {n: (view.losses[n], float(torch.linalg.vector_norm(view.gradients[n]))) for n in pinn.names}

@@ -22,7 +22,7 @@ from pinndiag._checkpoint._format import (
 )
 from pinndiag._checkpoint._read import restored
 from pinndiag._checkpoint._refusal import Refusal
-from pinndiag._errors import CaptureError
+from pinndiag._errors import CheckpointError
 from pinndiag._pinn import PINN
 from pinndiag._points import PointSet
 from pinndiag._version import __version__
@@ -52,18 +52,13 @@ def save(pinn: PINN, path: str | Path, *, skip_uncapturable: bool = False) -> Pa
     """
     path = Path(path)
     capture = captured(pinn, partial=skip_uncapturable)
-    if not capture.graph.outputs:
-        raise CaptureError(
-            "no term of this PINN can be captured",
-            where="; ".join(f"{name}: {reason}" for name, reason in capture.failures.items()),
-            cause="every term does something that is not written as a graph of operators",
-            fix="save the state dict, and analyse it with a factory: pinndiag.load(path, factory='FILE.py:NAME')",
-        )
     # figures come from the CPU twin, because that is what a reader compares with
     view = View(capture.rebuilt(device="cpu"))
     twin = view.pinn
     notes = [*pinn.notes, *capture.notes]
-    notes += [f"term {name!r} is not in the file: {reason}" for name, reason in capture.failures.items()]
+    notes += [
+        f"term {name!r} is not in the file: {reason.splitlines()[0]}" for name, reason in capture.failures.items()
+    ]
     terms = []
     for name, info in twin.infos.items():
         fresh, note = _fresh(pinn, name)
@@ -86,7 +81,7 @@ def save(pinn: PINN, path: str | Path, *, skip_uncapturable: bool = False) -> Pa
         )
     layout = Layout(
         format=VERSION,
-        versions={"pinndiag": __version__, "torch": torch.__version__},
+        versions={"pinndiag": __version__, "torch": str(torch.__version__)},
         parameters=list(pinn.parameters),
         initial=pinn.initial,
         terms=terms,
@@ -121,6 +116,13 @@ def _replace(path: Path, write: Callable[[Path], None]) -> None:
         write(scratch)
         restored(scratch)
         os.replace(scratch, path)
+    except CheckpointError as error:
+        raise refuse(
+            "was not written, because reading it back failed",
+            where=error.what.partition(": ")[2],
+            cause=error.where,
+            fix="report this with the terms that it happens for; skip_uncapturable=True does not help here",
+        ) from error
     except (OSError, RuntimeError) as error:  # torch.save wraps errors of the disk into RuntimeError
         raise refuse(
             "cannot be written",

@@ -288,7 +288,7 @@ def test_circles_and_depth_end(refused: Any) -> None:
     assert tables({"x": [many] * 1000})
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.recursive(
         st.one_of(
