@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,8 @@ _COMFORT = 250_000  # bytes of JSON that a page of half a megabyte can carry
 _LIMIT = 400_000
 _LONG = 24
 
+Plain = dict[str, Any]
+
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
@@ -23,35 +26,60 @@ class Embedded:
     left_out: str
 
 
-def embed(plain: dict[str, Any]) -> Embedded:
-    """`plain` as it is while it is small; else long lists with five digits; else without the bulkiest lists."""
+def embed(plain: Plain) -> Embedded:
+    """`plain` as it is while it is small; else long lists with five digits; else without the bulkiest parts.
+
+    `plain` itself is not changed. What is left over is a diagnosis of the same shape, down to the last resort.
+    """
     text = _dump(plain)
     if len(text) <= _COMFORT:
         return Embedded(_safe(text), "")
-    plain = _rounded(plain)
+    plain = _rounded(plain)  # a copy
     text = _dump(plain)
     words = f"numbers in lists of more than {_LONG} are rounded to five digits"
-    for keys in _BULK:
+    for what, drop in _BULK:
         if len(text) <= _LIMIT:
             break
-        plain = _without(plain, keys)
+        drop(plain)
         text = _dump(plain)
-        words += f"; {', '.join(sorted(keys))} left out"
-    if len(text) > _LIMIT:
-        plain = {key: plain[key] for key in ("schema", "verdict", "findings", "run") if key in plain}
-        text = _dump(plain)
-        words = "only verdict, findings and settings are embedded"
+        words += f"; {what} left out"
     if len(text) > _LIMIT:
         text, words = "null", "the record is too large to be embedded"
     return Embedded(_safe(text), words)
 
 
-_BULK = (
-    frozenset({"histograms", "magnitudes", "weighted"}),
-    frozenset({"field", "gradient_norms", "gradient_points"}),
-    frozenset({"histogram", "histogram_weighted", "eigenvalues", "density", "bias"}),
+def _without_layer_histograms(plain: Plain) -> None:
+    for layer in plain["layers"]:
+        layer |= {"histograms": {}, "weighted": {}, "magnitudes": {}}
+
+
+def _without_fields(plain: Plain) -> None:
+    for item in plain["pointwise"].values():
+        item |= {"field": None, "gradient_norms": [], "gradient_points": []}
+    if plain["solution"] is not None:
+        plain["solution"]["field"] = None
+
+
+def _without_spectra(plain: Plain) -> None:
+    for term in plain["terms"].values():
+        term |= {"histogram": None, "histogram_weighted": None, "magnitudes": None}
+    if plain["ntk"] is not None:
+        for item in plain["ntk"]["terms"].values():
+            item["eigenvalues"] = []
+    if plain["spectrum"] is not None:
+        plain["spectrum"]["density"] = None
+
+
+def _without_layers(plain: Plain) -> None:
+    plain |= {"layers": [], "activations": None, "parameters": None}
+
+
+_BULK: tuple[tuple[str, Callable[[Plain], None]], ...] = (
+    ("histograms of the layers", _without_layer_histograms),
+    ("maps over the coordinates", _without_fields),
+    ("histograms of the terms and spectra", _without_spectra),
+    ("figures of the layers", _without_layers),
 )
-_NULLABLE = frozenset({"field", "histogram", "histogram_weighted", "density", "bias"})
 
 
 def _dump(plain: Any) -> str:
@@ -71,20 +99,3 @@ def _rounded(value: Any) -> Any:
             return [float(f"{item:.5g}") if isinstance(item, float) else _rounded(item) for item in value]
         return [_rounded(item) for item in value]
     return value
-
-
-def _without(value: Any, keys: frozenset[str]) -> Any:
-    """The value with the named bulky parts emptied: lists to [], mappings to {}, records that may be null to null."""
-    if isinstance(value, list):
-        return [_without(item, keys) for item in value]
-    if not isinstance(value, dict):
-        return value
-    return {key: _emptied(key, item) if key in keys else _without(item, keys) for key, item in value.items()}
-
-
-def _emptied(key: str, item: Any) -> Any:
-    if key in _NULLABLE:
-        return None
-    if isinstance(item, list):
-        return []
-    return {} if isinstance(item, dict) else item

@@ -23,11 +23,11 @@ def number(value: float | str | None, digits: int = 3) -> str:
         return "0"
     if isinstance(value, int) and abs(value) < 1_000_000:
         return str(value)
-    exponent = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
+    mantissa, _, power = f"{value:.{digits - 1}e}".partition("e")
+    exponent = int(power)
     if -4 < exponent < max(digits, 4):
         return _bare(f"{value:.{max(digits - 1 - exponent, 0)}f}")
-    mantissa, _, power = f"{value:.{digits - 1}e}".partition("e")
-    return f"{_bare(mantissa)}e{int(power)}"
+    return f"{_bare(mantissa)}e{exponent}"
 
 
 def _bare(digits: str) -> str:

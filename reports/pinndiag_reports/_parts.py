@@ -16,6 +16,8 @@ class Table:
 
     Attributes:
         folded: behind a line to click, with that text; "" shows the table at once.
+        words: the last column holds sentences.
+        half: leaves room for a neighbour where the page is wide enough.
     """
 
     head: tuple[str, ...]
@@ -23,6 +25,8 @@ class Table:
     title: str = ""
     note: str = ""
     folded: str = ""
+    words: bool = False
+    half: bool = False
     kind: ClassVar[str] = "table"
 
 

@@ -231,6 +231,7 @@ def _evidence(evidence: list[Evidence]) -> Table:
         tuple(
             (item.name, number(item.value), number(item.threshold), item.source or number(None)) for item in evidence
         ),
+        words=True,
     )
 
 

@@ -10,7 +10,7 @@ from pinndiag_reports.figures.concentration import concentration
 from pinndiag_reports.figures.conflicts import conflicts
 from pinndiag_reports.figures.density import density
 from pinndiag_reports.figures.distributions import distributions
-from pinndiag_reports.figures.kernel import kernel
+from pinndiag_reports.figures.kernel import kernel, kernel_figures
 from pinndiag_reports.figures.layers import layer_heat, layer_histograms
 from pinndiag_reports.figures.network import activations, weights
 from pinndiag_reports.figures.pareto import pareto
@@ -46,7 +46,7 @@ def sections(record: DiagnosisRecord) -> tuple[Section, ...]:
                 pareto(scene),
             ),
             _section("curvature", "Curvature", _CURVATURE, sharpness(scene), density(scene)),
-            _section("kernel", "Kernel", _KERNEL, kernel(scene)),
+            _section("kernel", "Kernel", _KERNEL, kernel(scene), *kernel_figures(scene)),
             _section("points", "Points", _POINTS, residuals(scene), concentration(scene)),
             _section("tests", "Active tests", _TESTS, probes(scene), trust(scene)),
             _section("solution", "Solution", "The network against the reference solution.", solution(scene)),

@@ -36,8 +36,11 @@ _FONT = 11.0
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Matplotlib's own defaults, whatever the user's style sheet says, and nothing that differs from run to run."""
-    with matplotlib.rc_context(), warnings.catch_warnings():
+    """Matplotlib's own defaults, whatever the user's style sheet says, and nothing that differs from run to run.
+
+    Figures that are NaN or infinite are data here and draw nothing: numpy need not warn of them.
+    """
+    with matplotlib.rc_context(), warnings.catch_warnings(), np.errstate(all="ignore"):
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(
             {

@@ -58,8 +58,10 @@ def _claim(cosine: dict[str, float]) -> str:
     a, b = (shorten(name, 24) for name in key.split("|", 1))
     if known[key] < 0:
         opposed = sum(value < 0 for value in known.values())
-        return f"{opposed} of {len(known)} pairs pull against each other, most of all {a} and {b} (cosine "
-        f"{known[key]:+.2f})"
+        worst = f"cosine {known[key]:+.2f}"
+        if len(known) == 1:
+            return f"{a} and {b} pull against each other ({worst})"
+        return f"{opposed} of {len(known)} pairs pull against each other, most of all {a} and {b} ({worst})"
     return f"No two terms pull against each other; the smallest cosine is {known[key]:+.2f}, of {a} and {b}"
 
 

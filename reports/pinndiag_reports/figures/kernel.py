@@ -11,7 +11,7 @@ from pinndiag_reports.figures._plot import Plot
 from pinndiag_reports.figures._scale import Log
 from pinndiag_reports.figures._scene import Scene
 
-__all__ = ["kernel"]
+__all__ = ["kernel", "kernel_figures"]
 
 
 def kernel(scene: Scene) -> Part:
@@ -41,19 +41,6 @@ def kernel(scene: Scene) -> Part:
     )
     for name, points in lines.items():
         plot.line([x for x, _ in points], [y for _, y in points], scene.style(name), markers=len(points) <= 3)
-    rows = tuple(
-        (
-            name,
-            count(item.residuals),
-            number(item.trace),
-            number(item.eigenvalues[0] if item.eigenvalues else None),
-            number(item.condition),
-            count(item.rank),
-            percent(item.slow_share),
-        )
-        for name, item in terms.items()
-    )
-    reasons = tuple((name, reason) for name, reason in record.ntk.reasons.items())
     return Figure(
         "fig-kernel",
         _claim(scene),
@@ -71,17 +58,36 @@ def kernel(scene: Scene) -> Part:
         "small eigenvalues are learned slowly by gradient descent. " + scene.limited,
         keys=scene.keys_of(tuple(lines)),
         size="wide",
-        tables=(
-            Table(
-                ("term", "residuals", "trace / n", "largest", "condition", "rank", "slow share of the residual"),
-                rows,
-                folded="Numbers: kernel of every term",
-                note="Rank: eigenvalues above 1e-6 of the largest. Slow share: part of the residual's square in "
-                "directions with an eigenvalue below 1e-4 of the largest.",
-            ),
-            *((Table(("term", "why it has no kernel"), reasons),) if reasons else ()),
-        ),
     )
+
+
+def kernel_figures(scene: Scene) -> tuple[Part, ...]:
+    """Trace, condition and rank of every kernel, and why a term has none."""
+    found = scene.record.ntk
+    if found is None:
+        return ()
+    rows = tuple(
+        (
+            name,
+            count(item.residuals),
+            number(item.trace),
+            number(item.eigenvalues[0] if item.eigenvalues else None),
+            number(item.condition),
+            count(item.rank),
+            percent(item.slow_share),
+        )
+        for name, item in found.terms.items()
+    )
+    table = Table(
+        ("term", "residuals", "trace / n", "largest", "condition", "rank", "slow share"),
+        rows,
+        title="Kernel of every term",
+        note="Rank: eigenvalues above 1e-6 of the largest. Slow share: part of the residual's square in directions "
+        "with an eigenvalue below 1e-4 of the largest.",
+        half=True,
+    )
+    absent = Table(("term", "why it has no kernel"), tuple(found.reasons.items()), title="Without a kernel", words=True)
+    return (table, *((absent,) if absent.rows else ()))
 
 
 def _claim(scene: Scene) -> str:

@@ -173,7 +173,7 @@ def weights(scene: Scene) -> Part:
         ("layer", "entries", "trainable", "not finite", "zeros", "norm", "spectral norm", "dead rows", "moved"),
         rows,
         title="Weights",
-        folded=f"Numbers: weights of {count(len(found.layers))} layers",
+        folded=f"Numbers: weights of {count(len(found.layers))} layers" if record.terms else "",
         note=f"{count(found.entries)} entries, {count(found.trainable)} trainable, {count(found.nonfinite)} not "
         f"finite.{frozen} "
         "Moved: |θ - θ_initial| / |θ_initial|. " + _cut(len(found.layers)),

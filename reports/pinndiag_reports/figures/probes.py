@@ -158,4 +158,4 @@ def trust(scene: Scene) -> Part:
         ]
     if not rows:
         return Absent("Tests of the gradient", scene.why("derivative_check", "precision", default="they were not run"))
-    return Table(("test", "result", "how to read it"), tuple(rows), title="Can the gradient be trusted?")
+    return Table(("test", "result", "how to read it"), tuple(rows), title="Can the gradient be trusted?", words=True)

@@ -49,7 +49,7 @@ def _panel(scene: Scene, name: str, item: Pointwise) -> Panel | None:
         return None
     values = np.abs(array(item.field.values[_names(item.field)["residual"]]))
     span = extent(values) or (-1.0, 0.0)
-    shown = Shown("|r|", values, "inferno", *span, logarithmic=True)
+    shown = Shown("|r|", values, "plasma", *span, logarithmic=True)
     size = len(values)
     thinned = f"{count(size)} of {count(item.field.of)} points" if item.field.of > size else f"{count(size)} points"
     return map_panel(

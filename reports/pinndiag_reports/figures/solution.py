@@ -46,6 +46,8 @@ def solution(scene: Scene) -> Part:
         if pairs > _MOST_OUTPUTS:
             continue
         network, exact = array(field.values[f"network_{index}"]), array(field.values[f"solution_{index}"])
+        size = min(network.size, exact.size)
+        network, exact = network[:size], exact[:size]
         label = f" (output {index})" if len(found.outputs) > 1 else ""
         panels += (
             _lines(field.coordinates[0], network, exact, label)
@@ -91,7 +93,7 @@ def _maps(coordinates: list[list[float]], network: Array, exact: Array, label: s
     views = (
         ("network", Shown("value", network, "viridis", low, high), _NETWORK),
         ("solution", Shown("value", exact, "viridis", low, high), _SOLUTION),
-        ("absolute error", Shown("|network - solution|", error, "inferno", 0.0, top[1] if top else 1.0), _ERROR),
+        ("absolute error", Shown("|network - solution|", error, "plasma", 0.0, top[1] if top else 1.0), _ERROR),
     )
     panels = [
         map_panel(coordinates, shown, name + label, f"solution-{name}{label}", style) for name, shown, style in views

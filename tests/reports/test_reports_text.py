@@ -1,0 +1,163 @@
+"""What a terminal and an issue show."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from rich.cells import cell_len
+
+from pinndiag._records import DiagnosisRecord
+from pinndiag_reports import to_markdown, to_text
+from pinndiag_reports._names import shorten, slug
+from pinndiag_reports._numbers import number, percent, seconds, times
+
+ESCAPE = re.compile("\x1b\\[[0-9;]*m")
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 160])
+def test_every_line_fits(sick: DiagnosisRecord, hostile: DiagnosisRecord, width: int) -> None:
+    for record in (sick, hostile):
+        for line in to_text(record, width=width, color=False).splitlines():
+            assert cell_len(line) <= width
+
+
+def test_it_says_verdict_terms_findings_and_the_first_remedy(sick: DiagnosisRecord) -> None:
+    text = to_text(sick, width=100, color=False)
+    words = " ".join(text.split())
+    assert text.splitlines()[0].endswith(sick.verdict.text)
+    for name, term in sick.terms.items():
+        [line] = [line for line in text.splitlines() if re.match(rf"[✖▲● ] {name} ", line)]
+        assert number(term.loss) in line
+        assert number(abs(term.weight) * term.grad_l2) in line
+        assert number(term.sigma_max.value if term.sigma_max else None) in line
+    for found in sick.findings:
+        assert f"{found.severity} {found.code} {found.title}" in words
+    assert "try: Balance the gradient norms of the terms" in words
+    assert "loss = scheme(losses)" in words
+    assert "Or give the condition" not in words
+    assert "Not measured or not applicable: time, PD402" in words
+
+
+def test_it_is_short(sick: DiagnosisRecord) -> None:
+    assert len(to_text(sick, width=100, color=False).splitlines()) < 45
+
+
+def test_a_narrow_terminal_loses_columns_and_says_which(sick: DiagnosisRecord) -> None:
+    wide, narrow = to_text(sick, width=100, color=False), to_text(sick, width=60, color=False)
+    assert "held-out" in wide
+    assert "not shown at this width" not in wide
+    assert "not shown at this width" in narrow
+    assert "reached" in narrow.split("not shown at this width")[1]
+    for name in ("loss", "|w g|", "work"):
+        assert name in narrow.split("not shown at this width")[0]
+
+
+def test_colour_only_when_asked_or_on_a_terminal(sick: DiagnosisRecord, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = to_text(sick, width=100, color=False)
+    assert "\x1b" not in plain
+    coloured = to_text(sick, width=100, color=True)
+    assert "\x1b[" in coloured
+    assert ESCAPE.sub("", coloured) == plain
+    assert to_text(sick, width=100) == plain  # under pytest stdout is no terminal
+
+    class Terminal:
+        encoding = "utf-8"
+
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("sys.stdout", Terminal())
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert to_text(sick, width=100) == coloured
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert to_text(sick, width=100) == plain
+
+
+def test_names_cannot_steer_the_terminal(hostile: DiagnosisRecord) -> None:
+    text = to_text(hostile, width=120, color=True)
+    assert not re.search(r"[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)
+    assert set(re.findall("\x1b(?!\\[[0-9;]*m)", text)) == set()
+    assert "\x1b[31mred" not in text
+    text.encode("utf-8")
+
+
+def test_rich_markup_in_names_is_text(make: Callable[..., DiagnosisRecord]) -> None:
+    text = to_text(make(["[bold red]pde[/]", ":smile:"], points=(20,)), width=120, color=False)
+    assert "[bold red]pde[/]" in text
+    assert ":smile:" in text
+
+
+def test_weights_only_says_so(bare: DiagnosisRecord) -> None:
+    text = " ".join(to_text(bare, width=80, color=False).split())
+    assert "Only the weights could be judged" in text
+    assert "needs the loss terms" in text
+
+
+def test_markdown_tables_are_whole(sick: DiagnosisRecord, hostile: DiagnosisRecord) -> None:
+    for record in (sick, hostile):
+        text = to_markdown(record)
+        fenced = re.sub(r"(`{3,}).*?\n\1", "", text, flags=re.DOTALL)
+        tables = re.findall(r"(?:^\|.*\n)+", fenced, flags=re.MULTILINE)
+        assert len(tables) >= 1 + len(record.findings)
+        for table in tables:
+            assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
+
+
+def test_markdown_holds_the_same_facts(sick: DiagnosisRecord) -> None:
+    text = to_markdown(sick)
+    for found in sick.findings:
+        assert f"### {found.severity}: {found.code} {found.title}" in text
+        for fix in found.prescriptions:
+            assert fix.code in text
+            assert fix.command in text
+    assert "912" in text
+    assert "snake_case" in to_markdown(sick.__class__(**{**_fields(sick), "passed": ["snake_case"]}))
+
+
+def _fields(record: DiagnosisRecord) -> dict[str, object]:
+    return {name: getattr(record, name) for name in record.__struct_fields__}
+
+
+def test_markdown_of_hostile_names_is_inert(hostile: DiagnosisRecord) -> None:
+    outside = re.sub(r"(`{3,}).*?\n\1", "", to_markdown(hostile), flags=re.DOTALL)
+    assert "<script" not in outside
+    assert "<img" not in outside
+    assert "@someone" not in outside
+    assert not re.search(r"(?<!\\)\*bold", outside)
+
+
+def test_a_fence_is_longer_than_any_in_the_code(make: Callable[..., DiagnosisRecord], sick: DiagnosisRecord) -> None:
+    from pinndiag._records import Prescription, to_plain
+
+    plain = to_plain(sick)
+    plain["findings"][0]["prescriptions"] = [to_plain(Prescription(title="x", code="````\ncode"))]
+    assert "`````python\n````\ncode\n`````" in to_markdown(plain)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"), (0.0, "0"), (1.0, "1"), (0.0123456, "0.0123"), (1.23e-5, "1.23e-5"), (1e4, "1e4"), (999.9, "1000"),
+        (9999.6, "1e4"), (-0.5, "-0.5"), (float("nan"), "NaN"), (float("inf"), "∞"), (float("-inf"), "-∞"),
+        (12345, "12345"), ("word", "word"), (5e-324, "4.94e-324"), (1.7976931348623157e308, "1.8e308"), (100.0, "100"),
+    ],
+)  # fmt: skip
+def test_numbers(value: float | str | None, text: str) -> None:
+    assert number(value) == text
+
+
+def test_factors_shares_and_durations() -> None:
+    assert [times(v) for v in (1.34, 912.4, 4321.0, 2.6e7, None)] == ["1.3", "910", "4300", "2.6e7", "–"]
+    assert [percent(v) for v in (0.0, 0.0042, 0.61, 1.0, float("nan"))] == ["0 %", "0.42 %", "61 %", "100 %", "NaN"]
+    assert [seconds(v) for v in (0.0123, 14.2, 600.0)] == ["12 ms", "14.2 s", "10.0 min"]
+
+
+def test_short_names_and_slugs() -> None:
+    assert shorten("a" * 50, 11) == "aaaaaaa…aaa"
+    assert shorten("a\nb", 10) == "a b"
+    assert slug("term-", "bc_left") == "term-bc_left"
+    assert slug("term-", "a b") != slug("term-", "a-b")
+    assert slug("term-", "<>") != slug("term-", "><")
