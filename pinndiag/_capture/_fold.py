@@ -108,25 +108,8 @@ def folded(piece: Pruned) -> Pruned:
         return Ref("constant", computed[place]) if ref.source == "node" and place in computed else ref
 
     nodes = [_rewritten(node, change) if alive else node for node, alive in zip(piece.nodes, varies, strict=True)]
-    nodes = [_unmasked(node, constants) for node in nodes]
     outputs = {name: change(ref) for name, ref in piece.outputs.items()}
     return pruned(Recording(nodes, list(piece.backward), constants, outputs))
-
-
-def _unmasked(node: Node, constants: list[Constant]) -> Node:
-    """Indexing by a constant mask as indexing by its positions, so that the shape does not depend on values."""
-    if node.operator not in ("aten.index.Tensor", "aten.index_put.default"):
-        return node
-    indices: list[Any] = []
-    for index in node.args[1]:
-        mask = constants[index.index].value if isinstance(index, Ref) and index.source == "constant" else None
-        if mask is None or mask.dtype not in (torch.bool, torch.uint8):
-            indices.append(index)
-            continue
-        for positions in mask.nonzero(as_tuple=True):
-            indices.append(Ref("constant", len(constants)))
-            constants.append(Constant(positions))
-    return replace(node, args=(node.args[0], indices, *node.args[2:]))
 
 
 def _has_size(value: Any) -> bool:

@@ -20,9 +20,9 @@ class Hint(Enum):
 
     ITEM = "takes a number out of the graph (.item(), float(), bool(), or an `if` on a tensor)"
     NUMPY = "leaves torch for numpy or plain lists (.numpy(), .tolist())"
-    DATA = "writes into a parameter or reads .data"
     SHAPE = "has a result whose shape depends on values (a boolean mask, nonzero, unique)"
     LAYOUT = "uses sparse or quantised tensors"
+    LARGE = "makes a value of more than 2**28 entries, which no reader of a file will allocate"
     OPERATOR = "uses an operator that cannot be stored"
 
 
@@ -38,7 +38,6 @@ class Recording:
         outputs: name -> where its value stands.
         values: name -> its value, with the live graph.
         hints: what was seen, with details.
-        named: whether a `no_grad` region or a `detach` of the user's was seen.
     """
 
     nodes: list[Node] = field(default_factory=list)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import final
@@ -14,15 +15,14 @@ from pinndiag._capture._fold import Pruned, folded, pruned
 from pinndiag._capture._graph import Graph, Input
 from pinndiag._capture._recording import Hint, Recording
 from pinndiag._capture._replay import Plan
-from pinndiag._capture._shapes import checked_shapes
 from pinndiag._capture._tape import taped
 from pinndiag._capture._verify import Figures, difference, figures, perturbed, uncompiled
-from pinndiag._errors import CaptureError, CheckpointError
+from pinndiag._errors import CaptureError
 from pinndiag._points import PointSet
 
 __all__ = ["Piece", "Subject", "captured_set"]
 
-_OTHER_COUNTS = (7, 11, 13)  # small, prime: a size that goes with them is no coincidence
+_FEW = 512
 
 
 @final
@@ -97,6 +97,9 @@ def captured_set(subject: Subject) -> Piece:
     Raises:
         CaptureError: no way passed.
     """
+    small = _on_few_points(subject)
+    if small is not None:
+        return small
     reasons: list[CaptureError] = []
     trials = [subject]
     if subject.points:
@@ -113,6 +116,25 @@ def captured_set(subject: Subject) -> Piece:
                 return replace(piece, notes=[*piece.notes, note])
             return piece
     raise reasons[0]
+
+
+def _on_few_points(subject: Subject) -> Piece | None:
+    """Capture a set with many points at some of them, where any number will do: faster, and in bounded memory."""
+    large = {group: chosen for group, chosen in subject.points.items() if chosen.count > _FEW}
+    if not large:
+        return None
+    rows = {group: torch.arange(_FEW) * chosen.count // _FEW for group, chosen in large.items()}
+    few = {g: c.rows(rows[g].to(c.tensors[0].device)) if g in large else c for g, c in subject.points.items()}
+    try:
+        piece = _captured(replace(subject, points=few), next(_ways(subject)))
+        if piece.fixed:
+            return None
+        inputs, _ = subject.inputs(subject.points)
+        if subject.repeatable:
+            _Check(subject, inputs, piece.graph).whole()
+    except CaptureError:
+        return None
+    return replace(piece, inputs=inputs)
 
 
 def _at_own_points(subject: Subject) -> Callable[[Mapping[str, PointSet]], Mapping[str, Tensor]]:
@@ -193,16 +215,25 @@ def _recorded(subject: Subject, record: Record, points: Mapping[str, PointSet]) 
 
 
 def _generic(subject: Subject, record: Record, base: Pruned, counts: Mapping[str, int]) -> Pruned | None:
-    """The program at any number of points, or None."""
+    """The program at any number of points, or None.
+
+    Where the recording at N points is not the program at others (one point is broadcast, N equals a width), the
+    program is taken from two other numbers; the verification tells whether it holds at N.
+    """
+    unlike = (n for n in itertools.count(7, 4) if n not in counts.values())
+    first, second = dict.fromkeys(counts, next(unlike)), dict.fromkeys(counts, next(unlike))
+
+    def recorded(chosen: Mapping[str, int]) -> Pruned:
+        return pruned(_recorded(subject, record, subject.fresh(chosen)))
+
     try:
-        others = []
-        for group, count in counts.items():
-            other = next(n for n in _OTHER_COUNTS if n != count)
-            recording = _recorded(subject, record, subject.fresh({**counts, group: other}))
-            others.append((group, other, pruned(recording)))
-        return unified(base, counts, others)
+        found = unified(base, counts, [(g, first[g], recorded({**counts, g: first[g]})) for g in counts])
+        if found is None:
+            others = [(g, second[g], recorded({**first, g: second[g]})) for g in counts]
+            found = unified(recorded(first), first, others)
     except CaptureError:
         return None
+    return found
 
 
 @final
@@ -213,23 +244,18 @@ class _Check:
         self._subject, self._graph = subject, graph
         self._tensors = list(subject.parameters.values())
         program = Graph(tuple(inputs), graph.constants, graph.nodes, graph.outputs)
-        try:
-            checked_shapes(program)  # as a reader of the file will
-        except CheckpointError as error:
-            raise CaptureError(
-                f"{_named(subject.names)} cannot be captured: {error.what}",
-                where=_named(subject.names),
-                cause="a shape depends on values, or a value is too large for a file that strangers may open",
-                fix="multiply by a mask instead of indexing with it; let the term take its points",
-            ) from error
         self._plan = Plan(program, list(graph.outputs.values()), self._tensors[0].device)
 
     def present(self, values: Mapping[str, Tensor], points: Mapping[str, PointSet]) -> None:
         """At the present parameters, against the very evaluation that was recorded."""
         self._compare(points, figures(values, self._tensors, 2), 2, "at the present parameters")
 
+    def whole(self) -> None:
+        """At all points, values only."""
+        self._live(self._subject.fresh(), 0, "at all of its points")
+
     def elsewhere(self, *, doubtful: bool) -> None:
-        """At parameters a small and a large step away, points moved too; in more directions after something doubtful."""
+        """At parameters a small and a large step away, points moved too; further ways after something doubtful."""
         steps = [(0.05, 0, 1), (1.0, 0, 0)]
         if doubtful:  # a branch may need a certain direction: go both ways
             steps += [(sign * scale, seed, 0) for seed, scale in enumerate((0.05, 0.3, 1.0, 3.0)) for sign in (1, -1)]
@@ -240,7 +266,7 @@ class _Check:
     def other_count(self) -> None:
         """At another number of points than any that was recorded."""
         used = {chosen.count for chosen in self._subject.points.values()}
-        count = next(n for n in (23, 29, 31) if n not in used)
+        count = next(n for n in itertools.count(23, 2) if n not in used)
         self._live(self._subject.fresh(dict.fromkeys(self._subject.points, count)), 1, "at other points")
 
     def _live(self, points: Mapping[str, PointSet], order: int, when: str) -> None:
@@ -293,7 +319,7 @@ def _named(names: Sequence[str]) -> str:
 
 
 def _refuse_unstorable(subject: Subject, recording: Recording) -> None:
-    for hint in (Hint.LAYOUT, Hint.OPERATOR, Hint.SHAPE):
+    for hint in _CAUSES:
         if hint in recording.hints:
             raise CaptureError(
                 f"{_named(subject.names)} cannot be captured: it {hint.value}: {recording.hints[hint]}",
@@ -306,11 +332,13 @@ def _refuse_unstorable(subject: Subject, recording: Recording) -> None:
 _CAUSES = {
     Hint.LAYOUT: "only dense tensors can be stored",
     Hint.OPERATOR: "only operators on a list of pure tensor arithmetic can be stored",
+    Hint.LARGE: "the term compares all points with one another, or has very many of them",
     Hint.SHAPE: "points are selected by a condition on parameters or points, so the shape is not known beforehand",
 }
 _FIXES = {
     Hint.LAYOUT: "call .to_dense() on it",
     Hint.OPERATOR: "replace it by ordinary tensor arithmetic",
+    Hint.LARGE: "let the term take its points (points=), or give it fewer",
     Hint.SHAPE: "multiply by the mask, or use torch.where, instead of indexing with it",
 }
 

@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from pinndiag._capture._graph import DEVICE, Constant, Node, Ref
 from pinndiag._capture._memory import Memory
 from pinndiag._capture._operators import ALLOWED
+from pinndiag._capture._plain import MAX_ENTRIES
 from pinndiag._capture._recording import Hint, Recording
 
 __all__ = ["DETACHES", "DROPPED", "taped"]
@@ -210,8 +211,6 @@ class _Tape(TorchDispatchMode):
     def _plain(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if func is aten.masked_select.default and args[0].shape == args[1].shape:
             func, args = aten.index.Tensor, (args[0], [args[1]])
-        if func in _INDEXED:
-            self.note(Hint.SHAPE, "indexing by a mask", *(t for t in _tensors(args[1]) if t.dtype is torch.bool))
         if str(func) not in ALLOWED:
             with self:
                 composed = func.decompose(*args, **kwargs)
@@ -222,10 +221,24 @@ class _Tape(TorchDispatchMode):
             hint = Hint.LAYOUT if sparse else Hint.SHAPE if func in _BY_VALUE else Hint.OPERATOR
             self.note(hint, str(func), *given)
             return func(*args, **kwargs)
-        ref = self._call(str(func), args, kwargs)
+        shown = (args[0], self._positions(args[1]), *args[2:]) if func in _INDEXED else args
+        ref = self._call(str(func), shown, kwargs)
         output = func(*args, **kwargs)
+        if isinstance(output, Tensor) and output.numel() > MAX_ENTRIES:
+            self.record.hints.setdefault(Hint.LARGE, f"{func} of shape {tuple(output.shape)}")
         self._bind(output, ref)
         return output
+
+    def _positions(self, indices: list[Tensor | None]) -> list[Tensor | None]:
+        """Indexing by a mask as indexing by its positions, so that the shape does not depend on values."""
+        found: list[Tensor | None] = []
+        for index in indices:
+            if index is None or index.dtype not in (torch.bool, torch.uint8):
+                found.append(index)
+                continue
+            self.note(Hint.SHAPE, "indexing by a mask", index)
+            found += index.nonzero(as_tuple=True)
+        return found
 
     def _same(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], frame: FrameType) -> Any:
         source = self.ref(args[0])
@@ -292,7 +305,8 @@ class _Tape(TorchDispatchMode):
         if operator not in ALLOWED:
             return None
         if packet == "index_put":
-            args, kwargs = args[:4], {k: v for k, v in kwargs.items() if k != "unsafe"}
+            args = (args[0], self._positions(args[1]), *args[2:4])
+            kwargs = {k: v for k, v in kwargs.items() if k != "unsafe"}
         new = self._call(operator, args, kwargs)
         if any(t.dtype != target.dtype for t in others):  # in place, the target keeps its dtype
             new = self._emit("aten._to_copy.default", (new,), {"dtype": target.dtype})
