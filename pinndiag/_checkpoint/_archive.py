@@ -68,20 +68,22 @@ def _content(file: IO[bytes], path: Path, unsafe: bool, refuse: Refusal) -> Any:
             return load_file(path)
         except (safetensors.SafetensorError, ValueError, RuntimeError, KeyError) as error:
             raise refuse("is not a whole safetensors file", where=f"{path}: {_first_line(error)}") from error
-    if start.startswith(ZIP):
+    objects = not start.startswith(ZIP)
+    if not objects:
         try:
             _check_zip(file, path.stat().st_size, refuse)
         except ForeignObjectError as error:
+            objects = True
             if not unsafe:
                 raise _objects(refuse, error) from error
     elif not (unsafe and start.startswith(b"\x80")):
         raise _other_kind(start, refuse)
     file.seek(0)
     try:
-        return torch.load(file, map_location="cpu", weights_only=not unsafe)
+        return torch.load(file, map_location="cpu", weights_only=not objects)
     except Exception as error:  # torch, or with unsafe=True the file's own code, may raise anything
         where = f"{path}: {type(error).__name__}: {_first_line(error)}"
-        if not unsafe:
+        if not objects:
             raise refuse("cannot be opened by torch.load", where=where) from error
         raise refuse(
             "cannot be opened by torch.load, even with weights_only=False",
@@ -127,13 +129,18 @@ def _check_zip(file: IO[bytes], size: int, refuse: Refusal) -> None:
 
 
 def _objects(refuse: Refusal, error: ForeignObjectError) -> Exception:
-    module = any(name.startswith("torch.nn.modules") or "nn.Module" in name for name in error.names)
+    if any(name.startswith("torch.nn.modules") for name in error.names):
+        what, cause = "a whole module", "it was written by torch.save(model, ...)"
+    elif all(name.startswith(("numpy", "_codecs")) for name in error.names):
+        what, cause = "numbers of numpy's types", "a loss or a setting was saved without float()"
+    else:
+        what, cause = "objects of classes of their own", "settings, a solver or a model were saved beside the weights"
     return refuse(
-        "holds pickled objects" + (", a whole module it seems," if module else "") + " and opening those runs code",
+        f"holds {what} in a pickle, and opening that runs code",
         where=f"it would call {listed(error.names)}",
-        cause="it was written by torch.save(model, ...) instead of torch.save(model.state_dict(), ...)",
-        fix="save the state dict, or pinn.save(...); if you trust whoever wrote it: "
-        "unsafe=True (on the command line --unsafe-load)",
+        cause=cause,
+        fix="save the weights alone: torch.save(model.state_dict(), ...), or pinn.save(...); "
+        "if you trust whoever wrote the file: unsafe=True (on the command line --unsafe-load)",
     )
 
 

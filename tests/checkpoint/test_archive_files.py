@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -146,7 +147,7 @@ def test_every_truncation_is_refused(saved: Made, refused: Any) -> None:
 def test_code_is_not_run(saved: Made, tmp_path: Path, refused: Any) -> None:
     trace = tmp_path / "trace"
     path = saved({"state_dict": {"w": torch.ones(2)}, "extra": Runs(trace)})
-    with refused("pickled objects") as found:
+    with refused("runs code") as found:
         read_archive(path)
     assert "system" in found[0].where
     assert not trace.exists()
@@ -168,6 +169,14 @@ def test_whole_module_is_refused(saved: Made, refused: Any) -> None:
         read_archive(path)
     assert "unsafe" in found[0].fix
     assert isinstance(read_archive(path, unsafe=True), torch.nn.Module)
+
+
+def test_numbers_of_numpy(saved: Made, refused: Any) -> None:
+    path = saved({"state_dict": {"w": torch.ones(2)}, "best": np.float64(0.5)})
+    with refused("numpy") as found:
+        read_archive(path)
+    assert "float()" in found[0].cause
+    assert read_archive(path, unsafe=True)["best"] == 0.5
 
 
 def test_unsafe_still_refuses_what_cannot_be_opened(tmp_path: Path, refused: Any) -> None:
