@@ -24,7 +24,8 @@ def judge(
     """The record with its verdict, findings, passed and not applicable checks; the measurements stay as they are.
 
     A fault of the program hides what comes after it, also where `select` leaves the fault itself out; `ignore` takes it
-    out of the judgement altogether. Findings are ordered worst first, then in the order of judgement.
+    out of the judgement altogether. Findings are ordered worst first; among equals causes come before what they cause,
+    then the order of judgement decides.
 
     Args:
         record: the measurements of one PINN.
@@ -42,7 +43,8 @@ def judge(
     wanted = (matching(select) if select else {check.code for check in CHECKS}) - left_out
     outcomes = {code: o for code, o in _outcomes(record, bounds, left_out).items() if code in wanted}
     found = [o for o in outcomes.values() if isinstance(o, Finding)]
-    found.sort(key=lambda finding: RANK[finding.severity])  # stable: the order of judgement within a severity
+    # stable: the order of judgement among findings of one severity, symptoms after what has no known cause
+    found.sort(key=lambda finding: (RANK[finding.severity], bool(finding.caused_by)))
     skipped = [o for o in outcomes.values() if isinstance(o, NotApplicable)]
     passed = [code for code, o in outcomes.items() if not isinstance(o, Finding | NotApplicable)]
     verdict = _verdict(record, found, passed, bounds)
@@ -52,7 +54,7 @@ def judge(
 def _outcomes(record: DiagnosisRecord, thresholds: Thresholds, left_out: set[str]) -> dict[str, Outcome]:
     """What each check says, in the order of judgement."""
     outcomes: dict[str, Outcome] = {}
-    fault, spoken = "", False
+    fault, spoken = "", set[str]()
     for check in CHECKS:
         if check.code in left_out:
             continue
@@ -61,10 +63,10 @@ def _outcomes(record: DiagnosisRecord, thresholds: Thresholds, left_out: set[str
             continue
         outcome = check.judge(record, thresholds)
         if isinstance(outcome, Finding):
-            if check.last and spoken:
+            if check.last and spoken & {"problem", outcome.severity}:
                 outcome = check.not_applicable("another finding explains the unfinished work")
             elif outcome.severity != "note":
-                spoken = True
+                spoken.add(outcome.severity)
                 if check.fault and outcome.severity == "problem" and not fault:
                     fault = f"{check.code} ({outcome.pathology})"
         outcomes[check.code] = outcome

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pinndiag import PinndiagError
 from pinndiag._judge import judge
-from pinndiag._records import DiagnosisRecord, Parameters, from_plain, to_plain
+from pinndiag._records import DiagnosisRecord, Parameters, Precision, from_plain, to_plain
 from pinndiag.checks import CHECKS
 from tests.checks.records import (
     field,
@@ -78,6 +78,13 @@ def test_worst_first_then_causes_first_and_causes_are_named():
     assert [f.code for f in judged.findings][:2] == ["PD101", "PD201"]
     assert judged.findings[1].caused_by == "PD101"
     assert judged.findings[0].caused_by == ""
+
+
+def test_a_symptom_stands_below_its_cause_whatever_the_order_of_judgement():
+    lost = Precision(gradient=0.5, rounding={"pde": 0.1}, distinct={})
+    aliased = replace(unfinished(), precision=lost, start=start(held_out={"pde": held_out(1e9)}))
+    found = [(f.code, f.caused_by) for f in judge(aliased).findings]
+    assert found == [("PD304", ""), ("PD103", "PD304")]
 
 
 def test_order_of_severity():

@@ -56,7 +56,7 @@ class Check:
         reference: literature.
         symptom_of: pathologies that cause this one when they were found too, the likeliest first.
         fault: a fault of the program: a problem found here hides everything after the faults.
-        last: speaks only when no other problem or warning was found.
+        last: speaks only when no problem, and nothing as grave as what it has to say, was found.
     """
 
     code: str

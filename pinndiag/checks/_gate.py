@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, final
 
 from pinndiag._records import DiagnosisRecord, Severity
-from pinndiag.checks._measures import counted, held_out, output_constant, works
+from pinndiag.checks._measures import counted, first_layer_at_start, first_layer_now, held_out, output_constant, works
 from pinndiag.checks._thresholds import Threshold, Thresholds
 from pinndiag.checks._wording import listed, number, quoted, worst_first
 
@@ -91,11 +91,26 @@ def _failing(record: DiagnosisRecord, thresholds: Thresholds) -> str:
     constant, how = output_constant(record, thresholds.output_spread.value, thresholds.hidden_spread.value)
     if constant:
         return f"unfinished: the output is constant ({how})"
+    if _scaled_badly(record, thresholds):
+        return "unfinished: the first layer is as it started, far from the inputs' scale, so little work means nothing"
     if record.precision is not None:
         rounding = [value for value in record.precision.rounding.values() if thresholds.rounding.passed(value)]
         if thresholds.precision.passed(record.precision.gradient) or rounding:
             return "unfinished: the gradient is lost in rounding"
     return ""
+
+
+def _scaled_badly(record: DiagnosisRecord, thresholds: Thresholds) -> bool:
+    """Whether the first layer was far from the inputs' scale at the start and still is.
+
+    Coordinates of a thousand make every derivative with respect to the weights large, and so the work small.
+    """
+    start, now = first_layer_at_start(record), first_layer_now(record, every=False)
+    if start is None or now is None:
+        return False
+    share, spread = thresholds.first_saturation, thresholds.first_spread
+    saturated = share.far(start.saturation) and share.far(now.saturation)
+    return saturated or (spread.far(start.spread) and spread.far(now.spread))
 
 
 def _unseen(record: DiagnosisRecord, thresholds: Thresholds) -> tuple[str, ...]:

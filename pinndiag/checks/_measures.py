@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from pinndiag._records import DiagnosisRecord, TermRecord
 
@@ -14,6 +15,8 @@ __all__ = [
     "alone",
     "counted",
     "fall",
+    "first_layer_at_start",
+    "first_layer_now",
     "growth",
     "held_out",
     "output_constant",
@@ -154,6 +157,38 @@ def start_spread(record: DiagnosisRecord) -> dict[str, float]:
     if narrow:
         return {layer: max([s, *now.get(layer, [])]) for layer, s in found.items()}
     return {} if few and not first else found
+
+
+class FirstLayer(NamedTuple):
+    """The first layer with an activation: NaN for a figure that is not known."""
+
+    name: str
+    saturation: float
+    spread: float
+
+
+def first_layer_at_start(record: DiagnosisRecord) -> FirstLayer | None:
+    """The first layer at the stored initial parameters."""
+    start = record.start
+    if start is None or not (start.spread or start.saturation):
+        return None
+    name = next(iter(start.spread or start.saturation))
+    return FirstLayer(name, start.saturation.get(name, math.nan), start_spread(record).get(name, math.nan))
+
+
+def first_layer_now(record: DiagnosisRecord, *, every: bool) -> FirstLayer | None:
+    """The first layer now: the saturated share that `every` term, else some term, has at least; the largest spread.
+
+    A condition at a few points may leave a layer without spread, which says nothing about the inputs' scale.
+    """
+    layers = [] if record.activations is None else record.activations.layers
+    if not layers:
+        return None
+    same = [entry for entry in layers if entry.layer == layers[0].layer]
+    pairs = [e.saturated_pairs for e in same if e.saturated_pairs is not None and not math.isnan(e.saturated_pairs)]
+    spreads = [e.spread for e in same if not math.isnan(e.spread)]
+    share = (min if every else max)(pairs, default=math.nan)
+    return FirstLayer(layers[0].layer, share, max(spreads, default=math.nan))
 
 
 def _finite(figures: Mapping[str, float]) -> dict[str, float]:

@@ -8,7 +8,7 @@ from pinndiag._records import DiagnosisRecord, Evidence
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
 from pinndiag.checks._gate import gate
-from pinndiag.checks._measures import start_spread
+from pinndiag.checks._measures import first_layer_at_start, first_layer_now
 from pinndiag.checks._thresholds import Thresholds
 from pinndiag.checks._wording import number, quoted
 
@@ -18,12 +18,13 @@ WIDE, NARROW = 10.0, 0.1
 
 
 def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
-    known = first_layer(record)
+    known = first_layer_at_start(record) or first_layer_now(record, every=True)
     if known is None:
         return CHECK.not_applicable("needs the activations of the first layer: none was recorded")
-    layer, saturation, spread, when = known
+    layer, saturation, spread = known
     bounds = thresholds.first_saturation, thresholds.first_spread
-    at_start = when == "at the start"
+    at_start = first_layer_at_start(record) is not None
+    when = "at the start" if at_start else "now"
     saturated = bounds[0].passed(saturation) if at_start else thresholds.saturation.passed(saturation)
     flat = bounds[1].passed(spread)
     if not (saturated or flat):
@@ -49,22 +50,6 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         prescriptions=[remedies.affine_inputs(low, high)],
         sure=state.sure("" if at_start else "The start is not known: trained layers saturate too."),
     )
-
-
-def first_layer(record: DiagnosisRecord) -> tuple[str, float, float, str] | None:
-    """Name, saturated share and spread of the first layer, at the start if that is known, else now; NaN if unknown."""
-    start = record.start
-    if start is not None and (start.spread or start.saturation):
-        layer = next(iter(start.spread or start.saturation))
-        return layer, start.saturation.get(layer, math.nan), start_spread(record).get(layer, math.nan), "at the start"
-    layers = [] if record.activations is None else record.activations.layers
-    if not layers:
-        return None
-    same = [entry for entry in layers if entry.layer == layers[0].layer]
-    pairs = [e.saturated_pairs for e in same if e.saturated_pairs is not None and not math.isnan(e.saturated_pairs)]
-    spreads = [e.spread for e in same if not math.isnan(e.spread)]
-    # a condition at a few points may leave a layer without spread: only what holds for every term counts
-    return layers[0].layer, min(pairs, default=math.nan), max(spreads, default=math.nan), "now"
 
 
 def _box(record: DiagnosisRecord) -> tuple[list[float], list[float]]:

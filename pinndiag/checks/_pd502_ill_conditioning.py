@@ -23,7 +23,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         return CHECK.not_applicable(record.probe.reason or "the descent probe gave no number")
     state = gate(record, thresholds)
     evidence = stiff(record, thresholds)
-    if state.state == "finished" or not thresholds.probe.passed(factor) or not evidence:
+    if not (state.open or state.state == "unknown") or not thresholds.probe.passed(factor) or not evidence:
         return CHECK.passed()
     return CHECK.finding(
         f"the optimizer crawls: L-BFGS lowers the loss {number(factor)}-fold in {record.probe.iterations} iterations",

@@ -4,7 +4,7 @@ import pytest
 
 from pinndiag._records import Precision
 from pinndiag.checks import DEFAULT, Threshold, gate
-from tests.checks.records import activation, activations, held_out, quick, record, replace, with_terms, work
+from tests.checks.records import activation, activations, held_out, quick, record, replace, start, with_terms, work
 
 
 def state(base, thresholds=DEFAULT):
@@ -20,6 +20,14 @@ def test_finished_is_a_conjunction():
     assert state(replace(record(), precision=lost)) == "unfinished"
     flat = activations(activation("0"), activation("2", 0.0, 1e-7))
     assert state(replace(record(), solution=None, activations=flat)) == "unfinished"
+
+
+def test_little_work_means_nothing_where_the_inputs_are_not_scaled():
+    begun = start(saturation={"0": 0.98, "2": 0.0})
+    stuck = activations(activation("0", 0.94, of="pde"), activation("0", 0.5, of="bc"), activation("2", 0.0))
+    assert state(replace(record(), start=begun, activations=stuck)) == "unfinished"
+    assert state(replace(record(), start=begun)) == "finished"  # it got there all the same
+    assert state(replace(record(), activations=stuck)) == "finished"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from pinndiag._judge import judge
 from tests.checks.records import (
     finding,
     passes,
+    pointwise,
     probe,
     quick,
     record,
@@ -29,6 +30,12 @@ def test_speaks_last():
     judged = judge(replace(unfinished(), probe=probe(1e3), spectrum=spectrum(0.9)))
     assert [f.code for f in judged.findings if f.severity == "problem"] == ["PD502"]
     assert "another finding" in next(n.reason for n in judged.not_applicable if n.code == "PD503")
+
+
+def test_speaks_beside_a_warning_but_does_not_guess_beside_one():
+    crowded = replace(unfinished(), pointwise={"pde": pointwise(0.7)}, spectrum=spectrum(0.01))
+    assert [f.code for f in judge(replace(crowded, probe=probe(1e3))).findings] == ["PD503", "PD301"]
+    assert [f.code for f in judge(quick(crowded)).findings] == ["PD301"]
 
 
 def test_does_not_flag():
