@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pinndiag._capture._graph import REFERENCE, Graph, Ref
+from pinndiag._capture._recast import recast
 from pinndiag._capture._replay import Plan, cast
 from pinndiag._errors import PinndiagError
 from pinndiag._points import PointSet
@@ -42,7 +43,8 @@ class CapturedTerms(AbstractTerms):
         device: torch.device,
         dtype: torch.dtype | None = None,
     ) -> None:
-        self.graph = graph
+        # in its own dtype, so that a copy of these terms, or a file of them, is whole
+        self.graph = graph = graph if dtype is None else recast(graph, dtype)
         self._device, self._dtype = device, dtype
         self.infos = {name: replace(info, points=self._moved(info.points)) for name, info in infos.items()}
         self._columns = {(i.name, i.column): index for index, i in enumerate(graph.inputs) if i.kind == "points"}
@@ -100,7 +102,7 @@ class CapturedTerms(AbstractTerms):
     def _run(self, wanted: Sequence[Ref], points: Mapping[str, PointSet]) -> list[Tensor]:
         key = tuple(wanted)
         if key not in self._plans:
-            self._plans[key] = Plan(self.graph, key, self._device, self._dtype)
+            self._plans[key] = Plan(self.graph, key, self._device)
         inputs = list(self._parameters)
         counts = dict(self.graph.groups)
         for name, chosen in points.items():

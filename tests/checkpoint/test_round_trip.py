@@ -117,6 +117,15 @@ def test_another_precision(case: tuple[PINN, Path], dtype: torch.dtype) -> None:
     agree(live, loaded, 1e-12 if live.dtype == dtype == torch.float64 else 2e-4)
 
 
+def test_another_precision_is_kept_by_copies_and_files(case: tuple[PINN, Path], tmp_path: Path) -> None:
+    live, path = case
+    loaded = load(path, dtype=torch.float32)
+    for twin in (loaded.copy(), load(loaded.save(tmp_path / "single.pt"))):
+        assert twin.dtype == torch.float32
+        agree(loaded, twin, 1e-5)
+    agree(live, loaded.copy(dtype=torch.float64), 1e-4)
+
+
 def test_the_device_is_taken(case: tuple[PINN, Path]) -> None:
     live, path = case
     loaded = load(path, device="cpu")
