@@ -31,8 +31,9 @@ _STYLES = {
     "unknown": "bold",
 }
 _DROP_FIRST = (7, 1, 6, 4, 2)  # columns that a narrow terminal does without, by position in COLUMNS
-_EACH = 9
+_NAME = 20  # of a long name this much is wanted before a column is given up
 _MOST_ROWS = 30
+_MOST_CODE = 4
 _MOST_FINDINGS = 12
 
 
@@ -82,19 +83,26 @@ def _print(console: Console, page: View) -> None:
 
 
 def _terms(console: Console, page: View) -> None:
+    rows = page.rows[:_MOST_ROWS]
+    lines = [*rows, page.total] if page.total is not None else list(rows)
+    widths = [
+        2 + max(len(column.plain), *(len(row.cells[position]) for row in lines))
+        for position, column in enumerate(COLUMNS)
+    ]
+    longest = max(len(row.name) for row in rows) + 3
     kept = list(range(len(COLUMNS)))
     dropped: list[int] = []
     for position in _DROP_FIRST:
-        if 24 + _EACH * len(kept) <= console.width:
+        if sum(widths[k] for k in kept) + min(longest, _NAME) <= console.width:
             break
         kept.remove(position)
         dropped.append(position)
-    room = max(10, console.width - _EACH * len(kept) - 2)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1), header_style="bold")
+    room = max(10, console.width - sum(widths[k] for k in kept))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("term", no_wrap=True, overflow="ellipsis", max_width=min(room, 40))
     for position in kept:
         table.add_column(COLUMNS[position].plain, justify="right", no_wrap=True)
-    for row in page.rows[:_MOST_ROWS]:
+    for row in rows:
         sign = {"problem": "✖ ", "warning": "▲ ", "note": "● "}.get(row.severity, "  ")
         name = Text(sign + shorten(row.name, min(room, 40) - 2), style=_STYLES.get(row.severity, ""))
         table.add_row(name, *_cells(row, kept))
@@ -132,7 +140,9 @@ def _finding(console: Console, finding: FindingView) -> None:
         first = finding.prescriptions[0]
         console.print(Padding(Text.assemble(("try: ", "bold green"), one_line(first.title)), (0, 0, 0, 2)))
         code = first.code.splitlines()
-        for line in code[:4] + (["…"] if len(code) > 4 else []) or [first.command]:
+        if len(code) > _MOST_CODE:
+            code = [f"({plural(len(code), 'line')} of code in the report)"]
+        for line in code or first.command.splitlines():
             console.print(Padding(Text(line, style="cyan"), (0, 0, 0, 7)))
 
 

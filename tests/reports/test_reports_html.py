@@ -351,6 +351,18 @@ def test_colours_can_be_read_in_both_themes(side: int) -> None:
         assert contrast(pick["ink"], pick[f"{severity}-soft"]) >= 4.5
 
 
+@pytest.mark.parametrize("side", [0, 1], ids=["light", "dark"])
+def test_numbers_on_a_heat_map_can_be_read(side: int, sick_page: Page) -> None:
+    mixes = re.findall(r"color-mix\(in srgb,var\(--(s\d)\) (\d+)%,var\(--page\)\)", sick_page.raw["style"][0])
+    assert len(mixes) == 17
+    for name, share in mixes:
+        part = int(share) / 100
+        front, back = COLORS[name][side], COLORS["page"][side]
+        mixed = [part * int(front[k : k + 2], 16) + (1 - part) * int(back[k : k + 2], 16) for k in (1, 3, 5)]
+        color = "#" + "".join(f"{round(channel):02x}" for channel in mixed)
+        assert contrast(COLORS["ink"][side], color) >= 4.5, (name, share)
+
+
 def test_cleaned_texts_hold_nothing_that_steers() -> None:
     assert clean("plain é 名 \n\t") == "plain é 名 \n\t"
     assert clean("\x1b]0;x\x07\r\x9b1m\u2066") == "\\x1b]0;x\\x07\\r\\x9b1m\\u2066"

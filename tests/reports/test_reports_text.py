@@ -45,7 +45,7 @@ def test_it_is_short(sick: DiagnosisRecord) -> None:
 
 
 def test_a_narrow_terminal_loses_columns_and_says_which(sick: DiagnosisRecord) -> None:
-    wide, narrow = to_text(sick, width=100, color=False), to_text(sick, width=60, color=False)
+    wide, narrow = to_text(sick, width=100, color=False), to_text(sick, width=56, color=False)
     assert "held-out" in wide
     assert "not shown at this width" not in wide
     assert "not shown at this width" in narrow

@@ -74,7 +74,10 @@ def _line(x: Array, values: Array, shown: Shown, title: str, salt: str, style: S
     x, values = _thinned(x[order], values[order])
     y: Scale = Log.over(values, decades=8) if shown.logarithmic else Linear.over(values)
     plot = Plot(Linear.over(x, pad=0.01), y, x_label=x_label, y_label=shown.name)
-    plot.line(x, values, style, markers=x.size <= 40)
+    if x.size > 3:  # between two end points there is nothing that a line could show
+        plot.line(x, values, style, markers=x.size <= 40)
+    else:
+        plot.dots(x, values, style)
     return Panel(plot.svg(salt), _words(title, shown, values), title)
 
 

@@ -42,7 +42,7 @@ def span(histograms: Mapping[str, Histogram]) -> tuple[float, float]:
 
 
 def distributions(scene: Scene) -> Part:
-    """Three panels: g, w g (what the optimizer sees), and log10 |g|."""
+    """Three panels: g, w g (what the optimizer sees), and the magnitudes |g| on a logarithmic axis."""
     terms = scene.record.terms
     g = {name: terms[name].histogram for name in scene.shown}
     weighted = {name: terms[name].histogram_weighted for name in scene.shown}
@@ -50,7 +50,7 @@ def distributions(scene: Scene) -> Part:
     panels = [
         _panel(scene, g, "linear", "unweighted: g of each term", "gradient entry"),
         _panel(scene, weighted, "linear", "weighted: w g, what the optimizer sees", "weight x gradient entry"),
-        _panel(scene, sizes, "power", "magnitudes: log10 |g|, unweighted", "log10 of the absolute gradient entry"),
+        _panel(scene, sizes, "power", "magnitudes: |g|, unweighted", "absolute gradient entry, logarithmic"),
     ]
     drawn = tuple(panel for panel in panels if panel is not None)
     if not drawn:

@@ -33,7 +33,7 @@ def kernel(scene: Scene) -> Part:
     longest = max(len(points) for points in lines.values())
     plot = Plot(
         Log(-0.05, math.log10(longest) + 0.1),
-        Log.over(values, decades=16),
+        Log.over(values, decades=13),
         width=440,
         height=220,
         x_label="rank of the eigenvalue",

@@ -38,7 +38,7 @@ def residuals(scene: Scene) -> Part:
         "fig-residuals",
         _claim(found),
         tuple(panels),
-        note="Absolute residual of each point; colours are logarithmic over the largest four decades, each map on "
+        note="Absolute residual of each point on a logarithmic scale (maps: its largest four decades), each panel on "
         "its own. In more than two dimensions: over the first two coordinates. " + drawn,
         tables=tables,
     )
