@@ -10,7 +10,7 @@ from pinndiag.checks._balance import Domination, domination, pathology_of, step_
 from pinndiag.checks._check import Check, Outcome, compared
 from pinndiag.checks._gate import gate
 from pinndiag.checks._geometry import equation
-from pinndiag.checks._measures import held_out, works
+from pinndiag.checks._measures import held_out, quotient, works
 from pinndiag.checks._thresholds import Thresholds
 from pinndiag.checks._wording import number, quoted
 
@@ -34,17 +34,28 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         *_ratios(found, thresholds),
         *([] if fallen is None else [_budget_evidence(found, fallen)]),
     ]
+    unhindered = _unhindered(record, found.weak, thresholds)
     grave = thresholds.work_ratio.far(found.work) or thresholds.pull_ratio.far(found.support)
+    more = "L-BFGS lowers the weak term with these very weights, so they do not stand in its way." if unhindered else ""
+    more = "Without the descent probe it may also be too early to tell." if record.probe is None else more
     return CHECK.finding(
         f"{quoted(found.strong)} takes the training: {quoted(found.weak)} has {number(found.work)} times more work "
         f"left and {_claim(found, thresholds)}",
-        state.severity(grave),
+        state.severity(grave and not unhindered),
         terms=[*weak, found.strong],
         evidence=evidence,
         prescriptions=cures(record, found, thresholds),
         pathology=pathology_of(record, found.strong),
-        sure=state.sure("Judged at one checkpoint, not over the run."),
+        sure=state.sure(f"Judged at one checkpoint, not over the run. {more}".strip()),
     )
+
+
+def _unhindered(record: DiagnosisRecord, weak: str, thresholds: Thresholds) -> bool:
+    """Whether the descent probe, with the weights as they are, also lowers the weak term by far."""
+    if record.probe is None or weak not in record.probe.terms:
+        return False
+    fallen = quotient(record.terms[weak].loss, record.probe.terms[weak])
+    return thresholds.probe.passed(record.probe.factor) and thresholds.probe.passed(fallen)
 
 
 def cures(record: DiagnosisRecord, found: Domination, thresholds: Thresholds) -> list[Prescription]:
@@ -110,13 +121,14 @@ CHECK = Check(
     title="One term takes the training at another's cost",
     passing="No term is served at another's cost",
     needs=("pair", "terms.work"),
-    thresholds=("work", "work_ratio", "pull_ratio"),
+    thresholds=("work", "work_ratio", "pull_ratio", "probe"),
     decide=decide,
     detected="A term has work left, more than 30 times that of another one, and that other pulls more than ten times "
     "harder: by the weighted gradients at the start, by those now, or by w L / work, the weighted mean squared "
     "gradient of a single residual, which says the same at a stationary point. The finding is called pde_dominates "
-    "when the term with the most points inside the domain is the stronger one, else condition_dominates; names are "
-    "never looked at for that.",
+    "when the term with the most points inside the domain is the stronger one, else condition_dominates; names "
+    "decide between equal numbers of points only. A warning at most where the descent probe lowers the weak term "
+    "thirtyfold with the weights as they are.",
     why="The optimizer lowers what its gradient shows. An equation whose conditions are not learned has many "
     "solutions; conditions without the equation have more.",
     fix="Balance the gradient norms; or one larger weight for the weaker term; or satisfy the condition exactly. No "

@@ -54,8 +54,9 @@ CHECK = Check(
     needs=("terms.work",),
     thresholds=("probe", "work"),
     decide=decide,
-    detected="Work is left, a hundred L-BFGS iterations on a copy lower the loss thirtyfold or more, and no other problem "
-    "was found. Without the descent probe it is a warning that no cause was seen, where there is no other warning.",
+    detected="Work is left, a hundred L-BFGS iterations on a copy lower the loss thirtyfold or more, and no other "
+    "problem was found. Without the descent probe it is a warning that no cause was seen, where there is no other "
+    "warning.",
     why="The network has not got where it can get.",
     fix="Train longer, with a larger rate if the stability limit is far away; add an L-BFGS phase.",
     overturned_by="Any other cause: this check speaks last.",

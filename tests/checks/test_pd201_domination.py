@@ -6,6 +6,7 @@ from tests.checks.records import (
     finding,
     passes,
     pointwise,
+    probe,
     quick,
     record,
     replace,
@@ -45,6 +46,13 @@ def test_names_do_not_settle_it():
     edges, inside = field([[0.0, 1.0, 0.0], [0.2, 0.4, 0.0]]), field([[0.3, 0.6, 0.2], [0.2, 0.4, 1.0]])
     crowd = replace(base, pointwise={"pde": pointwise(field=edges), "bc": pointwise(field=inside)}, start=None)
     assert finding("PD201", crowd).pathology == "condition_dominates"  # the larger set lies on the boundary
+
+
+def test_weights_that_do_not_stand_in_the_way_are_a_warning():
+    way_down = replace(probe(1e3), terms={"pde": 1e-8, "bc": 1e-5})
+    assert finding("PD201", replace(dominated(), probe=way_down)).severity == "warning"
+    not_for_bc = replace(probe(1e3), terms={"pde": 1e-12, "bc": 5e-3})
+    assert finding("PD201", replace(dominated(), probe=not_for_bc)).severity == "problem"
 
 
 def test_quick_says_the_main_thing():
