@@ -115,16 +115,16 @@ def kurtosis(residual: Tensor) -> float:
 
 
 def time_contrast(times: Float[Tensor, " points"], squares: Squares) -> float | None:
-    """Mean |r|^2 in the first tenth of the axis / median over the tenths of its later half; None where one is empty."""
+    """Mean |r|^2 in the first tenth of the axis / median over the tenths of its later half that hold points.
+
+    None where all points have the same time.
+    """
     low, high = float(times.min()), float(times.max())
     if not high > low:
         return None
     tenth = ((times - low) / (high - low) * 10).long().clamp(max=9)
-    means = [squares[tenth == i].mean() for i in (0, 5, 6, 7, 8, 9) if bool((tenth == i).any())]
-    if not bool((tenth == 0).any()) or len(means) < 2:
-        return None
-    later = torch.stack(means[1:]).quantile(0.5)
-    return float(means[0] / later)
+    later = torch.stack([squares[tenth == i].mean() for i in range(5, 10) if bool((tenth == i).any())])
+    return float(squares[tenth == 0].mean() / later.quantile(0.5))
 
 
 def _contrast(points: PointSet, squares: Squares, axis: int | None) -> float | None:

@@ -109,8 +109,8 @@ class _Copy:
         before = sum(weight * self.view.losses[name] for name, weight in weights.items())
         points = {name: chosen for name, chosen in self.points.items() if name in weights}
         subset = {name: chosen.count for name, chosen in points.items()}
-        if not math.isfinite(before) or before < 0:
-            reason = "the loss is not finite" if not math.isfinite(before) else "a negative loss has no factor"
+        reason = self._refusal(before, list(weights))
+        if reason:
             return Probe(
                 before=before,
                 after=math.nan,
@@ -139,6 +139,16 @@ class _Copy:
             rel_l2=error,
             subset=subset,
         )
+
+    def _refusal(self, before: float, names: list[str]) -> str:
+        """Why there is nothing to descend on, or ""."""
+        if not math.isfinite(before):
+            return "the loss is not finite"
+        if before < 0:
+            return "a negative loss has no factor"
+        if not all(bool(self.view.gradients[name].isfinite().all()) for name in names):
+            return "the gradient is not finite"
+        return ""
 
 
 @final
@@ -193,8 +203,8 @@ class _Descent:
             self._best_at = _parameters.flatten([t.detach() for t in tensors], tensors).clone()
         for tensor, gradient in zip(tensors, pulled, strict=True):
             tensor.grad = torch.zeros_like(tensor) if gradient is None or not finite else gradient
-        # the line search interpolates values: a large finite one makes it turn back, NaN or infinity spoil its step
-        return loss.detach() if finite else torch.full_like(loss.detach(), 1e3 * SCALE)
+        # the line search interpolates values: a larger finite one makes it turn back, NaN or infinity spoil its step
+        return loss.detach() if finite else torch.full_like(loss.detach(), 2 * self._best)
 
 
 def _losses(pinn: PINN, names: list[str]) -> dict[str, float]:
