@@ -17,9 +17,13 @@ _FUNCTIONS = {
         *("hardtanh", "hardsigmoid", "hardswish", "mish", "erf", "exp", "atan", "square", "abs"),
     )
 } | {"aten.clamp_min.default": "relu", "aten.log_sigmoid_forward.default": "logsigmoid"}
-_PRODUCTS = frozenset(
-    f"aten.{name}.default" for name in ("addmm", "mm", "bmm", "baddbmm", "mv", "addmv", "linear", "convolution", "dot")
-)
+_WEIGHTS = {  # products of (points, inputs) with a weight -> which argument is the weight
+    "aten.mm.default": 1,
+    "aten.bmm.default": 1,
+    "aten.addmm.default": 2,
+    "aten.baddbmm.default": 2,
+    "aten.linear.default": 1,
+}
 _REACH = 64  # calls between a layer and its nonlinearity
 
 
@@ -70,9 +74,10 @@ def _layer(inputs: Sequence[Input], piece: Pruned, value: Ref) -> str | None:
         if ref.source != "node":
             continue
         node = piece.nodes[ref.index]
-        if node.operator in _PRODUCTS:
-            names = [n for n in (_weight(inputs, piece, r) for r in references((node.args, node.kwargs))) if n]
-            return layer_of(names[-1]) if names else None
+        if node.operator in _WEIGHTS:
+            weight = node.args[_WEIGHTS[node.operator]]
+            name = _weight(inputs, piece, weight) if isinstance(weight, Ref) else None
+            return None if name is None else layer_of(name)
         if node.operator in _FUNCTIONS:
             continue  # behind another nonlinearity lies another layer
         pending += references((node.args, node.kwargs))

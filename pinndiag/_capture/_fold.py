@@ -14,6 +14,8 @@ from pinndiag._capture._replay import Plan
 
 __all__ = ["Pruned", "folded", "merged", "pruned", "substituted"]
 
+_TURNS = frozenset({"aten.t.default", "aten.transpose.int", "aten.permute.default"})
+
 
 @final
 @dataclass(frozen=True)
@@ -81,7 +83,9 @@ def folded(piece: Pruned) -> Pruned:
     for node in piece.nodes:
         refs = references((node.args, node.kwargs))
         inputs = any(r.source == "input" or (r.source == "node" and varies[r.index]) for r in refs)
-        varies.append(inputs or _has_size((node.args, list(node.kwargs.values()))))
+        # a frozen weight keeps its name, by which its layer is known: turning it costs nothing
+        named = node.operator in _TURNS and any(r.source == "constant" and piece.constants[r.index].name for r in refs)
+        varies.append(inputs or named or _has_size((node.args, list(node.kwargs.values()))))
     frontier = {
         (r.index, r.item)
         for node, alive in zip(piece.nodes, varies, strict=True)

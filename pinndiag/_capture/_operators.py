@@ -18,7 +18,7 @@ __all__ = ["ALLOWED", "name_of", "resolve"]
 
 _DEFAULT = """
     _adaptive_avg_pool2d _adaptive_avg_pool2d_backward _conj _conj_physical _fft_c2c _fft_c2r _fft_r2c
-    _linalg_det _linalg_slogdet _linalg_solve_ex _log_softmax _log_softmax_backward_data _neg_view _reshape_alias
+    _linalg_det _linalg_slogdet _linalg_solve_ex _log_softmax _log_softmax_backward_data _neg_view
     _softmax _softmax_backward_data _to_copy _unsafe_view
     abs acos acosh addcdiv addcmul addmm addmv addr alias amax amin angle arange asinh asin as_strided
     atan atan2 atanh avg_pool1d avg_pool2d avg_pool2d_backward avg_pool3d

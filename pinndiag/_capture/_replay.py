@@ -41,20 +41,17 @@ class _Step:
 
 @final
 class Plan:
-    """The steps that a set of values needs, for one device and dtype.
+    """The steps that a set of values needs, on one device.
 
     Args:
         graph: the graph.
         wanted: the values that are asked for.
         device: where it runs.
-        dtype: floating dtype it runs in, or None for the graph's own.
     """
 
-    def __init__(
-        self, graph: Graph, wanted: Sequence[Ref], device: torch.device, dtype: torch.dtype | None = None
-    ) -> None:
+    def __init__(self, graph: Graph, wanted: Sequence[Ref], device: torch.device) -> None:
         self._wanted = list(wanted)
-        self._device, self._dtype = device, dtype
+        self._device = device
         kept = {ref.index for ref in wanted if ref.source == "node"}
         last: dict[int, int] = {}  # node -> the last step that uses it
         needed: list[int] = []
@@ -88,7 +85,7 @@ class Plan:
         """The wanted values.
 
         Args:
-            inputs: the graph's inputs, on the device and in the dtype of the plan; None where no step uses it.
+            inputs: the graph's inputs, on the device and in the dtype of the graph; None where no step uses it.
             constants: likewise.
             counts: number of points of each group.
         """
@@ -102,8 +99,6 @@ class Plan:
                 return inputs[value.index] if value.source == "input" else constants[value.index]
             if isinstance(value, (list, tuple)):
                 return [resolved(item) for item in value]
-            if isinstance(value, torch.dtype):
-                return to_dtype(value, self._dtype)
             if isinstance(value, Size):
                 return value.at(counts)
             return self._device if value is DEVICE else value

@@ -15,6 +15,7 @@ from pinndiag._capture._fold import Pruned, folded, pruned
 from pinndiag._capture._graph import Graph, Input
 from pinndiag._capture._recording import Hint, Recording
 from pinndiag._capture._replay import Plan
+from pinndiag._capture._shapes import checked_shapes
 from pinndiag._capture._tape import taped
 from pinndiag._capture._verify import Figures, difference, figures, perturbed, uncompiled
 from pinndiag._errors import CaptureError
@@ -164,7 +165,11 @@ def _ways(subject: Subject) -> Iterator[Record]:
 def _by_tracer(subject: Subject, points: Mapping[str, PointSet]) -> Recording:
     from pinndiag._capture._trace import traced  # a second to import, seldom needed
 
-    return traced(subject.evaluate, subject.parameters, points)
+    recording = traced(subject.evaluate, subject.parameters, points)
+    # the tape sees masks and sizes as they pass; the tracer does not
+    inputs = tuple(subject.inputs(points)[0])
+    checked_shapes(Graph(inputs, tuple(recording.constants), tuple(recording.nodes), recording.outputs))
+    return recording
 
 
 def _captured(subject: Subject, record: Record) -> Piece:

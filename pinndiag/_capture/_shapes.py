@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -65,6 +65,8 @@ def checked_shapes(graph: Graph, counts: Mapping[str, int] | None = None) -> int
             takes = {argument.name for argument in resolve(node.operator)._schema.arguments}
             if "device" in takes and "device" not in kwargs and not references((node.args, node.kwargs)):
                 kwargs["device"] = _META
+            if node.operator == "aten.as_strided.default":
+                _check_window(*args)
             try:
                 output = resolve(node.operator)(*args, **kwargs)
             except Exception as error:  # shape rules raise errors of every kind
@@ -82,8 +84,17 @@ def checked_shapes(graph: Graph, counts: Mapping[str, int] | None = None) -> int
     return sum(memory.values())
 
 
+def _check_window(source: Any = None, shape: Any = (), strides: Any = (), offset: Any = None) -> None:
+    """`as_strided` looks at memory, which a tensor without memory cannot bound: it must stay inside its source."""
+    numbers = [*shape, *strides, offset or 0] if isinstance(shape, list) and isinstance(strides, list) else [None]
+    if not isinstance(source, Tensor) or not all(isinstance(n, int) and n >= 0 for n in numbers):
+        _refuse("as_strided has arguments that cannot be")
+    last = (offset or 0) + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=False) if n)
+    if last >= max(source.numel(), 1):
+        _refuse("as_strided looks outside its source")
+
+
 def _constant(value: Tensor) -> Tensor:
-    # small index tensors keep their values: indexing by a mask has no shape without them
     return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=_META)
 
 
@@ -101,7 +112,7 @@ def _small(tensor: Tensor, what: str) -> Tensor:
     return tensor
 
 
-def _refuse(what: str) -> Any:
+def _refuse(what: str) -> NoReturn:
     raise CheckpointError(
         f"the graph of the terms is refused: {what}",
         where="graph of the terms",

@@ -211,6 +211,13 @@ class _Tape(TorchDispatchMode):
     def _plain(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if func is aten.masked_select.default and args[0].shape == args[1].shape:
             func, args = aten.index.Tensor, (args[0], [args[1]])
+        if func is aten._reshape_alias.default:  # the same with strides, which are this run's own
+            ref = self._emit("aten.reshape.default", (self.ref(args[0]), self._arguments(args[1])))
+            output = func(*args, **kwargs)
+            self._bind(output, ref)
+            return output
+        if func is aten.as_strided.default and not (args[0].is_contiguous() and _inside(*args)):
+            self.note(Hint.OPERATOR, "as_strided of a part of a tensor's memory", args[0])
         if str(func) not in ALLOWED:
             with self:
                 composed = func.decompose(*args, **kwargs)
@@ -356,6 +363,13 @@ def _refs(value: Any) -> list[Ref]:
     if isinstance(value, (list, tuple)):
         return [ref for item in value for ref in _refs(item)]
     return []
+
+
+def _inside(source: Tensor, shape: Sequence[int], strides: Sequence[int], offset: int | None = None) -> bool:
+    """Whether a strided view of a tensor stays among its own entries."""
+    start = source.storage_offset() if offset is None else offset
+    last = start + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True) if n)
+    return source.storage_offset() == 0 and last < max(source.numel(), 1)
 
 
 def _about_shapes(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:

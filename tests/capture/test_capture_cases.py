@@ -37,9 +37,11 @@ def assert_alike(one: PINN, other: PINN, tolerance: float = 1e-12) -> None:
             torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance * float(b.abs().max()))
 
 
-@pytest.fixture(params=list(CASES))
+@pytest.fixture(params=list(CASES), scope="module")
 def pinn(request: pytest.FixtureRequest) -> PINN:
-    return CASES[request.param]()
+    """One for all tests of this file, which leave it as they found it: its capture is kept."""
+    made: PINN = CASES[request.param]()
+    return made
 
 
 def tolerance(pinn: PINN) -> float:

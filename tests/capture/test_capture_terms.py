@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,7 +14,12 @@ from torch.autograd import grad
 
 import pinndiag
 from pinndiag import PINN, CaptureError, _parameters
-from pinndiag._capture import captured
+from pinndiag._capture import CapturedTerms, Graph, captured
+from pinndiag._capture._fold import folded, pruned
+from pinndiag._capture._replay import Plan
+from pinndiag._capture._trace import traced
+from pinndiag._capture._verify import difference, figures
+from pinndiag._points import PointSet
 from pinndiag._terms import mean_square
 from tests.cases import derivative, mlp, uniform
 
@@ -248,6 +254,15 @@ def numpy_of_constants(model: nn.Module, x: Tensor) -> Term:
     return lambda x: model(x) - torch.from_numpy(np.sin(np.ones((1, 1)))) * np.float64(0.5)
 
 
+@good
+def windows(model: nn.Module, x: Tensor) -> Term:
+    def term() -> Tensor:
+        u = model(x) ** 2
+        return torch.as_strided(u, (4, 3), (2, 1), 0) + u.reshape(2, 5).t().reshape(-1)[:3] + u.unfold(0, 3, 2)[:, 0]
+
+    return term
+
+
 class Square(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -392,11 +407,12 @@ def test_captured_term_is_the_live_one(name: str, model: nn.Module, x: Tensor) -
         torch.testing.assert_close(mine, live, rtol=1e-12, atol=1e-12 * float(live.abs().max()))
 
 
-@pytest.mark.parametrize("name", [n for n in GOOD if n not in ("mask_of_its_points",)])
+BY_POINTS = [n for n, make in GOOD.items() if inspect.signature(make(mlp(), uniform(10))).parameters]
+
+
+@pytest.mark.parametrize("name", [n for n in BY_POINTS if n != "mask_of_its_points"])
 def test_captured_term_takes_any_number_of_points(name: str, model: nn.Module, x: Tensor) -> None:
     pinn = wrapped(GOOD[name], model, x)
-    if not pinn.infos["term"].takes_points:
-        pytest.skip("takes no points")
     assert pinn.infos["term"].points is not None
     points = {"term": pinn.infos["term"].points.at(uniform(17, seed=21))}
     found = captured(pinn)
@@ -473,6 +489,7 @@ def test_shared_weights_and_activations(x: Tensor) -> None:
         return derivative(derivative(net(x), x), x)
 
     twin = pinndiag.wrap(net, {"pde": term}, points={"pde": x}).copy()
+    assert isinstance(twin.terms, CapturedTerms)
     found = twin.terms.activations("pde")
     assert [(layer, function) for layer, function, _ in found] == [
         ("first", "sin"),
@@ -503,7 +520,7 @@ def test_changed_closure_is_captured_anew(model: nn.Module, x: Tensor) -> None:
 
 def test_values_that_are_not_finite_are_captured(model: nn.Module, x: Tensor) -> None:
     with torch.no_grad():
-        model[-1].bias.fill_(float("nan"))
+        model.get_parameter("4.bias").fill_(float("nan"))
     twin = pinndiag.wrap(model, {"term": lambda: torch.log(model(x))}).copy()
     assert bool(twin.outputs()["term"].isnan().all())
 
@@ -514,3 +531,114 @@ def test_the_users_own_graph_stays_valid(model: nn.Module, x: Tensor) -> None:
     pinn.copy()
     loss.backward()
     assert all(p.grad is not None for p in model.parameters())
+
+
+@pytest.mark.parametrize("count", [1, 2, 6])
+def test_few_points_or_as_many_as_units_still_mean_any_number(model: nn.Module, count: int) -> None:
+    def term(x: Tensor) -> Tensor:
+        x = x.requires_grad_(True)
+        return derivative(derivative(model(x), x), x) + model(x).sum() / len(x)
+
+    pinn = pinndiag.wrap(model, {"term": term}, points={"term": uniform(count)})
+    found = captured(pinn)
+    assert not found.graph.fixed
+    points = {"term": PointSet.of(uniform(9, seed=2), "term")}
+    torch.testing.assert_close(
+        found.rebuilt().outputs(points=points), pinn.outputs(points=points), rtol=1e-12, atol=1e-14
+    )
+
+
+def test_many_points_are_captured_at_few_of_them(model: nn.Module) -> None:
+    calls: list[int] = []
+
+    def term(x: Tensor) -> Tensor:
+        calls.append(len(x))
+        return model(x) - x
+
+    pinn = pinndiag.wrap(model, {"term": term}, points={"term": uniform(3000)})
+    calls.clear()
+    found = captured(pinn)
+    assert calls.count(3000) == 1
+    assert found.graph.groups["term"] == 3000
+    torch.testing.assert_close(found.rebuilt().outputs()["term"], pinn.outputs()["term"], rtol=0, atol=0)
+
+
+def test_many_points_with_a_constant_for_each(model: nn.Module) -> None:
+    force = uniform(600, seed=1)
+    pinn = pinndiag.wrap(model, {"term": lambda x: model(x) - force[: len(x)]}, points={"term": uniform(600)})
+    torch.testing.assert_close(pinn.copy().outputs()["term"], pinn.outputs()["term"], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", ["users_detach", "users_no_grad", "fourth_order", "forward_mode"])
+def test_the_second_tracer_gives_the_same(name: str, model: nn.Module, x: Tensor) -> None:
+    make = GOOD[name]
+    term = make(model, x)
+    parameters = dict(model.named_parameters())
+    points = {"term": PointSet.of(x.clone(), "term")}
+    with torch.enable_grad():
+        recording = traced(lambda given: {"term": term(given["term"].value)}, parameters, points)
+    piece = folded(pruned(recording))
+    graph = Graph((), piece.constants, piece.nodes, piece.outputs)
+    inputs = [*parameters.values(), x]
+    [mine] = Plan(graph, list(piece.outputs.values()), x.device).run(inputs, [c.value for c in piece.constants], {})
+    assert difference(figures({"term": mine}, inputs[:-1], 2), figures(recording.values, inputs[:-1], 2)) is None
+
+
+def test_terms_sharing_a_pass_of_which_one_cannot_be_captured(model: nn.Module, x: Tensor) -> None:
+    cache: dict[str, Tensor] = {}
+
+    def first() -> Tensor:
+        cache["u"] = model(x)
+        return cache["u"] - 1
+
+    def second() -> Tensor:
+        return cache["u"] / cache["u"].abs().max().item()
+
+    found = captured(pinndiag.wrap(model, {"first": first, "second": second}), partial=True)
+    assert list(found.failures) == ["second"]
+    assert list(found.infos) == ["first"]
+
+
+def test_shared_pass_with_points_of_two_terms() -> None:
+    model = mlp()
+    cache: dict[str, Tensor] = {}
+
+    def first(x: Tensor) -> Tensor:
+        cache["u"] = model(x)
+        return cache["u"] - x
+
+    pinn = pinndiag.wrap(
+        model,
+        {"first": first, "second": lambda y: cache["u"].mean() * model(y)},
+        points={"first": uniform(5), "second": uniform(8, seed=4)},
+    )
+    found = captured(pinn)
+    assert not found.graph.fixed
+    points = {n: PointSet.of(uniform(k, seed=k), n) for n, k in (("first", 12), ("second", 3))}
+    mine, live = found.rebuilt().outputs(points=points), pinn.outputs(points=points)
+    torch.testing.assert_close(mine, live, rtol=1e-13, atol=1e-15)
+
+
+def test_term_that_draws_new_points_by_itself(model: nn.Module) -> None:
+    generator = np.random.default_rng(0)  # not one of the generators that can be held
+    pinn = pinndiag.wrap(model, {"term": lambda: model(torch.from_numpy(generator.random((5, 1))))})
+    assert not pinn.infos["term"].repeatable
+    twin = pinn.copy()
+    torch.testing.assert_close(twin.outputs(), twin.outputs())
+
+
+def test_points_of_another_form_are_refused(model: nn.Module, x: Tensor) -> None:
+    twin = pinndiag.wrap(model, {"term": lambda x: model(x)}, points={"term": x}).copy()
+    with pytest.raises(pinndiag.PinndiagError, match="points of another form"):
+        twin.outputs(points={"term": PointSet.of(uniform(4, 2), "term")})
+
+
+def test_without_a_network_there_is_no_output(x: Tensor) -> None:
+    weight = torch.ones(3, dtype=torch.float64, requires_grad=True)
+
+    def model(parameters: Mapping[str, Tensor], a: Tensor, b: Tensor) -> Tensor:
+        return parameters["w"] * a + b
+
+    pinn = pinndiag.wrap(model, {"term": lambda: weight * x - 1}, parameters={"w": weight})
+    with pytest.raises(pinndiag.PinndiagError, match="output cannot be evaluated"):
+        pinn.copy().solve(PointSet.of(x, "x"))
