@@ -85,7 +85,7 @@ class NoTermsError(CheckpointError):
         super().__init__(
             f"{path.name} holds weights ({len(self.weights)} tensors, {numbers} numbers, {self.dtype}) "
             "but no loss terms",
-            where=f"taken from {found.shown}",
+            where=f"{found.shown} of {path.name}",
             cause="gradients of each term need the terms themselves, and a state dict holds no equation",
             fix=f"""give a factory:
       pinndiag analyze {path.name} --factory heat.py:make        (in Python: pinndiag.load(..., factory="heat.py:make"))
