@@ -26,7 +26,7 @@ def start(subject: PINN | View, *, seed: int = 0) -> Start:
     """Losses, gradient norms, remaining work, held-out residuals, activations and slow share before training.
 
     Wrong scaling of inputs or outputs, aliasing, a bad initialisation and a step size that is too large show here, in
-    a copy at the stored initial parameters (pathologies.md, section 5).
+    a copy at the stored initial parameters.
 
     Args:
         subject: a wrapped PINN, or a view of it.
@@ -90,7 +90,7 @@ def _extreme(layers: list[Activation], figure: str, sign: int) -> dict[str, floa
 
 
 def _edge(view: View, seed: int) -> float | None:
-    """Lr sigma_max of the total for plain gradient descent; 2 (1 + momentum) is the edge of stability."""
+    """Learning rate times sigma_max of the total for plain gradient descent; the edge is 2 (1 + momentum)."""
     optimizer = view.pinn.optimizer
     if optimizer is None or optimizer.kind != "SGD" or optimizer.lr is None or not bool(view.total.isfinite().all()):
         return None
