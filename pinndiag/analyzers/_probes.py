@@ -35,8 +35,8 @@ def descent_probe(subject: PINN | View, *, iterations: int = TOTAL, seed: int = 
     Strong Wolfe line search, no tolerances, the total scaled to 1e4 first. A factor of 30 or more in an unfinished
     network says that the optimizer is the bottleneck, one of 1.2 or less that it is not. The best finite value met
     counts. A term with more than 4096 points is descended on 4096 of them, drawn once; `before`, `after` and `terms`
-    are of all points (of 16 384 on a 4x50 network: factor 6.1 against 6.9 by descent on all; on 1024 of 2500, where
-    there are fewer points than an eighth of the parameters, 3.0 against 5.0).
+    are of all points (of 16 384 on a 4x50 network: factor 6.1 against 6.9 by descent on all; on 1024 of 2500, about
+    an eighth as many as parameters, 3.0 against 5.0).
 
     Args:
         subject: a wrapped PINN, or a view of it.
