@@ -147,7 +147,7 @@ def _still(pinn: PINN, known: _Known) -> bool:
 
 def _fresh_capture(pinn: PINN, terms: LiveTerms) -> _Known:
     trained = {id(t) for t in pinn.tensors}
-    named = {name: t for name, t in pinn.state.items() if id(t) not in trained and t.layout is torch.strided}
+    frozen = {name: t for name, t in pinn.state.items() if isinstance(t, torch.nn.Parameter) and id(t) not in trained}
     pieces: list[Piece] = []
     activations: list[Activation] = []
     failures: dict[str, CaptureError] = {}
@@ -155,13 +155,13 @@ def _fresh_capture(pinn: PINN, terms: LiveTerms) -> _Known:
     while together:
         names = together.pop(0)
         try:
-            pieces.append(captured_set(_subject(pinn, terms, names, named)))
+            pieces.append(captured_set(_subject(pinn, terms, names, frozen)))
         except CaptureError as error:
             if len(names) > 1:  # one that cannot be captured leaves the others
                 together = [[name] for name in names] + together
             else:
                 failures[names[0]] = error
-    solve = _solve(pinn, terms, named)
+    solve = _solve(pinn, terms, frozen)
     if solve is not None:
         pieces.append(solve)
     inputs, whole = merged([(piece.inputs, piece.graph) for piece in pieces])
@@ -187,19 +187,19 @@ def _fresh_capture(pinn: PINN, terms: LiveTerms) -> _Known:
     return _Known(graph, infos, failures, notes, tuple(map(id, pinn.tensors)))
 
 
-def _subject(pinn: PINN, terms: LiveTerms, names: list[str], named: Mapping[str, Tensor]) -> Subject:
+def _subject(pinn: PINN, terms: LiveTerms, names: list[str], frozen: Mapping[str, Tensor]) -> Subject:
     points = {n: p for n in names if terms.takes_points[n] and (p := terms.infos[n].points) is not None}
     return Subject(
         tuple(names),
         lambda given: terms.outputs(names, given),
         pinn.parameters,
         points,
-        named,
+        frozen,
         all(terms.infos[n].repeatable for n in names),
     )
 
 
-def _solve(pinn: PINN, terms: LiveTerms, named: Mapping[str, Tensor]) -> Piece | None:
+def _solve(pinn: PINN, terms: LiveTerms, frozen: Mapping[str, Tensor]) -> Piece | None:
     """The network's output at the reference's points, else at the first points that it takes, if any."""
     candidates = [] if pinn.reference is None else [pinn.reference.points]
     candidates += [info.points for info in terms.infos.values() if info.points is not None]
@@ -212,7 +212,7 @@ def _solve(pinn: PINN, terms: LiveTerms, named: Mapping[str, Tensor]) -> Piece |
         try:
             if not evaluate({REFERENCE: points})[REFERENCE].requires_grad:
                 continue
-            return captured_set(Subject((REFERENCE,), evaluate, pinn.parameters, {REFERENCE: points}, named))
+            return captured_set(Subject((REFERENCE,), evaluate, pinn.parameters, {REFERENCE: points}, frozen))
         except Exception:  # the points of a term need not be what the network takes
             continue
     return None

@@ -50,7 +50,7 @@ class Input:
 @final
 @dataclass(frozen=True)
 class Constant:
-    """A tensor that depends neither on parameters nor on points. `name` is its name in the state dict, or None."""
+    """A tensor that depends neither on parameters nor on points. `name`: of a frozen parameter."""
 
     value: Tensor
     name: str | None = None

@@ -19,7 +19,9 @@ __all__ = ["ALLOWED", "name_of", "resolve"]
 _DEFAULT = """
     _adaptive_avg_pool2d _adaptive_avg_pool2d_backward _conj _conj_physical _fft_c2c _fft_c2r _fft_r2c
     _linalg_det _linalg_slogdet _linalg_solve_ex _log_softmax _log_softmax_backward_data _neg_view
-    _softmax _softmax_backward_data _to_copy _unsafe_view
+    _cdist_backward _cdist_forward _euclidean_dist _linalg_eigh _linalg_svd _prelu_kernel _prelu_kernel_backward
+    _softmax _softmax_backward_data _to_copy _trilinear _unsafe_view _weight_norm_interface
+    _weight_norm_interface_backward
     abs acos acosh addcdiv addcmul addmm addmv addr alias amax amin angle arange asinh asin as_strided
     atan atan2 atanh avg_pool1d avg_pool2d avg_pool2d_backward avg_pool3d
     baddbmm bitwise_not bmm bucketize.Tensor
@@ -28,22 +30,25 @@ _DEFAULT = """
     detach diag_embed diagonal diagonal_backward diagonal_scatter digamma dot
     elu elu_backward embedding embedding_dense_backward erf erfc erfinv exp exp2 expand expm1 eye
     fill.Scalar fill.Tensor flip floor floor_divide fmod.Scalar fmod.Tensor frac full full_like
-    gather gelu gelu_backward glu glu_backward
+    cholesky_solve col2im gather gelu gelu_backward glu glu_backward
+    grid_sampler_2d grid_sampler_2d_backward grid_sampler_3d hardshrink hardshrink_backward
     hardsigmoid hardsigmoid_backward hardswish hardswish_backward hardtanh hardtanh_backward heaviside hypot
-    i0 imag index_add index_select isfinite isinf isnan
+    huber_loss huber_loss_backward i0 im2col imag index_add index_copy index_select isfinite isinf isnan
     leaky_relu leaky_relu_backward lerp.Scalar lerp.Tensor lgamma lift_fresh lift_fresh_copy linalg_cholesky_ex
-    linalg_cross linalg_householder_product linalg_inv_ex linalg_lu_factor_ex linalg_solve_triangular
+    linalg_cross linalg_eig linalg_householder_product linalg_inv_ex linalg_lu_factor_ex linalg_qr
+    linalg_solve_triangular
     linalg_vector_norm linear linspace log log10 log1p log2 log_sigmoid_backward log_sigmoid_forward logaddexp
     logaddexp2 logcumsumexp logical_and logical_not logical_or logical_xor logit logit_backward logsumexp
     masked_scatter max maximum mean min minimum mish mish_backward mm mse_loss mse_loss_backward mv mvlgamma
-    nan_to_num native_group_norm native_group_norm_backward native_layer_norm native_layer_norm_backward
+    nan_to_num nansum native_group_norm native_group_norm_backward native_layer_norm native_layer_norm_backward
     neg new_full new_ones new_zeros
     ones ones_like
     permute polar polygamma prod
     real reciprocal reflection_pad1d reflection_pad1d_backward relu repeat replication_pad1d
     replication_pad1d_backward resolve_conj resolve_neg reshape roll rot90 round rsqrt
     scalar_tensor scatter_add select_backward select_scatter sgn sigmoid sigmoid_backward sign signbit silu
-    silu_backward sin sinc sinh slice_backward slice_scatter smooth_l1_loss smooth_l1_loss_backward softplus
+    silu_backward sin sinc sinh slice_backward slice_scatter smooth_l1_loss smooth_l1_loss_backward softshrink
+    softshrink_backward softplus
     softplus_backward special_bessel_j0 special_bessel_j1 special_entr special_erfcx special_i0e special_i1
     special_i1e special_log_ndtr special_ndtri split_with_sizes sqrt square squeeze stack sum
     t take tan tanh tanh_backward threshold threshold_backward topk trace tril triu tril_indices triu_indices trunc

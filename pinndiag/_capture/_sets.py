@@ -36,7 +36,7 @@ class Subject:
         evaluate: the values at the present parameters, with graphs; given points replace the stored ones.
         parameters: name -> trainable tensor.
         points: group -> points that are an input.
-        named: frozen parameters and buffers.
+        frozen: frozen parameters, by name.
         repeatable: evaluated again, the values are the same.
     """
 
@@ -44,7 +44,7 @@ class Subject:
     evaluate: Callable[[Mapping[str, PointSet]], Mapping[str, Tensor]]
     parameters: Mapping[str, Tensor]
     points: Mapping[str, PointSet]
-    named: Mapping[str, Tensor]
+    frozen: Mapping[str, Tensor]
     repeatable: bool = True
 
     def inputs(self, points: Mapping[str, PointSet]) -> tuple[list[Input], list[Tensor]]:
@@ -146,7 +146,7 @@ def _ways(subject: Subject) -> Iterator[Record]:
     flags: list[bool] = []
 
     def tape(subject: Subject, points: Mapping[str, PointSet]) -> Recording:
-        recording = taped(lambda: subject.evaluate(points), subject.inputs(points)[1], subject.named)
+        recording = taped(lambda: subject.evaluate(points), subject.inputs(points)[1], subject.frozen)
         flags.append(all(node.grad for node in recording.nodes))
         return recording
 

@@ -55,17 +55,17 @@ _LEAVES_TORCH = frozenset({Tensor.numpy, Tensor.tolist, Tensor.__array__})
 DROPPED = frozenset({"layout", "pin_memory", "non_blocking", "implicit"})
 
 
-def taped(run: Callable[[], Mapping[str, Tensor]], inputs: Sequence[Tensor], named: Mapping[str, Tensor]) -> Recording:
+def taped(run: Callable[[], Mapping[str, Tensor]], inputs: Sequence[Tensor], frozen: Mapping[str, Tensor]) -> Recording:
     """Run the terms and record every call.
 
     Args:
         run: evaluates the terms.
         inputs: tensors the terms use, in the order of the graph's inputs.
-        named: frozen parameters and buffers, by name.
+        frozen: frozen parameters, by name.
 
     Cost: one evaluation of the terms, and about 30 microseconds a call.
     """
-    tape = _Tape(inputs, named)
+    tape = _Tape(inputs, frozen)
     with tape, _Above(tape):
         values = run()
     with torch._C.DisableTorchFunctionSubclass():
@@ -103,14 +103,14 @@ class _Tape(TorchDispatchMode):
     def _should_skip_dynamo(cls) -> bool:
         return False  # nothing is compiled here; the guard would import the compiler, which takes a second
 
-    def __init__(self, inputs: Sequence[Tensor], named: Mapping[str, Tensor]) -> None:
+    def __init__(self, inputs: Sequence[Tensor], frozen: Mapping[str, Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.record = Recording()
         self.detaching = 0  # depth of the user's own detach calls
         self._memory = Memory(self._emit)
         self._reached: list[bool] = []  # node -> whether it depends on an input
-        self._names = {(t.untyped_storage()._cdata, t.storage_offset(), t.shape): name for name, t in named.items()}
-        self._named = list(named.values())  # keeps the addresses above from being used again
+        self._names = {(t.untyped_storage()._cdata, t.storage_offset(), t.shape): name for name, t in frozen.items()}
+        self._frozen = list(frozen.values())  # keeps the addresses above from being used again
         for index, tensor in enumerate(inputs):
             self._memory.bind(tensor, Ref("input", index))
 
@@ -341,7 +341,7 @@ class _Tape(TorchDispatchMode):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._named = []
+        self._frozen = []
         super().__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
 
 

@@ -501,6 +501,39 @@ def test_shared_weights_and_activations(x: Tensor) -> None:
     assert found[2][2].shape == (10, 4)
 
 
+def test_embedding_normalisation_and_gates(x: Tensor) -> None:
+    class Modified(nn.Module):
+        frequencies: Tensor
+
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.register_buffer("frequencies", torch.randn(1, 4, dtype=torch.float64))
+            self.gate, self.inner = nn.Linear(8, 5).double(), nn.Linear(8, 5).double()
+            self.norm = nn.LayerNorm(5).double()
+            self.last = nn.utils.parametrizations.weight_norm(nn.Linear(5, 1).double())
+
+        def forward(self, x: Tensor) -> Tensor:
+            z = x @ self.frequencies
+            z = torch.cat([z.sin(), z.cos()], dim=1)
+            gate = torch.tanh(self.gate(z))
+            output: Tensor = self.last(self.norm(gate * nn.functional.silu(self.inner(z)) + gate))
+            return output
+
+    net = Modified()
+
+    def term(x: Tensor) -> Tensor:
+        x = x.requires_grad_(True)
+        return derivative(derivative(net(x), x), x)
+
+    pinn = pinndiag.wrap(net, {"term": term}, points={"term": x})
+    twin = pinn.copy()
+    for mine, live in zip(second_order(twin), second_order(pinn), strict=True):
+        torch.testing.assert_close(mine, live, rtol=1e-12, atol=1e-12 * float(live.abs().max()))
+    assert isinstance(twin.terms, CapturedTerms)
+    assert [a[:2] for a in twin.terms.activations("term")] == [("gate", "tanh"), ("inner", "silu")]
+
+
 def test_compiled_model(x: Tensor) -> None:
     net = mlp()
     compiled = torch.compile(net, backend="eager")
