@@ -67,7 +67,7 @@ def test_it_prints_and_renders_in_notebooks(diagnosis: Diagnosis, tmp_path: Path
     assert "pde" in str(diagnosis)
     assert diagnosis.record.verdict.text in repr(diagnosis)
     assert diagnosis._repr_html_().startswith("<iframe")
-    assert diagnosis.to_html(tmp_path / "r.html").read_text().startswith("<!doctype html>")
+    assert diagnosis.to_html(tmp_path / "r.html").read_text().startswith("<!DOCTYPE html>")
 
 
 def test_reading_needs_no_torch(diagnosis: Diagnosis, tmp_path: Path) -> None:

@@ -38,8 +38,9 @@ def diagnose(request: Request, shown: Progress) -> tuple[Diagnosis, PinndiagErro
     """Load and analyse; beside the diagnosis of mere weights stands the error that says what is lacking."""
     shown.begin("loading torch")
     import pinndiag
-    from pinndiag._analyze import analyze_weights, plan
+    from pinndiag._analyze import analyze_weights
     from pinndiag._checkpoint import NoTermsError
+    from pinndiag._plan import plan
     from pinndiag.checks import matching
 
     device, dtype = _device(request.device), _dtype(request.dtype)

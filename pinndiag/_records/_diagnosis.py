@@ -149,11 +149,12 @@ class TermRecord(Record):
 
 
 class Spectrum(Record):
-    """Spectrum of the total's Hessian."""
+    """Spectrum of the total's Hessian; `shares` is each term's part of the curvature along its sharpest direction."""
 
     density: Density | None = None
     trace: Estimate | None = None
     stability: Stability | None = None
+    shares: dict[str, float] = {}
     products: int = 0
     basis_limit: int = 0
 

@@ -89,7 +89,7 @@ class Start(Record):
         work: remaining work of each term.
         held_out: held-out ratio of each term with points.
         saturation: layer -> share of saturated (unit, point) pairs, largest over the terms.
-        spread: layer -> mean standard deviation of the units over points, smallest over the terms.
+        spread: layer -> mean standard deviation of the units over points, largest over the terms.
         slow_share: term -> share of the residual in slow kernel directions.
         lr_sigma_max: learning rate times sigma_max of the total at the start, for plain gradient descent.
         reasons: what could not be measured -> why.

@@ -56,8 +56,8 @@ def start(subject: PINN | View, *, seed: int = 0) -> Start:
         grad_l2={name: float(gradient.double().norm()) for name, gradient in view.gradients.items()},
         work=dict(work(view, seed=seed)),
         held_out=dict(fresh),
-        saturation=_extreme(layers, "saturated_pairs", 1),
-        spread=_extreme(layers, "spread", -1),
+        saturation=_largest(layers, "saturated_pairs"),
+        spread=_largest(layers, "spread"),
         slow_share={name: found.slow_share for name, found in kernels.terms.items()},
         lr_sigma_max=_edge(view, seed),
         reasons=reasons,
@@ -79,13 +79,13 @@ def _check(pinn: PINN) -> None:
         )
 
 
-def _extreme(layers: list[Activation], figure: str, sign: int) -> dict[str, float]:
-    """The largest (sign 1) or smallest (sign -1) finite figure of each layer over the terms."""
+def _largest(layers: list[Activation], figure: str) -> dict[str, float]:
+    """The largest finite figure of each layer over the terms; one at a single point has no spread."""
     found: dict[str, float] = {}
     for layer in layers:
         value = getattr(layer, figure)
         if value is not None and math.isfinite(value):
-            found[layer.layer] = sign * max(sign * value, sign * found.get(layer.layer, value))
+            found[layer.layer] = max(value, found.get(layer.layer, value))
     return found
 
 

@@ -29,10 +29,6 @@ __all__ = [
 ]
 
 
-NARROW = 0.1  # a term's points are narrow where its units vary so much less than another term's
-FEW = 8  # points that may have no spread at all
-
-
 def quotient(a: float, b: float) -> float:
     """The quotient a / b; infinite for b = 0, NaN for 0 / 0 and where one of them is NaN."""
     if b == 0:
@@ -132,31 +128,16 @@ def output_constant(record: DiagnosisRecord, spread: float, hidden: float) -> tu
     if record.solution is not None and record.solution.spread is not None and record.solution.spread >= 0:
         return record.solution.spread < spread, "spread of the output / spread of the known solution"
     layers = record.activations.layers if record.activations is not None else []
-    last = [entry.spread for entry in layers if entry.layer == layers[-1].layer]
+    last = [e.spread for e in layers if e.layer == layers[-1].layer and math.isfinite(e.spread)]
     if last and all(entry < hidden for entry in last):
         return True, "the last hidden layer is constant over the points"
     return None, "no solution is known to compare the output's spread with"
 
 
 def start_spread(record: DiagnosisRecord) -> dict[str, float]:
-    """Layer -> spread of its units over the points at the start, in the network's order.
-
-    The record keeps the smallest over the terms, and a condition at one point leaves every layer without spread. So
-    where a term's points turn out narrow (its first layer now varies ten times less than another term's), the widest
-    term's present spread stands in where that is larger.
-    """
+    """Layer -> spread of its units over the points at the start, in the network's order."""
     start = {} if record.start is None else record.start.spread
-    found = {layer: s for layer, s in start.items() if math.isfinite(s) and s >= 0}
-    now: dict[str, list[float]] = {}
-    for entry in [] if record.activations is None else record.activations.layers:
-        if math.isfinite(entry.spread):
-            now.setdefault(entry.layer, []).append(entry.spread)
-    first = next(iter(now.values()), [])
-    narrow = bool(first) and min(first) < NARROW * max(first)
-    few = any(term.points is not None and term.points < FEW for term in counted(record).values())
-    if narrow:
-        return {layer: max([s, *now.get(layer, [])]) for layer, s in found.items()}
-    return {} if few and not first else found
+    return {layer: s for layer, s in start.items() if math.isfinite(s) and s >= 0}
 
 
 class FirstLayer(NamedTuple):

@@ -64,7 +64,7 @@ def test_saturation_and_spread_are_the_extremes_over_terms() -> None:
     assert set(found.spread) == set(found.saturation) == {layer.layer for layer in layers}
     for name, spread in found.spread.items():
         known = [layer.spread for layer in layers if layer.layer == name]
-        assert spread == pytest.approx(min(s for s in known if math.isfinite(s)), rel=1e-10)
+        assert spread == pytest.approx(max(s for s in known if math.isfinite(s)), rel=1e-10)
     assert set(found.saturation.values()) == {0.0}
 
 

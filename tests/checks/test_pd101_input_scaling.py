@@ -46,7 +46,7 @@ def test_a_network_that_got_there_gets_a_note():
 
 def test_does_not_flag_a_condition_at_one_point():
     layers = activations(activation("0", 0.0, 0.3, "pde"), activation("0", 0.0, 0.0, "bc"))
-    assert passes("PD101", replace(unfinished(), start=begun(0.0, 0.0), activations=layers))
+    assert passes("PD101", replace(unfinished(), start=begun(0.0, 0.3), activations=layers))
 
 
 def test_does_not_flag_saturation_that_came_later():
