@@ -6,7 +6,6 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 import torch
@@ -14,14 +13,13 @@ from torch import Tensor
 
 from pinndiag import analyzers as measure
 from pinndiag._diagnosis import Diagnosis
-from pinndiag._errors import PinndiagError
 from pinndiag._judge import judge
 from pinndiag._merge import empty, merge
 from pinndiag._pinn import PINN
 from pinndiag._plan import Event, plan, stages
 from pinndiag._records import OptimizerCard, Parameters, RunCard
+from pinndiag._running import run_stages
 from pinndiag._version import __version__
-from pinndiag._view import View
 
 __all__ = ["analyze", "analyze_weights"]
 
@@ -56,21 +54,8 @@ def analyze(
     Cost: what `plan` states, in gradients; memory as `PINN.pieces` bounds it, plus the Lanczos basis.
     """
     chosen = plan(pinn, analyzers=analyzers, quick=quick, thorough=thorough)
-    view = View.of(pinn)
-    found: dict[str, Any] = {}
-    reasons: dict[str, str] = {}
-    seconds: dict[str, float] = {}
-    for index, stage in enumerate(chosen):
-        if progress is not None:
-            progress(Event(stage.words, index, len(chosen), stage.cost))
-        began = time.perf_counter()
-        try:
-            found[stage.name] = stage.run(view, seed)
-        except PinndiagError as error:
-            reasons[stage.name] = f"{error.what}" + (f" ({error.cause})" if error.cause else "")
-        except Exception as error:  # one analyzer that fails must not cost the others their figures
-            reasons[stage.name] = f"the analyzer failed with {type(error).__name__}: {error}"
-        seconds[stage.name] = time.perf_counter() - began
+    began = time.perf_counter()
+    found, reasons, seconds = run_stages(chosen, pinn, seed, progress)
     for stage in stages(len(pinn.names)):
         if stage.name not in found and stage.name not in reasons:
             reasons[stage.name] = "left out by quick" if quick and stage.active else "was not asked for"
@@ -85,7 +70,7 @@ def analyze(
         parameters=pinn.size,
         mode="chosen" if analyzers is not None else "quick" if quick else "thorough" if thorough else "standard",
         seed=seed,
-        seconds=sum(seconds.values()),
+        seconds=time.perf_counter() - began,
         costs=seconds,
         source=source,
         origin=pinn.origin,

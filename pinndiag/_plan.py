@@ -25,6 +25,7 @@ class Stage:
         words: what it does, for a progress line.
         gradients: what it costs, in gradients of the total (a rough figure, known beforehand).
         active: an experiment on a copy, left out by `quick`.
+        beside: works on copies of its own and takes long, so that it may run beside the others.
         extra: only run by `thorough`, or when named.
     """
 
@@ -33,6 +34,7 @@ class Stage:
     gradients: int | float  # beartype, in the tests, takes no int for a float
     run: Callable[[View, int], Any]
     active: bool = False
+    beside: bool = False
     extra: bool = False
 
     @property
@@ -69,8 +71,15 @@ def stages(terms: int, *, quick: bool = False) -> list[Stage]:
         Stage("precision", "the same in float64", 4, _plain(measure.precision), active=True),
         Stage("derivative_check", "derivatives checked", 15 * terms, _seeded(measure.derivative_check), active=True),
         Stage("start", "the initial parameters", 20, _seeded(measure.start), active=True),
-        Stage("descent_probe", "L-BFGS on a copy", 220, _seeded(measure.descent_probe), active=True),
-        Stage("term_probes", "L-BFGS on each term alone", 130 * terms, _seeded(measure.term_probes), active=True),
+        Stage("descent_probe", "L-BFGS on a copy", 220, _seeded(measure.descent_probe), active=True, beside=True),
+        Stage(
+            "term_probes",
+            "L-BFGS on each term alone",
+            130 * terms,
+            _seeded(measure.term_probes),
+            active=True,
+            beside=True,
+        ),
     ]
 
 
