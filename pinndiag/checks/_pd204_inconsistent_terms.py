@@ -44,7 +44,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         state.severity(not math.isnan(held)),
         terms=names,
         evidence=evidence,
-        prescriptions=[remedies.contradiction(names), remedies.look_closer()],
+        prescriptions=[remedies.contradiction(names), *remedies.look_closer(record)],
         sure=state.sure(unknown),
     )
 

@@ -46,7 +46,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         state.severity(stuck),
         terms=names,
         evidence=evidence,
-        prescriptions=[remedies.fourier_features(), remedies.look_closer()],
+        prescriptions=[remedies.fourier_features(), *remedies.look_closer(record)],
         sure=state.sure("" if worst in falls else "The term was not probed alone."),
     )
 

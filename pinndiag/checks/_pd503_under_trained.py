@@ -31,7 +31,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
             "warning",
             terms=list(state.open),
             evidence=evidence,
-            prescriptions=[remedies.look_closer(), remedies.train_longer()],
+            prescriptions=[*remedies.look_closer(record), remedies.train_longer()],
             sure=state.sure(f"Without the descent probe the cause is a guess ({why})."),
         )
     stability = None if record.spectrum is None else record.spectrum.stability

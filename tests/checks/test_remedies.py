@@ -2,12 +2,14 @@
 
 import ast
 import inspect
+import shlex
 
 import pytest
 import torch
 
 from pinndiag._records import Prescription
 from pinndiag.checks import _remedies as remedies
+from tests.checks.records import record, replace
 
 HOSTILE = 'x\'); import os  # \n""" {0} %s </script>'
 
@@ -23,11 +25,14 @@ MADE = {
     "check_create_graph": (HOSTILE,),
     "one_term": (HOSTILE, HOSTILE),
     "contradiction": ([HOSTILE, "bc"],),
+    "look_closer": (replace(record(), run=replace(record().run, source=HOSTILE)),),
 }
 
 
 def made(name):
     prescription = getattr(remedies, name)(*MADE.get(name, ()))
+    if isinstance(prescription, list):
+        (prescription,) = prescription
     assert isinstance(prescription, Prescription)
     return prescription
 
@@ -49,6 +54,16 @@ def test_only_commands_that_exist_are_named(name):
     found = made(name)
     assert not found.command or found.command.split()[:2] in (["pinndiag", "analyze"], ["pinndiag", "compare"])
     assert "remediate" not in inspect.getsource(getattr(remedies, name))
+
+
+def test_a_thorough_analysis_is_not_sent_to_look_closer():
+    done = replace(record(), run=replace(record().run, mode="thorough"))
+    assert remedies.look_closer(done) == []
+
+
+def test_a_path_cannot_add_to_the_command():
+    done = replace(record(), run=replace(record().run, source="a; rm -rf b"))
+    assert shlex.split(remedies.look_closer(done)[0].command)[2] == "a; rm -rf b"
 
 
 def toy():

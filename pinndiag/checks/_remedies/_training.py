@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pinndiag._records import Prescription
+import shlex
+
+from pinndiag._records import DiagnosisRecord, Prescription
 from pinndiag.checks._remedies._measured import MEASURED
 
 __all__ = [
@@ -103,10 +105,15 @@ schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
     )
 
 
-def look_closer() -> Prescription:
-    """Measure what was left out."""
-    return Prescription(
-        title="Measure what was left out, then judge again.",
-        why="Without the experiments on a copy the cause can only be guessed.",
-        command="pinndiag analyze FILE --thorough",
-    )
+def look_closer(record: DiagnosisRecord) -> list[Prescription]:
+    """Run the experiments that were left out, if any were."""
+    if record.run.mode == "thorough":
+        return []
+    target = shlex.quote(record.run.source) if record.run.source else "FILE"
+    return [
+        Prescription(
+            title="Run the experiments that were left out, then judge again.",
+            why="They tell apart causes that look alike in what was measured.",
+            command=f"pinndiag analyze {target} --thorough",
+        )
+    ]

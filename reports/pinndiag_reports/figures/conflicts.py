@@ -37,6 +37,9 @@ def conflicts(scene: Scene) -> Part:
     )
 
 
+APART = 0.1  # below this size a cosine is called neither agreement nor conflict
+
+
 def _size(value: float) -> float:
     return value if math.isfinite(value) else math.inf
 
@@ -56,13 +59,13 @@ def _claim(cosine: dict[str, float]) -> str:
         return "Cosines between the terms' gradients"
     key = min(known, key=lambda pair: known[pair])
     a, b = (shorten(name, 24) for name in key.split("|", 1))
-    if known[key] < 0:
-        opposed = sum(value < 0 for value in known.values())
-        worst = f"cosine {known[key]:+.2f}"
-        if len(known) == 1:
-            return f"{a} and {b} pull against each other ({worst})"
-        return f"{opposed} of {len(known)} pairs pull against each other, most of all {a} and {b} ({worst})"
-    return f"No two terms pull against each other; the smallest cosine is {known[key]:+.2f}, of {a} and {b}"
+    if known[key] > -APART:
+        return f"No two terms pull against each other; the smallest cosine is {known[key]:+.2f}, of {a} and {b}"
+    opposed = sum(value <= -APART for value in known.values())
+    worst = f"cosine {known[key]:+.2f}"
+    if len(known) == 1:
+        return f"{a} and {b} pull against each other ({worst})"
+    return f"{opposed} of {len(known)} pairs pull against each other, most of all {a} and {b} ({worst})"
 
 
 def _note(scene: Scene, drawn: int) -> str:
