@@ -28,7 +28,7 @@ _DEFAULT = """
     cat ceil celu clamp clone complex conj_physical constant_pad_nd convolution convolution_backward copysign.Tensor
     cos cosh cumprod cumsum
     detach diag_embed diagonal diagonal_backward diagonal_scatter digamma dot
-    elu elu_backward embedding embedding_dense_backward erf erfc erfinv exp exp2 expand expm1 eye
+    elu elu_backward embedding erf erfc erfinv exp exp2 expand expm1 eye
     fill.Scalar fill.Tensor flip floor floor_divide fmod.Scalar fmod.Tensor frac full full_like
     cholesky_solve col2im gather gelu gelu_backward glu glu_backward
     grid_sampler_2d grid_sampler_2d_backward grid_sampler_3d hardshrink hardshrink_backward

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pinndiag._capture._graph import DEVICE, Graph, Ref, Size, references
+from pinndiag._capture._guards import unsound
 from pinndiag._capture._operators import resolve
 from pinndiag._capture._plain import MAX_ENTRIES, MAX_NODES
 from pinndiag._errors import CheckpointError
@@ -67,6 +68,8 @@ def checked_shapes(graph: Graph, counts: Mapping[str, int] | None = None) -> int
                 kwargs["device"] = _META
             if node.operator == "aten.as_strided.default":
                 _check_window(*args)
+            if unsound(resolve(node.operator), args, kwargs):
+                _refuse(f"call {index}, {node.operator}, has arguments that it does not check itself")
             try:
                 output = resolve(node.operator)(*args, **kwargs)
             except Exception as error:  # shape rules raise errors of every kind

@@ -54,7 +54,9 @@ def rebuild(content: Mapping[str, Any], path: Path) -> PINN:
     try:
         graph = Graph.from_plain(layout.graph)
         _check_inputs(graph, layout, state, refuse)
-        _check_memory(checked_shapes(graph, {name: min(n, CHUNK) for name, n in _counts(graph).items()}), refuse)
+        counts = _counts(graph)
+        _check_memory(checked_shapes(graph, {name: min(n, CHUNK) for name, n in counts.items()}), refuse)
+        checked_shapes(graph, {name: n + 1 for name, n in counts.items()})  # sizes that fit at two numbers always fit
         pinn = _assembled(graph, layout, state, path)
         found = _figures(pinn)
     except CheckpointError as error:  # name the file

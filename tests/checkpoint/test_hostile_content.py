@@ -180,6 +180,12 @@ def node(op: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
         node("aten.index.Tensor", {"input": 0}, [{"input": 0}]),
         node("aten.view.default", {"node": 0}, ["x"]),
         node("aten.mm.default", {"node": 10**6}, {"node": 0}),
+        # kernels that crash the process when their arguments do not fit
+        node("aten._log_softmax_backward_data.default", {"input": 0}, {"input": 1}, 0, {"dtype": "float64"}),
+        node("aten._softmax_backward_data.default", {"input": 1}, {"input": 0}, 0, {"dtype": "float64"}),
+        node("aten._fft_r2c.default", {"input": 0}, [0, -1], 100, True),
+        node("aten._adaptive_avg_pool2d_backward.default", {"input": 0}, {"input": 1}),
+        node("aten.embedding_dense_backward.default", {"input": 0}, {"input": 1}, 4, 3, True),
     ],
 )
 def test_hostile_operators(content: dict[str, Any], refused: Any, extra: dict[str, Any], tmp_path: Path) -> None:
