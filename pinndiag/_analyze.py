@@ -58,7 +58,9 @@ def analyze(
     found, reasons, seconds = run_stages(chosen, pinn, seed, progress)
     for stage in stages(len(pinn.names)):
         if stage.name not in found and stage.name not in reasons:
-            reasons[stage.name] = "left out by quick" if quick and stage.active else "was not asked for"
+            left_out = "left out by quick" if quick and stage.active else ""
+            only = "only a thorough analysis runs it" if stage.extra and analyzers is None else "was not asked for"
+            reasons[stage.name] = left_out or only
     card = RunCard(
         name=name or "PINN",
         created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -16,10 +16,18 @@ from pinndiag._records import (
     RunCard,
     Spectrum,
     TermRecord,
+    Trials,
     Verdict,
 )
 
 __all__ = ["empty", "merge"]
+
+TRIALS = {"weight_trials": "weights", "restart": "restart", "rescaled": "rescaled"}  # analyzer -> field of `Trials`
+# experiments of a thorough analysis that change the architecture, which a captured graph does not hold
+OTHER_NETWORKS = {
+    "wider": "needs another network: make it four times as wide, train it, and run pinndiag compare",
+    "fourier_features": "needs another network: give it Fourier features, train it, and run pinndiag compare",
+}
 
 
 def empty(card: RunCard, reasons: dict[str, str]) -> DiagnosisRecord:
@@ -82,6 +90,11 @@ def merge(pinn: PINN, found: Mapping[str, Any], reasons: dict[str, str], card: R
     for name in ("curvature", "kernel", "held_out", "pointwise", "work", "derivative_check", "term_probes"):
         for part, why in getattr(found.get(name), "reasons", {}).items():
             reasons[f"{name}.{part}"] = why
+    trials = {place: found[name] for name, place in TRIALS.items() if name in found}
+    if trials:
+        changes["trials"] = Trials(**trials)
+    if card.mode == "thorough":
+        reasons |= OTHER_NETWORKS
     gradients: Gradients | None = found.get("gradients")
     if gradients is not None:
         changes |= {

@@ -57,6 +57,7 @@ class Event:
 def stages(terms: int, *, quick: bool = False) -> list[Stage]:
     """Every analyzer, in the order in which they run; `quick` leaves out the spectral density of the curvature."""
     hessian = 30 * (terms + 1) + (0 if quick else 160)
+    trials = 130 * (2 * terms + 1 if terms > 2 else 3)
     return [
         Stage("gradients", "gradients of every term", 1, _plain(measure.gradients)),
         Stage("pareto", "Pareto stationarity", 0, _plain(measure.pareto)),
@@ -79,6 +80,33 @@ def stages(terms: int, *, quick: bool = False) -> list[Stage]:
             _seeded(measure.term_probes),
             active=True,
             beside=True,
+        ),
+        Stage(
+            "weight_trials",
+            "other weights on a copy",
+            trials,
+            _seeded(measure.weight_trials),
+            active=True,
+            beside=True,
+            extra=True,
+        ),
+        Stage(
+            "restart",
+            "the training begun again on copies",
+            400,
+            _seeded(measure.restart),
+            active=True,
+            beside=True,
+            extra=True,
+        ),
+        Stage(
+            "rescaled",
+            "inputs and output rescaled on a copy",
+            200,
+            _seeded(measure.rescaled),
+            active=True,
+            beside=True,
+            extra=True,
         ),
     ]
 

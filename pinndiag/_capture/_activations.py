@@ -8,9 +8,9 @@ from pinndiag._capture._fold import Pruned
 from pinndiag._capture._graph import Activation, Input, Node, Ref, references
 from pinndiag._parameters import layer_of
 
-__all__ = ["found_activations"]
+__all__ = ["FUNCTIONS", "found_activations"]
 
-_FUNCTIONS = {
+FUNCTIONS = {
     f"aten.{name}.default": name
     for name in (
         *("tanh", "sin", "cos", "sigmoid", "relu", "silu", "gelu", "softplus", "elu", "celu", "leaky_relu"),
@@ -40,7 +40,7 @@ def found_activations(inputs: Sequence[Input], piece: Pruned, term: str) -> list
     found = []
     for index in needed:
         node = piece.nodes[index]
-        function = _FUNCTIONS.get(node.operator)
+        function = FUNCTIONS.get(node.operator)
         source = node.args[0] if node.args else None
         if function is None or piece.backward[index] or not isinstance(source, Ref) or source in seen_values:
             continue
@@ -78,7 +78,7 @@ def _layer(inputs: Sequence[Input], piece: Pruned, value: Ref) -> str | None:
             weight = node.args[_WEIGHTS[node.operator]]
             name = _weight(inputs, piece, weight) if isinstance(weight, Ref) else None
             return None if name is None else layer_of(name)
-        if node.operator in _FUNCTIONS:
+        if node.operator in FUNCTIONS:
             continue  # behind another nonlinearity lies another layer
         pending += references((node.args, node.kwargs))
     return None
@@ -93,7 +93,7 @@ def _weight(inputs: Sequence[Input], piece: Pruned, ref: Ref) -> str | None:
             return piece.constants[ref.index].name
         node = piece.nodes[ref.index]
         refs = references((node.args, node.kwargs))
-        if len(refs) != 1 or node.operator in _FUNCTIONS:
+        if len(refs) != 1 or node.operator in FUNCTIONS:
             return None
         [ref] = refs
     return None

@@ -99,6 +99,12 @@ class CapturedTerms(AbstractTerms):
         values = self._run([a.node for a in found], points)
         return [(a.layer, a.function, v.reshape(-1, v.shape[-1])) for a, v in zip(found, values, strict=True)]
 
+    def value(self, term: str, ref: Ref) -> Tensor:
+        """A value of the graph that a term's value needs, at the term's own points."""
+        points = {term: p} if (p := self.infos[term].points) is not None else {}
+        [found] = self._run([ref], points)
+        return found
+
     def _run(self, wanted: Sequence[Ref], points: Mapping[str, PointSet]) -> list[Tensor]:
         key = tuple(wanted)
         if key not in self._plans:

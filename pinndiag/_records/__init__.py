@@ -24,7 +24,19 @@ from pinndiag._records._diagnosis import (
     TermRecord,
     Verdict,
 )
-from pinndiag._records._experiments import DerivativeCheck, Precision, Probe, Start, Work
+from pinndiag._records._experiments import (
+    DerivativeCheck,
+    Precision,
+    Probe,
+    Rescaled,
+    Restart,
+    ShortRun,
+    Start,
+    Trials,
+    WeightTrial,
+    WeightTrials,
+    Work,
+)
 from pinndiag._records._gradients import GradientFigures, Gradients, LayerGradients
 from pinndiag._records._network import Activation, Activations, LayerParameters, Parameters, Pareto, Solution
 from pinndiag._records._points import Field, HeldOut, Kernel, Pointwise, TermKernel
@@ -59,8 +71,11 @@ __all__ = [
     "Prescription",
     "Probe",
     "Record",
+    "Rescaled",
+    "Restart",
     "RunCard",
     "Severity",
+    "ShortRun",
     "Solution",
     "Spectrum",
     "Stability",
@@ -68,7 +83,10 @@ __all__ = [
     "TermCurvature",
     "TermKernel",
     "TermRecord",
+    "Trials",
     "Verdict",
+    "WeightTrial",
+    "WeightTrials",
     "Work",
     "from_plain",
     "to_plain",

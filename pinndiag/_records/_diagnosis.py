@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pinndiag._records._common import Histogram, Record
 from pinndiag._records._curvature import Density, Eigenvalue, Estimate, PredictedChange, Stability
-from pinndiag._records._experiments import DerivativeCheck, Precision, Probe, Start, Work
+from pinndiag._records._experiments import DerivativeCheck, Precision, Probe, Start, Trials, Work
 from pinndiag._records._gradients import LayerGradients
 from pinndiag._records._network import Activations, Parameters, Pareto, Solution
 from pinndiag._records._points import HeldOut, Kernel, Pointwise
@@ -223,6 +223,7 @@ class DiagnosisRecord(Record):
     start: Start | None
     run: RunCard
     reasons: dict[str, str]
+    trials: Trials | None = None
 
     @property
     def problems(self) -> list[Finding]:

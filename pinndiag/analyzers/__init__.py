@@ -19,8 +19,11 @@ from pinndiag.analyzers._pareto import pareto
 from pinndiag.analyzers._pointwise import pointwise
 from pinndiag.analyzers._precision import precision
 from pinndiag.analyzers._probes import descent_probe, term_probes
+from pinndiag.analyzers._rescaled import rescaled
+from pinndiag.analyzers._restart import restart
 from pinndiag.analyzers._solution import solution
 from pinndiag.analyzers._start import start
+from pinndiag.analyzers._weight_trials import weight_trials
 from pinndiag.analyzers._weights import parameters, parameters_of
 from pinndiag.analyzers._work import work
 
@@ -37,8 +40,11 @@ __all__ = [
     "pareto",
     "pointwise",
     "precision",
+    "rescaled",
+    "restart",
     "solution",
     "start",
     "term_probes",
+    "weight_trials",
     "work",
 ]

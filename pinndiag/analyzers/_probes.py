@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import final
 
 import torch
-from torch import Tensor
 
 from pinndiag import _parameters
+from pinndiag._descent import Descent, losses, put, subsets
 from pinndiag._errors import PinndiagError
-from pinndiag._jacobian import draw
 from pinndiag._parameters import Vector
 from pinndiag._pinn import PINN
 from pinndiag._points import PointSet
@@ -25,8 +24,6 @@ __all__ = ["descent_probe", "term_probes"]
 
 TOTAL = 100  # iterations on the weighted total
 ALONE = 60  # iterations on one term
-POINTS = 4096  # points a term is descended on at most
-SCALE = 1e4  # the loss is scaled to this first: torch's L-BFGS has thresholds in absolute units
 
 
 def descent_probe(subject: PINN | View, *, iterations: int = TOTAL, seed: int = 0) -> Probe:
@@ -96,14 +93,10 @@ class _Copy:
     @staticmethod
     def of(subject: PINN | View, seed: int) -> _Copy:
         twin = View.of(subject).pinn.copy(dtype=torch.float64)
-        points = {}
-        for name, info in twin.infos.items():
-            if info.takes_points and info.by_point and not info.random and info.points and info.points.count > POINTS:
-                points[name] = info.points.rows(draw(info.points.count, POINTS, seed))
         view = View(twin)
         _ = view.losses  # at the parameters before any step
         start = _parameters.flatten([t.detach() for t in twin.tensors], twin.tensors)
-        return _Copy(view, start, points)
+        return _Copy(view, start, subsets(twin, seed))
 
     def probe(self, weights: Mapping[str, float], iterations: int, *, total: bool = False) -> Probe:
         """Descend on sum_i w_i L_i of the terms in `weights`."""
@@ -121,22 +114,22 @@ class _Copy:
                 subset=subset,
                 reason=reason,
             )
-        descent = _Descent(self.view.pinn, weights, points)
+        descent = Descent(self.view.pinn, weights, points)
         try:
             if before > 0:
                 descent.run(iterations)
-            losses = _losses(self.view.pinn, self.view.pinn.names if total else list(weights))
+            found = losses(self.view.pinn, self.view.pinn.names if total else list(weights))
             error = _error(self.view.pinn) if total else None
         finally:
-            _set(self.view.pinn, self.start)
-        after = sum(weight * losses[name] for name, weight in weights.items())
+            put(self.view.pinn, self.start)
+        after = sum(weight * found[name] for name, weight in weights.items())
         return Probe(
             before=before,
             after=after,
             factor=before / after if after > 0 else 1.0 if before == 0 else math.inf,
             iterations=descent.iterations,
             evaluations=descent.evaluations,
-            terms=losses if total else {},
+            terms=found if total else {},
             rel_l2=error,
             subset=subset,
         )
@@ -150,73 +143,6 @@ class _Copy:
         if not all(bool(self.view.gradients[name].isfinite().all()) for name in names):
             return "the gradient is not finite"
         return ""
-
-
-@final
-class _Descent:
-    """One run of L-BFGS on a weighted sum of terms; leaves the parameters at the best finite value."""
-
-    def __init__(self, pinn: PINN, weights: Mapping[str, float], points: Mapping[str, PointSet]) -> None:
-        self.iterations = 0
-        self.evaluations = 0
-        self._pinn = pinn
-        self._weights = weights
-        self._points = points
-        self._scale = 1.0
-        self._best = math.inf
-        self._best_at = _parameters.flatten([t.detach() for t in pinn.tensors], pinn.tensors)
-
-    def run(self, iterations: int) -> None:
-        """At most `iterations` iterations; a line search that meets non-finite values turns back."""
-        start = float(self._loss().detach())
-        if not math.isfinite(start) or start == 0:
-            return
-        self._scale = SCALE / start
-        optimizer = torch.optim.LBFGS(
-            self._pinn.tensors,
-            max_iter=iterations,
-            max_eval=2 * iterations,
-            tolerance_grad=0,
-            tolerance_change=0,
-            history_size=iterations,
-            line_search_fn="strong_wolfe",
-        )
-        optimizer.step(self._evaluated)
-        self.iterations = int(optimizer.state[self._pinn.tensors[0]]["n_iter"])
-        _set(self._pinn, self._best_at)
-
-    def _loss(self) -> Tensor:
-        losses = self._pinn.losses(list(self._weights), self._points or None)
-        return torch.stack([self._weights[name] * loss for name, loss in losses.items()]).sum()
-
-    def _evaluated(self) -> Tensor:
-        """The scaled loss, and its gradient where the optimizer looks for it."""
-        self.evaluations += 1
-        loss = self._loss() * self._scale
-        tensors = self._pinn.tensors
-        pulled = torch.autograd.grad(loss, tensors, allow_unused=True)
-        finite = bool(
-            torch.stack([loss.detach().isfinite(), *(g.isfinite().all() for g in pulled if g is not None)]).all()
-        )
-        value = float(loss.detach())
-        if finite and value < self._best:
-            self._best = value
-            self._best_at = _parameters.flatten([t.detach() for t in tensors], tensors).clone()
-        for tensor, gradient in zip(tensors, pulled, strict=True):
-            tensor.grad = torch.zeros_like(tensor) if gradient is None or not finite else gradient
-        # the line search interpolates values: a larger finite one makes it turn back, NaN or infinity spoil its step
-        return loss.detach() if finite else torch.full_like(loss.detach(), 2 * self._best)
-
-
-def _losses(pinn: PINN, names: list[str]) -> dict[str, float]:
-    return {name: sum(float(piece.detach()) for piece in pinn.pieces(name)) for name in names}
-
-
-def _set(pinn: PINN, vector: Vector) -> None:
-    with torch.no_grad():
-        for tensor, value in zip(pinn.tensors, _parameters.unflatten(vector, pinn.tensors), strict=True):
-            tensor.copy_(value)
-            tensor.grad = None
 
 
 def _error(pinn: PINN) -> float | None:

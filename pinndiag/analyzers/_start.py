@@ -19,7 +19,7 @@ from pinndiag.analyzers._kernel import kernel
 from pinndiag.analyzers._work import work
 from pinndiag.linalg import lanczos
 
-__all__ = ["start"]
+__all__ = ["require_initial", "start"]
 
 
 def start(subject: PINN | View, *, seed: int = 0) -> Start:
@@ -40,7 +40,7 @@ def start(subject: PINN | View, *, seed: int = 0) -> Start:
     descent also 5 to 15 Hessian-vector products of the total.
     """
     pinn = View.of(subject).pinn
-    _check(pinn)
+    require_initial(pinn)
     view = View(pinn.copy(initial=True))
     reasons: dict[str, str] = {}
     fresh, kernels = held_out(view, seed=seed), kernel(view, seed=seed)
@@ -64,7 +64,8 @@ def start(subject: PINN | View, *, seed: int = 0) -> Start:
     )
 
 
-def _check(pinn: PINN) -> None:
+def require_initial(pinn: PINN) -> None:
+    """Refuse a PINN whose initial parameters are unknown or are its present ones."""
     if pinn.initial is None:
         raise PinndiagError(
             "the initial parameters are unknown",

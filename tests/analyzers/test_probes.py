@@ -149,7 +149,7 @@ def test_long_point_sets_are_descended_on_a_subset(monkeypatch: pytest.MonkeyPat
     pinn = pinndiag.wrap(model, terms, points={"data": x})
     whole = descent_probe(pinn, iterations=30)
     assert whole.subset == {}
-    monkeypatch.setattr("pinndiag.analyzers._probes.POINTS", 200)
+    monkeypatch.setattr("pinndiag._descent.POINTS", 200)
     part = descent_probe(pinn, iterations=30)
     assert part.subset == {"data": 200}
     assert part.before == pytest.approx(whole.before, rel=1e-12)  # of all points
