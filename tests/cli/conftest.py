@@ -67,7 +67,8 @@ def library(monkeypatch: pytest.MonkeyPatch) -> StandIn:
         return Diagnosis(stand_in.found)
 
     replace(monkeypatch, "_checkpoint", load=load, NoTermsError=NoTermsError)
-    replace(monkeypatch, "_analyze", analyze=analyze, analyze_weights=analyze_weights, plan=lambda pinn, **_: stages)
+    replace(monkeypatch, "_analyze", analyze=analyze, analyze_weights=analyze_weights)
+    replace(monkeypatch, "_plan", plan=lambda pinn, **_: stages)
     monkeypatch.setattr("pinndiag_reports.to_text", lambda record, **_: f"TABLE {record.verdict.text}")
     monkeypatch.setattr("pinndiag_reports.to_html", lambda record: f"<p>{record.verdict.text}</p>")
     monkeypatch.setattr("pinndiag_reports.to_markdown", lambda record: f"# {record.verdict.text}\n")
