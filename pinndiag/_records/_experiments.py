@@ -192,13 +192,16 @@ class WeightTrials(Record):
         best: tuple[WeightTrial, float] | None = None
         for run in self.trials:
             spared = all(self._fall(run, name) * rise >= 1 for name in self.weighted if name not in unfinished)
-            gain = min((_quotient(self.unchanged.losses[n], run.losses[n]) for n in unfinished), default=0.0)
+            gain = min(
+                (_quotient(self.unchanged.losses.get(n, math.nan), run.losses.get(n, math.nan)) for n in unfinished),
+                default=0.0,
+            )
             if spared and gain > (best[1] if best else 0.0):
                 best = run, gain
         return best
 
     def _fall(self, run: WeightTrial, name: str) -> float:
-        return _quotient(self.before[name], run.losses[name])
+        return _quotient(self.before.get(name, math.nan), run.losses.get(name, math.nan))
 
 
 def _quotient(before: float, after: float) -> float:

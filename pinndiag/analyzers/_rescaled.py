@@ -20,6 +20,8 @@ from pinndiag.analyzers._start import require_initial
 
 __all__ = ["rescaled"]
 
+CONSTANTS = (0.0, 1.0, 3.0)  # outputs at which the data are looked for; three tell u - data from u^2 - data
+
 
 def rescaled(subject: PINN | View, *, steps: int = STEPS, seed: int = 0) -> Rescaled:
     """Steps of Adam from redrawn initial parameters, on a copy whose inputs and output have order one.
@@ -40,7 +42,7 @@ def rescaled(subject: PINN | View, *, steps: int = STEPS, seed: int = 0) -> Resc
             points cannot be told for every term.
         CaptureError: a term cannot be captured, so that there is no copy.
 
-    Cost: one gradient of the total a step, in the PINN's own dtype, and two evaluations of the terms.
+    Cost: one gradient of the total a step, in the PINN's own dtype, and three evaluations of the terms.
     """
     source = View.of(subject).pinn
     require_initial(source)
@@ -154,9 +156,9 @@ def _scale(pinn: PINN, drawn: list[Tensor], last: End | None) -> tuple[Tensor, s
 
 
 def _data(pinn: PINN, drawn: list[Tensor], last: End, bias: str) -> tuple[str, float]:
-    """The term with the largest data: r = u - data, told by constant outputs 0 and 1, between which r moves by 1."""
+    """The term with the largest data: r = u - data, told by constant outputs c, with which r moves by c or -c."""
     residuals = []
-    for constant in (0.0, 1.0):
+    for constant in CONSTANTS:
         values = dict(zip(pinn.parameters, drawn, strict=True))
         values[last.weight] = torch.zeros_like(values[last.weight])
         values[bias] = torch.full_like(values[bias], constant)
@@ -164,9 +166,10 @@ def _data(pinn: PINN, drawn: list[Tensor], last: End, bias: str) -> tuple[str, f
         residuals.append({name: r.detach() for name, r in pinn.outputs().items()})
     best, size = "", 0.0
     for name, zero in residuals[0].items():
-        moved = (residuals[1][name] - zero).abs()
+        moved = [(r[name] - zero).abs() / c for r, c in zip(residuals[1:], CONSTANTS[1:], strict=True)]
         rms = float(zero.abs().square().mean().sqrt())
-        if pinn.infos[name].kind == "residual" and bool((moved - 1).abs().max() < 1e-3) and size < rms < math.inf:
+        follows = all(bool((m - 1).abs().max() < 1e-3) for m in moved)
+        if pinn.infos[name].kind == "residual" and follows and size < rms < math.inf:
             best, size = name, rms
     return best, size
 

@@ -36,6 +36,14 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         compared(f"spread of the units of layer {quoted(layer)} over the points {when}", spread, bounds[1]),
         *_ranges(low, high),
     ]
+    gain = None if record.trials is None else record.trials.rescaling
+    words = [] if at_start else ["The start is not known: trained layers saturate too."]
+    if gain is not None:
+        evidence.append(
+            compared("total after a short run as it is / with inputs and output scaled", gain, thresholds.trial)
+        )
+        if not thresholds.trial.passed(gain):
+            words.append("Scaled on a copy it did hardly better in a short run.")
     grave = at_start and (bounds[0].far(saturation) or bounds[1].far(spread))
     what = (
         f"{number(100 * saturation)} % of the first layer is saturated"
@@ -48,7 +56,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         terms=[],
         evidence=evidence,
         prescriptions=[remedies.affine_inputs(low, high)],
-        sure=state.sure("" if at_start else "The start is not known: trained layers saturate too."),
+        sure=state.sure(" ".join(words)),
     )
 
 
@@ -77,11 +85,12 @@ CHECK = Check(
     title="The inputs are not scaled",
     passing="The first layer works where its activation bends",
     needs=("terms",),
-    thresholds=("first_saturation", "first_spread", "saturation"),
+    thresholds=("first_saturation", "first_spread", "saturation", "trial"),
     decide=decide,
     detected="At the stored initial parameters the first layer is saturated, or its units hardly vary over the "
     "points. The range of the points is named beside it and judges nothing: a normalising first layer may take care "
-    "of it. Without the start the present first layer is looked at, and the finding is a warning at most.",
+    "of it. Without the start the present first layer is looked at, and the finding is a warning at most. "
+    "Where --thorough trained a scaled copy, the comparison stands beside it.",
     why="Coordinates far from one saturate tanh; tiny ones leave the network linear, so that all derivatives vanish. "
     "Neither weights nor another optimizer help.",
     fix="Map the coordinates to [-1, 1] inside the model; autograd takes care of the chain rule.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from pinndiag._records import DiagnosisRecord
+from pinndiag._records import DiagnosisRecord, WeightTrials
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
 from pinndiag.checks._gate import gate
@@ -27,12 +27,27 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     state = gate(record, thresholds)
     if not (stuck and every) or constant or state.state == "finished" or held > thresholds.standstill.value:
         return CHECK.passed()
+    trials = None if record.trials is None else record.trials.weights
+    bounds = thresholds.trial.value, thresholds.stuck.value
+    better = None if trials is None else trials.better(state.open, rise=bounds[0])
+    if better is not None and thresholds.trial.passed(better[1]):
+        return CHECK.passed()  # another weight serves every term that has work left
     names = [*state.open, *[n for n in worst_first(falls) if n not in state.open]]
     evidence = [compared("factor the loss falls by, all terms together (descent probe)", factor, thresholds.stuck)]
     evidence += [compared(f"factor {quoted(n)} falls by alone", falls[n], thresholds.alone_falls) for n in names]
     evidence.append(
         compared("cancellation: |sum of weighted gradients| / sum of their norms", held, thresholds.standstill)
     )
+    fronts = [] if trials is None else trials.fronts(fall=bounds[0], stuck=bounds[1])
+    evidence += [
+        compared(
+            f"most that one weight x 100 or x 0.01 lowers {quoted(a)} and {quoted(b)} together",
+            trials.common_fall(a, b),
+            thresholds.stuck,
+        )
+        for a, b in fronts
+        if trials is not None
+    ]
     unknown = (
         "Whether the output is constant is not known: it may also rest at a trivial solution."
         if constant is None
@@ -45,8 +60,18 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         terms=names,
         evidence=evidence,
         prescriptions=[remedies.contradiction(names), *remedies.look_closer(record)],
-        sure=state.sure(unknown),
+        sure=state.sure(" ".join(filter(None, [_tried(trials, fronts), unknown]))),
     )
+
+
+def _tried(trials: WeightTrials | None, fronts: list[tuple[str, str]]) -> str:
+    """What the trials of other weights say of it."""
+    if trials is None:
+        return "Other weights were not tried (--thorough does)."
+    if not fronts:
+        return "Other weights were tried, and no two terms trade along a front: that speaks against a contradiction."
+    pairs = "; ".join(f"{quoted(a)} against {quoted(b)}" for a, b in fronts)
+    return f"Other weights trade along a front: {pairs}."
 
 
 CHECK = Check(
@@ -55,10 +80,11 @@ CHECK = Check(
     title="The terms contradict each other",
     passing="No contradiction between the terms was found",
     needs=("pair", "probe", "terms.probe_alone", "terms.work"),
-    thresholds=("stuck", "alone_falls", "standstill", "output_spread", "work"),
+    thresholds=("stuck", "alone_falls", "standstill", "output_spread", "work", "trial"),
     decide=decide,
     detected="With work left, a hundred L-BFGS iterations on the sum do not lower it, sixty on each term alone lower "
-    "each of them fiftyfold, the weighted gradients cancel, and the output is not constant.",
+    "each of them fiftyfold, the weighted gradients cancel, and the output is not constant. "
+    "Where --thorough tried other weights: none of them serves every unfinished term, and a front is named.",
     why="A wrong sign or coefficient, data that do not fit the equation, or corner values that do not fit each other "
     "leave no function that satisfies all terms. The network then settles for a compromise that solves none.",
     fix="No weight cures it. Put a solution you know into every residual and see which does not vanish.",

@@ -39,6 +39,12 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         compared(f"saturated share of layer {quoted(x)} at the start", share[x], thresholds.first_saturation)
         for x in later
     ]
+    restart = None if record.trials is None else record.trials.restart
+    more = ""
+    if restart is not None:
+        name = f"total after {restart.steps} steps from the stored start / from another draw"
+        evidence.append(compared(name, restart.factor, thresholds.trial))
+        more = "" if thresholds.trial.passed(restart.factor) else "Another draw, by Glorot's rule, did hardly better."
     title = (
         "every layer but the first is saturated at the start"
         if saturated
@@ -52,7 +58,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         terms=[],
         evidence=evidence,
         prescriptions=[remedies.glorot()],
-        sure=state.sure(),
+        sure=state.sure(more),
     )
 
 
@@ -62,11 +68,11 @@ CHECK = Check(
     title="The network was badly initialised",
     passing="The signal keeps its size through the layers at the start",
     needs=("start",),
-    thresholds=("layer_fall", "first_saturation", "first_spread"),
+    thresholds=("layer_fall", "first_saturation", "first_spread", "trial"),
     decide=decide,
     detected="At the stored initial parameters the units' spread over the points falls geometrically from layer to "
     "layer, or all layers behind the first are saturated. When the first layer is at fault already, the inputs' "
-    "scale is blamed.",
+    "scale is blamed. Where --thorough began the training again with another draw, the comparison stands beside it.",
     why="A signal that dies or saturates on the way leaves the deeper layers nothing to learn from.",
     fix="Use Glorot's rule for tanh, SIREN's for sine.",
     overturned_by="A finished network; another draw of the same rule that trains well.",

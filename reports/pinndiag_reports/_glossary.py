@@ -55,6 +55,11 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
         "A short L-BFGS run on a copy from the present parameters: the factor by which the loss falls. It tells what "
         "the optimizer leaves from what the network cannot do.",
     ),
+    (
+        "other weights, another start",
+        "Experiments of a thorough analysis: short runs on a copy with one weight times 100 or times 0.01, from "
+        "redrawn initial parameters, and with inputs and output scaled to order one.",
+    ),
     ("Gini index", "0: all points carry the same share of the loss; 1: one point carries all."),
     (
         "saturation, spread",

@@ -28,6 +28,8 @@ def markdown(page: View) -> str:
         _terms(page),
         *(finding_markdown(finding) for finding in page.findings),
     ]
+    if page.trials:
+        blocks.append("Tried on copies:\n\n" + "\n".join(f"- {_escape(claim)}" for claim in page.trials))
     if page.passed:
         blocks.append("Passed: " + ", ".join(_escape(code) for code, _ in page.passed))
     if page.not_applicable:

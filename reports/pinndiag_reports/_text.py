@@ -77,6 +77,10 @@ def _print(console: Console, page: View) -> None:
         _finding(console, finding)
     if (more := len(page.findings) - _MOST_FINDINGS) > 0:
         console.print(Text(f"{plural(more, 'finding')} more in the report", style="dim"))
+    if page.trials:
+        console.print()
+        for claim in page.trials:
+            console.print(Text(f"tried: {one_line(claim)}"))
     if page.missing or page.not_applicable:
         console.print()
         console.print(Text(_missing(page), style="dim"))

@@ -11,6 +11,7 @@ from pinndiag.checks import by_code
 from pinndiag_reports._names import one_line, slug
 from pinndiag_reports._numbers import count, number, percent, plural, seconds, times
 from pinndiag_reports._parts import Absent, Table
+from pinndiag_reports._trials import claims
 
 __all__ = ["COLUMNS", "Column", "FindingView", "Row", "View", "view"]
 
@@ -100,6 +101,7 @@ class View:
     findings: tuple[FindingView, ...]
     passed: tuple[tuple[str, str], ...]
     not_applicable: tuple[tuple[str, str, str], ...]
+    trials: tuple[str, ...]
     missing: tuple[Absent, ...]
     card: tuple[Table, ...]
     notes: tuple[str, ...]
@@ -132,6 +134,7 @@ def view(record: DiagnosisRecord) -> View:
         findings=findings,
         passed=tuple((code, _claims(code)[1]) for code in record.passed),
         not_applicable=tuple((item.code, _claims(item.code)[0], item.reason) for item in record.not_applicable),
+        trials=claims(record),
         missing=_missing(record),
         card=_card(record),
         notes=tuple(run.notes),

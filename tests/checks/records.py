@@ -23,12 +23,16 @@ from pinndiag._records import (
     Pointwise,
     Precision,
     Probe,
+    Rescaled,
+    Restart,
     RunCard,
+    ShortRun,
     Solution,
     Spectrum,
     Stability,
     Start,
     TermRecord,
+    Trials,
     Verdict,
     Work,
 )
@@ -127,6 +131,22 @@ def start(**changes: Any) -> Start:
         "slow_share": {"pde": 0.5, "bc": 0.3},
     }
     return Start(**(figures | changes))
+
+
+def begun_again(stored: float, redrawn: float, rescaled: float | None = None) -> Trials:
+    """Short runs that end at these totals."""
+
+    def run(total: float) -> ShortRun:
+        ends = {"pde": total, "bc": 0.0}
+        return ShortRun(before={"pde": 10.0, "bc": 0.5}, after=ends, total_before=10.5, total_after=total)
+
+    factor = stored / redrawn if redrawn else math.inf
+    again = Restart(steps=200, lr=1e-3, stored=run(stored), redrawn=run(redrawn), factor=factor)
+    scaled = None
+    if rescaled is not None:
+        ranges = {"0.weight": [(0.0, 1e3), (0.0, 1.0)]}
+        scaled = Rescaled(steps=200, lr=1e-3, run=run(rescaled), ranges=ranges, scale=[50.0], scale_from="reference")
+    return Trials(restart=again, rescaled=scaled)
 
 
 def spectrum(sharpness: float = 0.3, lr: float = 1e-3, optimizer: str = "Adam") -> Spectrum:

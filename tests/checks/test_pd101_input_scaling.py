@@ -3,6 +3,7 @@ import pytest
 from tests.checks.records import (
     activation,
     activations,
+    begun_again,
     field,
     finding,
     passes,
@@ -55,3 +56,13 @@ def test_does_not_flag_saturation_that_came_later():
 
 def test_not_applicable_without_activations():
     assert "activations" in skipped("PD101", replace(record(), start=None, activations=None))
+
+
+def test_a_scaled_copy_is_evidence_where_it_was_tried():
+    saturated = replace(unfinished(), start=begun(0.9))
+    found = finding("PD101", replace(saturated, trials=begun_again(9.0, 8.0, 0.5)))
+    assert any(e.value == 16.0 and "scaled" in e.name and e.threshold == 3.0 for e in found.evidence)
+    assert "hardly better" not in found.sure
+    assert "hardly better" in finding("PD101", replace(saturated, trials=begun_again(9.0, 8.0, 7.0))).sure
+    alone = finding("PD101", replace(saturated, trials=begun_again(9.0, 8.0)))
+    assert not any("scaled" in e.name for e in alone.evidence)

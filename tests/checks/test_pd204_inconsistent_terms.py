@@ -1,3 +1,4 @@
+from pinndiag._records import Trials, WeightTrial, WeightTrials
 from tests.checks.records import finding, passes, probe, quick, replace, skipped, unfinished, with_terms
 
 
@@ -26,3 +27,26 @@ def test_does_not_flag_a_trivial_solution():
 
 def test_not_applicable():
     assert "left out by quick" in skipped("PD204", quick(unfinished()))
+
+
+def tried(unchanged, *after):
+    runs = [
+        WeightTrial(term="pde", factor=f, losses={"pde": a, "bc": b}, iterations=60, evaluations=66)
+        for f, (a, b) in zip((1.0, 100.0, 0.01), (unchanged, *after), strict=True)
+    ]
+    before = {"pde": 1e-2, "bc": 1e-2}
+    weights = WeightTrials(before=before, unchanged=runs[0], trials=runs[1:], weighted=["pde", "bc"])
+    return replace(contradictory(), trials=Trials(weights=weights))
+
+
+def test_a_front_is_named():
+    found = finding("PD204", tried((1e-2, 1e-2), (1e-4, 4e-2), (4e-2, 1e-4)))
+    assert found.severity == "problem"
+    assert "trade along a front" in found.sure
+    assert any("lowers 'pde' and 'bc' together" in e.name and e.value == 1.0 for e in found.evidence)
+    assert "not tried" in finding("PD204", contradictory()).sure
+
+
+def test_no_front_is_said_and_a_weight_that_serves_both_clears():
+    assert "speaks against" in finding("PD204", tried((1e-2, 1e-2), (9e-3, 1e-2), (1e-2, 9e-3))).sure
+    assert passes("PD204", tried((1e-2, 1e-2), (1e-4, 1e-3), (4e-2, 1e-4)))

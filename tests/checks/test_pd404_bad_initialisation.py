@@ -1,4 +1,4 @@
-from tests.checks.records import finding, passes, quick, record, replace, skipped, start, unfinished
+from tests.checks.records import begun_again, finding, passes, quick, record, replace, skipped, start, unfinished
 
 
 def begun(base, spread, saturation=(0.0, 0.0, 0.0)):
@@ -30,3 +30,11 @@ def test_does_not_flag():
 def test_not_applicable():
     assert "left out by quick" in skipped("PD404", quick(record()))
     assert "two layers" in skipped("PD404", replace(record(), start=start(spread={"0": 0.3})))
+
+
+def test_another_draw_is_evidence_where_it_was_tried():
+    dying = begun(unfinished(), (0.3, 1e-3, 1e-7))
+    found = finding("PD404", replace(dying, trials=begun_again(8.0, 0.5)))
+    assert (found.evidence[-1].value, found.evidence[-1].threshold) == (16.0, 3.0)
+    assert "hardly better" not in found.sure
+    assert "hardly better" in finding("PD404", replace(dying, trials=begun_again(8.0, 7.0))).sure

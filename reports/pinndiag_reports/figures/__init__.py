@@ -19,6 +19,7 @@ from pinndiag_reports.figures.residuals import residuals
 from pinndiag_reports.figures.sharpness import sharpness
 from pinndiag_reports.figures.solution import solution
 from pinndiag_reports.figures.start import start
+from pinndiag_reports.figures.trials import another_start, other_weights
 
 __all__ = ["sections"]
 
@@ -48,7 +49,9 @@ def sections(record: DiagnosisRecord) -> tuple[Section, ...]:
             _section("curvature", "Curvature", _CURVATURE, sharpness(scene), density(scene)),
             _section("kernel", "Kernel", _KERNEL, kernel(scene), *kernel_figures(scene)),
             _section("points", "Points", _POINTS, residuals(scene), concentration(scene)),
-            _section("tests", "Active tests", _TESTS, probes(scene), trust(scene)),
+            _section(
+                "tests", "Active tests", _TESTS, probes(scene), trust(scene), other_weights(scene), another_start(scene)
+            ),
             _section("solution", "Solution", "The network against the reference solution.", solution(scene)),
             _section("start", "Start against now", _START, start(scene)),
             _section("network", "Network", _NETWORK, activations(scene), weights(scene)),
