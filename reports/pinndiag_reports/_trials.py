@@ -26,11 +26,14 @@ def weights_claim(record: DiagnosisRecord, found: WeightTrials) -> str:
     if fronts:
         first, second = (shorten(name, 28) for name in fronts[0])
         return f"Other weights trade {first} against {second}: no weight lowers both"
-    better = found.better(gate(record, DEFAULT).open, rise=DEFAULT.trial.value)
+    left = gate(record, DEFAULT).open
+    better = found.better(left, rise=DEFAULT.trial.value)
     if better is not None and DEFAULT.trial.passed(better[1]):
         run, gain = better
         name = f"the weight of {shorten(run.term, 28)} times {number(run.factor)}"
-        return f"With {name} every unfinished term ends at least {times(gain)} times lower"
+        if len(left) == 1:
+            return f"With {name}, {shorten(left[0], 28)} (the unfinished term) ends {times(gain)} times lower"
+        return f"With {name}, every unfinished term ends at least {times(gain)} times lower"
     return "No other weight serves every unfinished term clearly better"
 
 

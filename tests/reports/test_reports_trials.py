@@ -117,3 +117,13 @@ def test_hostile_names_are_harmless(hostile: DiagnosisRecord) -> None:
     record = trials(hostile)
     assert "<script>alert" not in to_html(record)
     assert HOSTILE[0] not in to_markdown(record)
+
+
+def test_the_only_unfinished_term_is_named(sick: DiagnosisRecord) -> None:
+    record = trials(sick, low=1e-3, high=1e-2)
+    first, second = list(record.terms)[:2]
+    done = {name: msgspec.structs.replace(term, loss=0.0) for name, term in record.terms.items() if name != first}
+    record = msgspec.structs.replace(record, terms={first: record.terms[first], **done})
+    text = to_text(record, width=200)
+    assert f"With the weight of {first} times 100, {first} (the unfinished term) ends 1000 times lower" in text
+    assert second in record.terms
