@@ -17,7 +17,7 @@ from pinndiag._judge import judge
 from pinndiag._merge import empty, merge
 from pinndiag._pinn import PINN
 from pinndiag._plan import Event, plan, stages
-from pinndiag._records import OptimizerCard, Parameters, RunCard
+from pinndiag._records import ONLY_THOROUGH, OptimizerCard, Parameters, RunCard
 from pinndiag._running import run_stages
 from pinndiag._version import __version__
 
@@ -59,7 +59,7 @@ def analyze(
     for stage in stages(len(pinn.names)):
         if stage.name not in found and stage.name not in reasons:
             left_out = "left out by quick" if quick and stage.active else ""
-            only = "only a thorough analysis runs it" if stage.extra and analyzers is None else "was not asked for"
+            only = ONLY_THOROUGH if stage.extra and analyzers is None else "was not asked for"
             reasons[stage.name] = left_out or only
     card = RunCard(
         name=name or "PINN",

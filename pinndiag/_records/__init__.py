@@ -11,6 +11,7 @@ from pinndiag._records._curvature import (
     TermCurvature,
 )
 from pinndiag._records._diagnosis import (
+    ONLY_THOROUGH,
     SCHEMA,
     DiagnosisRecord,
     Evidence,
@@ -42,6 +43,7 @@ from pinndiag._records._network import Activation, Activations, LayerParameters,
 from pinndiag._records._points import Field, HeldOut, Kernel, Pointwise, TermKernel
 
 __all__ = [
+    "ONLY_THOROUGH",
     "SCHEMA",
     "Activation",
     "Activations",

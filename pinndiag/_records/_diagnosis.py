@@ -12,6 +12,7 @@ from pinndiag._records._network import Activations, Parameters, Pareto, Solution
 from pinndiag._records._points import HeldOut, Kernel, Pointwise
 
 __all__ = [
+    "ONLY_THOROUGH",
     "SCHEMA",
     "DiagnosisRecord",
     "Evidence",
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 SCHEMA = "pinndiag.diagnosis/1"
+ONLY_THOROUGH = "only a thorough analysis runs it"  # a reason: no gap of an ordinary analysis
 Severity = Literal["problem", "warning", "note"]
 
 

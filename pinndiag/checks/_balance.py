@@ -1,4 +1,4 @@
-"""Which term takes the training from which other: shared by the two checks of balance."""
+"""Which term dominates which other: shared by the two checks of balance."""
 
 from __future__ import annotations
 

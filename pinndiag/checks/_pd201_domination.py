@@ -39,7 +39,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     more = "L-BFGS lowers the weak term with these very weights, so they do not stand in its way." if unhindered else ""
     more = "Without the descent probe it may also be too early to tell." if record.probe is None else more
     return CHECK.finding(
-        f"{quoted(found.strong)} takes the training: {quoted(found.weak)} has {number(found.work)} times more work "
+        f"{quoted(found.strong)} dominates the training: {quoted(found.weak)} has {number(found.work)} times more work "
         f"left and {_claim(found, thresholds)}",
         state.severity(grave and not unhindered),
         terms=[*weak, found.strong],
@@ -118,7 +118,7 @@ def _budget_evidence(found: Domination, fallen: float) -> Evidence:
 CHECK = Check(
     code="PD201",
     pathology="pde_dominates",
-    title="One term takes the training at another's cost",
+    title="One term dominates the training at another's cost",
     passing="No term is served at another's cost",
     needs=("pair", "terms.work"),
     thresholds=("work", "work_ratio", "pull_ratio", "probe"),

@@ -67,7 +67,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
 
 def _limits(stability: Stability, thresholds: Thresholds) -> list[Evidence]:
     return [
-        compared(f"learning rate / stability limit ({stability.rule})", stability.sharpness, thresholds.sharpness),
+        compared("learning rate / largest stable one", stability.sharpness, thresholds.sharpness),
         Evidence(name=f"largest stable learning rate of {stability.optimizer} here", value=stability.limit),
         Evidence(name="learning rate in use", value=stability.lr),
     ]

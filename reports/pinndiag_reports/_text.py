@@ -15,7 +15,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from pinndiag._records import DiagnosisRecord
+from pinndiag._records import ONLY_THOROUGH, DiagnosisRecord
 from pinndiag_reports._input import read
 from pinndiag_reports._names import one_line, shorten
 from pinndiag_reports._numbers import plural
@@ -81,9 +81,9 @@ def _print(console: Console, page: View) -> None:
         console.print()
         for claim in page.trials:
             console.print(Text(f"tried: {one_line(claim)}"))
-    if page.missing or page.not_applicable:
+    if gaps := _missing(page):
         console.print()
-        console.print(Text(_missing(page), style="dim"))
+        console.print(Text(gaps, style="dim"))
 
 
 def _terms(console: Console, page: View) -> None:
@@ -151,6 +151,10 @@ def _finding(console: Console, finding: FindingView) -> None:
 
 
 def _missing(page: View) -> str:
-    names = [item.what for item in page.missing] + [code for code, _, _ in page.not_applicable]
-    shown = ", ".join(shorten(name, 30) for name in names[:12])
+    # what only --thorough runs is no gap of an ordinary analysis; the page still names it
+    gaps = [item.what for item in page.missing if item.why != ONLY_THOROUGH]
+    names = gaps + [code for code, _, _ in page.not_applicable]
+    shown = ", ".join(shorten(name, 80) for name in names[:12])
+    if not names:
+        return ""
     return f"Not measured or not applicable: {shown}{' …' if len(names) > 12 else ''} (reasons in the report)"

@@ -114,6 +114,6 @@ def look_closer(record: DiagnosisRecord) -> list[Prescription]:
         Prescription(
             title="Run the experiments that were left out, then judge again.",
             why="They tell apart causes that look alike in what was measured.",
-            command=f"pinndiag analyze {target} --thorough",
+            command=f"pinndiag analyze {target}" + ("" if record.run.mode == "quick" else " --thorough"),
         )
     ]
