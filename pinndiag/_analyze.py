@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pinndiag import analyzers as measure
 from pinndiag._diagnosis import Diagnosis
+from pinndiag._errors import PinndiagError
 from pinndiag._judge import judge
 from pinndiag._merge import empty, merge
 from pinndiag._pinn import PINN
@@ -53,6 +54,13 @@ def analyze(
 
     Cost: what `plan` states, in gradients; memory as `PINN.pieces` bounds it, plus the Lanczos basis.
     """
+    if not isinstance(pinn, PINN):
+        raise PinndiagError(
+            "analyze needs a wrapped PINN",
+            where=f"got {type(pinn).__name__}",
+            cause="a file name or the bare model was passed",
+            fix="pinndiag.analyze(pinndiag.load(path)), or pinndiag.analyze(pinndiag.wrap(model, terms))",
+        )
     chosen = plan(pinn, analyzers=analyzers, quick=quick, thorough=thorough)
     began = time.perf_counter()
     found, reasons, seconds = run_stages(chosen, pinn, seed, progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 
@@ -99,6 +100,13 @@ def test_an_analyzer_that_fails_costs_no_other_its_figures(monkeypatch: pytest.M
     diagnosis = pinndiag.analyze(CASES["linear"](), analyzers=["gradients", "kernel"])
     assert diagnosis.record.reasons["kernel"] == "the analyzer failed with ZeroDivisionError: planted"
     assert diagnosis.record.terms["data"].grad_l2 > 0
+
+
+def test_a_file_name_or_a_bare_model_is_refused_with_advice() -> None:
+    for wrong in ("heat.pt", torch.nn.Linear(1, 1)):
+        with pytest.raises(PinndiagError, match="needs a wrapped PINN") as caught:
+            inspect.unwrap(pinndiag.analyze)(wrong)  # without the tests' run-time type checker
+        assert "pinndiag.load" in caught.value.fix
 
 
 def test_progress_is_told_before_each_stage_with_its_cost() -> None:

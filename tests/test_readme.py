@@ -32,6 +32,7 @@ def test_the_blocks_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         "xb": torch.tensor([[0.0], [1.0]], dtype=torch.float64),
         "grid": grid,
         "exact": grid * (1 - grid) / 2,
+        "start": {name: value.clone() for name, value in model.state_dict().items()},
         "optimizer": torch.optim.Adam(model.parameters(), lr=1e-3),
     }
     assert len(BLOCKS) >= 2

@@ -108,6 +108,12 @@ def _check_zip(file: IO[bytes], size: int, refuse: Refusal) -> None:
             )
         if sum(member.file_size for member in members) > size:
             raise refuse("its parts claim to be larger than the file")
+        if (bad := archive.testzip()) is not None:
+            raise refuse(
+                f"is damaged: the check sum of {bad!r} is wrong",
+                cause="bytes changed on the way, or it was written with torch.serialization.set_crc32_options(False)",
+                fix="copy it again, or write it again with check sums",
+            )
         pickles = [name for name in names if name.count("/") == 1 and name.endswith("/data.pkl")]
         if any(name.endswith("/constants.pkl") for name in names) or len(pickles) != 1:
             program = any("/code/" in name for name in names)

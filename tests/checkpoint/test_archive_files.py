@@ -144,6 +144,15 @@ def test_every_truncation_is_refused(saved: Made, refused: Any) -> None:
             read_archive(path)
 
 
+def test_a_changed_byte_of_a_tensor_is_noticed(saved: Made, refused: Any) -> None:
+    path = saved({"w": torch.full((64,), 1.5)})
+    content = bytearray(path.read_bytes())
+    content[content.index(torch.full((64,), 1.5).numpy().tobytes()) + 17] ^= 1
+    path.write_bytes(content)
+    with refused("check sum"):
+        read_archive(path)
+
+
 def test_code_is_not_run(saved: Made, tmp_path: Path, refused: Any) -> None:
     trace = tmp_path / "trace"
     path = saved({"state_dict": {"w": torch.ones(2)}, "extra": Runs(trace)})
