@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pinndiag._errors import PinndiagError, TermError
 from pinndiag._points import PointSet
@@ -262,7 +262,8 @@ def _plain(output: Tensor) -> Tensor:
 
 def _takes_points(name: str, term: Callable[..., Tensor], has_points: bool) -> bool:
     try:
-        signature = inspect.signature(term)
+        # calling a module passes anything on to its forward, which knows its arguments
+        signature = inspect.signature(term.forward if isinstance(term, nn.Module) else term)
     except (TypeError, ValueError):  # built-in callables without a signature
         return has_points
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)

@@ -183,6 +183,20 @@ def test_partial_and_bound_callables() -> None:
     assert pinn.infos["a"].takes_points
 
 
+def test_a_term_may_be_a_module() -> None:
+    class Residual(nn.Module):
+        def __init__(self, model: nn.Module) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.model(x) - 1
+
+    model, x = mlp(), uniform(4)
+    pinn = pinndiag.wrap(model, {"a": Residual(model)}, points={"a": x})
+    assert pinn.infos["a"].takes_points
+
+
 def test_splitting_gives_the_same_loss_and_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     model, x = mlp(), uniform(1100)
 
