@@ -47,7 +47,7 @@ def judge(
     found.sort(key=lambda finding: (RANK[finding.severity], bool(finding.caused_by)))
     skipped = [o for o in outcomes.values() if isinstance(o, NotApplicable)]
     passed = [code for code, o in outcomes.items() if not isinstance(o, Finding | NotApplicable)]
-    verdict = _verdict(record, found, passed, bounds)
+    verdict = _verdict(record, found, passed, bounds, _scope(select, ignore))
     return msgspec.structs.replace(record, findings=found, passed=passed, not_applicable=skipped, verdict=verdict)
 
 
@@ -99,7 +99,23 @@ def _leads_to(causes: dict[str, str], code: str, target: str) -> bool:
     return False
 
 
-def _verdict(record: DiagnosisRecord, found: list[Finding], passed: list[str], thresholds: Thresholds) -> Verdict:
+def _scope(select: Sequence[str], ignore: Sequence[str]) -> str:
+    """Which checks were judged, in a clause without a capital; "" for all."""
+    only, without = _codes(select), _codes(ignore)
+    if only:
+        return f"only {only} {'was' if len(set(select)) == 1 else 'were'} judged" + (without and f", without {without}")
+    return without and f"all but {without} were judged"
+
+
+def _codes(patterns: Sequence[str]) -> str:
+    named = list(dict.fromkeys(pattern.strip().upper() for pattern in patterns))
+    shown = named if len(named) <= 4 else [*named[:3], f"{len(named) - 3} more"]
+    return " and ".join(filter(None, (", ".join(shown[:-1]), *shown[-1:])))
+
+
+def _verdict(
+    record: DiagnosisRecord, found: list[Finding], passed: list[str], thresholds: Thresholds, scope: str
+) -> Verdict:
     counts = {severity: sum(f.severity == severity for f in found) for severity in RANK}
     serious = [
         f"{counts[severity]} {severity}{'s' if counts[severity] > 1 else ''}"
@@ -108,16 +124,22 @@ def _verdict(record: DiagnosisRecord, found: list[Finding], passed: list[str], t
     ]
     if serious:
         head = ", ".join(serious) if counts["problem"] else f"No problem, {serious[0]}"
-        return Verdict(text=f"{head}: {_clause(found[0].title)}.", severity=found[0].severity)
+        text = f"{head}: {_clause(found[0].title)}{scope and f' ({scope})'}."
+        return Verdict(text=text, severity=found[0].severity)
     if not record.terms:
         looked = "the weights are finite" if passed else "nothing could be judged"
         text = f"Not judged: {looked}, and everything else needs the loss terms."
         return Verdict(text=text, severity="unknown")
     if not passed and not found:
-        return Verdict(text="Not judged: no check could be applied.", severity="unknown")
+        what = "no check" if not scope else "none of the chosen checks"
+        return Verdict(text=f"Not judged: {what} could be applied.", severity="unknown")
     state = gate(record, thresholds)
     words = state.words[0].upper() + state.words[1:]
-    if state.state == "finished":
+    if scope:  # what was not judged may be the cause
+        text = f"{scope[0].upper()}{scope[1:]}: no problem found there. {words}."
+        if state.state == "unfinished":
+            return Verdict(text=text, severity="warning")
+    elif state.state == "finished":
         worst = f"{state.words.removeprefix('finished: ')} (finished)"
         unseen = f"; not looked at: {', '.join(state.unseen)}" if state.unseen else ""
         text = f"No problem found: {worst}{unseen}."

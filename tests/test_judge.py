@@ -234,3 +234,14 @@ def test_units_do_not_matter(which, name, power):
 def test_a_factor_that_matters_is_seen():
     """The two properties above would hold for a judge that never finds anything."""
     assert {f.code for f in judge(everywhere()).findings} >= {"PD101", "PD303", "PD201", "PD302", "PD301"}
+
+
+def test_a_verdict_on_chosen_checks_says_which_and_claims_no_more():
+    chosen = judge(unfinished(), select=["pd2"]).verdict
+    assert chosen.text.startswith("Only PD2 was judged: no problem found there. Unfinished: remaining work ")
+    assert chosen.severity == "warning"
+    assert judge(unfinished(), ignore=["PD503", "PD1"]).verdict.text.startswith("All but PD503 and PD1 were judged: ")
+    both = judge(record(), select=["PD2", "PD3"], ignore=["PD202"]).verdict
+    assert both.text.startswith("Only PD2 and PD3 were judged, without PD202: no problem found there. Finished: ")
+    assert both.severity == "none"
+    assert judge(dominated(), select=["PD2"]).verdict.text.endswith(" (only PD2 was judged).")
