@@ -73,8 +73,11 @@ def pathology_of(record: DiagnosisRecord, strong: str) -> str:
 
 
 def step_of_weight(ratio: float) -> float:
-    """The power of ten nearest to the ratio, between 10 and 1e4; 100 where the ratio is not known."""
-    return 100.0 if not 0 < ratio < math.inf else 10.0 ** min(4, max(1, round(math.log10(ratio))))
+    """The ratio rounded up to a power of ten, between 10 and 1e4; 100 where the ratio is not known.
+
+    Up, not to the nearest: in a run with a ratio of 16 a weight of 10 did little.
+    """
+    return 100.0 if not 0 < ratio < math.inf else 10.0 ** min(4, max(1, math.ceil(math.log10(ratio) - 0.01)))
 
 
 def _ratio(figures: dict[str, float], a: str, b: str) -> float:

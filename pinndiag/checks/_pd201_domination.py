@@ -26,12 +26,14 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     names = [n for n in state.open if left[n] > thresholds.work_ratio.value * left[found.strong] and n != found.strong]
     weak = [found.weak, *[n for n in names if n != found.weak]]
     fallen = _budget(record, found)
-    evidence = [
+    share = compared(
+        f"remaining work of {quoted(found.weak)} / of {quoted(found.strong)}", found.work, thresholds.work_ratio
+    )
+    ratios = _ratios(found, thresholds)
+    by_pull = thresholds.pull_ratio.far(found.support) and not thresholds.work_ratio.far(found.work)
+    evidence = [  # what decides the severity comes first
+        *([*ratios, share] if by_pull else [share, *ratios]),
         compared(f"remaining work of {quoted(found.weak)}", left[found.weak], thresholds.work),
-        compared(
-            f"remaining work of {quoted(found.weak)} / of {quoted(found.strong)}", found.work, thresholds.work_ratio
-        ),
-        *_ratios(found, thresholds),
         *([] if fallen is None else [_budget_evidence(found, fallen)]),
     ]
     unhindered = _unhindered(record, found.weak, thresholds)
@@ -62,8 +64,8 @@ def cures(record: DiagnosisRecord, found: Domination, thresholds: Thresholds) ->
     """Balance by gradient norms first, then the feedback form of annealing, a fixed weight, an exact condition."""
     center = equation(record) or found.strong
     others = sorted(name for name, term in record.terms.items() if name != center and term.weight != 0)
-    ratio = next((r for r in (found.start, found.now, found.pull) if r > 1), math.nan)
-    factor = step_of_weight(ratio)
+    ratios = (found.start, found.now, found.pull)
+    factor = step_of_weight(next((r for r in ratios if thresholds.pull_ratio.passed(r)), math.nan))
     name, factor = (found.strong, 1 / factor) if found.weak == center else (found.weak, factor)
     present = float(record.terms[name].weight)
     overfit = any(thresholds.held_out.passed(value) for value in held_out(record).values())
@@ -91,9 +93,8 @@ def _ratios(found: Domination, thresholds: Thresholds) -> list[Evidence]:
         ("weighted mean squared gradient of a residual", found.pull),
     )
     pair = f"{quoted(found.strong)} / {quoted(found.weak)}"
-    return [
-        compared(f"{name}, {pair}", value, thresholds.pull_ratio) for name, value in figures if not math.isnan(value)
-    ]
+    known = sorted((f for f in figures if not math.isnan(f[1])), key=lambda f: -f[1])
+    return [compared(f"{name}, {pair}", value, thresholds.pull_ratio) for name, value in known]
 
 
 def _budget(record: DiagnosisRecord, found: Domination) -> float | None:

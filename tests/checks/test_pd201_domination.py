@@ -84,3 +84,25 @@ def test_not_applicable():
     assert "two loss terms" in skipped("PD201", replace(record(), terms={"pde": record().terms["pde"]}))
     bare = with_terms(record(), pde={"work": None}, bc={"work": None})
     assert "left out" in skipped("PD201", replace(bare, reasons={"work": "left out"}))
+
+
+@pytest.mark.parametrize(("ratio", "weight"), [(16.0, 100), (100.0, 100), (101.0, 100), (300.0, 1000), (1e9, 10_000)])
+def test_the_weight_is_the_ratio_rounded_up(ratio, weight):
+    found = finding("PD201", replace(dominated(), start=start(grad_l2={"pde": ratio, "bc": 1.0})))
+    fixed = next(p for p in found.prescriptions if p.title.startswith("Or set the weight"))
+    assert float(fixed.code.split("weights['bc'] = ")[1].split()[0]) == weight
+
+
+def test_the_weight_does_not_follow_a_ratio_that_proves_nothing():
+    found = finding("PD201", replace(dominated(), start=start(grad_l2={"pde": 1.5, "bc": 1.0})))
+    fixed = next(p for p in found.prescriptions if p.title.startswith("Or set the weight"))
+    assert "weights['bc'] = 100" in fixed.code
+
+
+def test_the_figure_that_decides_the_severity_comes_first():
+    assert finding("PD201", dominated()).evidence[0].name == "remaining work of 'bc' / of 'pde'"
+    close = with_terms(unfinished(), bc={"loss": 1e-2, "work": work(1e-1)}, pde={"loss": 1.0, "work": work(2e-3)})
+    by_pull = finding("PD201", close)  # 50 times more work is a warning, a pull of 5000 a problem
+    assert by_pull.severity == "problem"
+    assert by_pull.evidence[0].value == pytest.approx(5000)
+    assert by_pull.evidence[0].value == max(e.value for e in by_pull.evidence)

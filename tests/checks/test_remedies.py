@@ -134,3 +134,18 @@ def test_fresh_points_stay_in_the_box():
     drawn = space["draw"](100)
     assert drawn.shape == (100, 1)
     assert ((drawn >= 0) & (drawn <= 1)).all()
+
+
+@pytest.mark.parametrize(
+    ("weight", "present", "words"), [(100.0, 1.0, "0.059"), (1000.0, 1.0, ""), (100.0, 10.0, ""), (1.0, 1e3, "2.2e-3")]
+)
+def test_a_weight_is_promised_its_own_effect_only(weight, present, words):
+    expect = remedies.fixed_weight("bc", weight, present).expect
+    assert words in expect
+    assert bool(expect) == bool(words)
+
+
+def test_the_lines_of_a_longer_training_triple_the_steps():
+    space = toy() | {"steps": 5}
+    space["optimizer"] = torch.optim.Adam(space["model"].parameters())
+    assert run(remedies.train_longer(), space)["steps"] == 15
