@@ -24,7 +24,9 @@ __all__ = ["compare"]
 Key = tuple[str, tuple[str, ...]]
 
 
-def compare(a: DiagnosisRecord | Diagnosis, b: DiagnosisRecord | Diagnosis) -> ComparisonRecord:
+def compare(
+    a: DiagnosisRecord | Diagnosis, b: DiagnosisRecord | Diagnosis, *, names: tuple[str, str] | None = None
+) -> ComparisonRecord:
     """Set two diagnoses side by side.
 
     Findings are the same when code and set of terms are. A finding that one side lacks because it did not judge that
@@ -33,6 +35,7 @@ def compare(a: DiagnosisRecord | Diagnosis, b: DiagnosisRecord | Diagnosis) -> C
     Args:
         a: the earlier one, or the one to measure against.
         b: the other one.
+        names: what to call the two; default: the names of their run cards.
 
     Cost: none; nothing is measured.
     """
@@ -43,8 +46,8 @@ def compare(a: DiagnosisRecord | Diagnosis, b: DiagnosisRecord | Diagnosis) -> C
     same = [pair for pair in pairs if pair.a is not None and pair.b is not None]
     return ComparisonRecord(
         schema=COMPARISON_SCHEMA,
-        a=_side(a),
-        b=_side(b),
+        a=_side(a, names[0] if names else a.run.name),
+        b=_side(b, names[1] if names else b.run.name),
         gone=[pair for pair in pairs if pair.b is None],
         new=new,
         same=same,
@@ -60,9 +63,9 @@ def compare(a: DiagnosisRecord | Diagnosis, b: DiagnosisRecord | Diagnosis) -> C
     )
 
 
-def _side(record: DiagnosisRecord) -> Side:
+def _side(record: DiagnosisRecord, name: str) -> Side:
     run = record.run
-    return Side(name=run.name, source=run.source, created=run.created, mode=run.mode, verdict=record.verdict)
+    return Side(name=name, source=run.source, created=run.created, mode=run.mode, verdict=record.verdict)
 
 
 def _keyed(findings: Iterable[Finding]) -> dict[Key, list[Finding]]:

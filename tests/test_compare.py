@@ -207,3 +207,9 @@ def test_two_clean_diagnoses() -> None:
     found = compare(diagnosis(), diagnosis())
     assert "no findings on either side" in comparison_to_text(found)
     assert "none on either side" in comparison_to_markdown(found)
+
+
+def test_the_sides_have_the_names_that_are_given() -> None:
+    found = compare(diagnosis(), diagnosis(), names=("before", "after"))
+    assert (found.a.name, found.b.name) == ("before", "after")
+    assert compare(diagnosis(run=card("x.pt")), diagnosis()).a.name == "x.pt"

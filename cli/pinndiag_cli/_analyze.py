@@ -14,6 +14,7 @@ from pinndiag import PinndiagError
 from pinndiag_cli import _options as options
 from pinndiag_cli._browser import show
 from pinndiag_cli._progress import progress
+from pinndiag_cli._replacing import warn_if_fuller
 from pinndiag_cli._status import FAILED, FINE, PROBLEMS
 from pinndiag_cli._stored import beside, check_run_folder, existing
 from pinndiag_cli._streams import colored, data, fail, note, result, width
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from pinndiag_cli._diagnose import Request
 
 __all__ = ["analyze"]
+
+FACTORY = "heat.py"  # the one name that examples use
 
 
 @click.command(
@@ -36,7 +39,11 @@ Writes TARGET.report.html and TARGET.diagnosis.json."""
 )
 @click.argument("target", type=click.Path(path_type=Path))
 @click.option("--factory", metavar="FILE.py:NAME", help="Function that returns the PINN, for bare weights.")
-@click.option("--quick", is_flag=True, help="Leave out the experiments on copies.")
+@click.option(
+    "--quick",
+    is_flag=True,
+    help="Leave out the experiments on copies: fresh points, float64, derivatives, start, L-BFGS probes.",
+)
 @click.option("--thorough", is_flag=True, help="Add the expensive experiments.")
 @click.option("--select", metavar="CODE", multiple=True, help="Only these checks: a code or its beginning.")
 @click.option("--ignore", metavar="CODE", multiple=True, help="All checks but these.")
@@ -46,11 +53,11 @@ Writes TARGET.report.html and TARGET.diagnosis.json."""
 @click.option(
     "--seed", metavar="N", type=click.IntRange(0, 2**31 - 1), default=0, help="Of every random choice. [default: 0]"
 )
-@options.output("Folder, or FILE.html. [default: beside TARGET]")
+@options.output("Folder (made if missing), or FILE.html. [default: beside TARGET]")
 @options.as_json("Print exactly the content of diagnosis.json.")
 @options.open_page()
 @options.exit_zero()
-@options.quiet("No progress; print the verdict only.")
+@options.quiet("No progress, no table: print the last lines only.")
 @options.verbose("Print times and what failed; show tracebacks.")
 def analyze(
     target: Path,
@@ -93,20 +100,26 @@ def analyze(
         select=tuple(code.upper() for code in select),
         ignore=tuple(code.upper() for code in ignore),
     )
+    mode, codes = "quick" if quick else "thorough" if thorough else "standard", _judged(request)
+    _make(page.parent)
+    said = warn_if_fuller(plain, mode, codes)
     # what a factory or a term prints must not get between the lines of a result that a program reads
     with progress(quiet) as shown, contextlib.redirect_stdout(sys.stderr):
         diagnosis, lacking = diagnose(request, shown)
 
+    if lacking is not None and not said:
+        warn_if_fuller(plain, "weights", codes)
     _print(diagnosis, as_json=as_json, quiet=quiet)
     if verbose:
         _print_details(diagnosis)
     writing(diagnosis.save, plain)
     writing(diagnosis.to_html, page)
     if not as_json:
-        result(f"{diagnosis.record.verdict.text}\nreport: {page}\n  data: {plain}")
+        verdict = diagnosis.record.verdict.text if quiet else _shortened(diagnosis)
+        result(f"{verdict}\nreport: {page}\n  data: {plain}")
         result(f"  next: {_next(diagnosis, request, page)}")
     if lacking is not None:
-        fail(lacking)
+        fail(_needs_factory(lacking, request))
     if open_page:
         show(page)
     if lacking is not None:
@@ -118,17 +131,41 @@ def _places(target: Path, output: Path | None) -> tuple[Path, Path]:
     """Where the page and the data go."""
     if output is None:
         return beside(target, "report.html"), beside(target, "diagnosis.json")
-    if output.is_dir():
+    if output.is_dir() or (not output.suffix and not output.exists()):
         return beside(output / target.name, "report.html"), beside(output / target.name, "diagnosis.json")
-    if output.suffix.lower() in (".html", ".htm") and output.parent.is_dir():
+    if output.suffix.lower() in (".html", ".htm"):
         stem = output.name.removesuffix(output.suffix).removesuffix(".report")
         return output, output.with_name(f"{stem}.diagnosis.json")
     raise PinndiagError(
         f"cannot write to {output}",
         where="-o, --output",
-        cause="it is neither a folder that exists, nor a name that ends in .html in one",
-        fix="make the folder, or give FILE.html; `pinndiag report` writes other formats",
+        cause="it is neither a folder, nor a name that ends in .html",
+        fix="give a folder, or FILE.html; `pinndiag report` writes other formats",
     )
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PinndiagError(
+            f"cannot make the folder {folder}",
+            where=error.strerror or str(error),
+            cause="no permission, or a file of that name",
+            fix="give another place with -o PATH",
+        ) from None
+
+
+def _judged(request: Request) -> set[str]:
+    """The codes that the diagnosis will speak of.
+
+    Raises:
+        PinndiagError: a code that was asked for is none.
+    """
+    from pinndiag.checks import CHECKS, matching
+
+    wanted = matching(request.select) if request.select else {check.code for check in CHECKS}
+    return wanted - matching(request.ignore)
 
 
 def _check_target(target: Path) -> None:
@@ -160,6 +197,27 @@ def _print(diagnosis: Diagnosis, *, as_json: bool, quiet: bool) -> None:
         result(text.rstrip("\n") + "\n", styled=color)
 
 
+def _shortened(diagnosis: Diagnosis) -> str:
+    """The verdict below the table, which begins with the whole of it: problems and warnings by their codes."""
+    parts = []
+    for severity in ("problem", "warning"):
+        codes = [finding.code for finding in diagnosis.findings if finding.severity == severity]
+        if codes:
+            parts.append(f"{len(codes)} {severity}{'s' if len(codes) > 1 else ''} ({', '.join(codes)})")
+    return ", ".join(parts) or diagnosis.record.verdict.text
+
+
+def _needs_factory(lacking: PinndiagError, request: Request) -> PinndiagError:
+    """The error for mere weights, in as few lines as say what to do."""
+    return PinndiagError(
+        lacking.what,
+        where=lacking.where,
+        cause=lacking.cause,
+        fix=f"`pinndiag init {FACTORY}` writes a template; put your terms in it, then: "
+        f"pinndiag analyze {shlex.quote(str(request.target))} --factory {FACTORY}:make",
+    )
+
+
 def _print_details(diagnosis: Diagnosis) -> None:
     for part, seconds in sorted(diagnosis.record.run.costs.items(), key=lambda item: -item[1]):
         note(f"{seconds:8.2f} s  {part}")
@@ -170,11 +228,16 @@ def _print_details(diagnosis: Diagnosis) -> None:
 def _next(diagnosis: Diagnosis, request: Request, page: Path) -> str:
     record, target = diagnosis.record, shlex.quote(str(request.target))
     if record.run.mode == "weights":
-        return "pinndiag init factory.py   (a template of the function that --factory takes)"
+        return f"pinndiag init {FACTORY}   (a template of the function that --factory takes)"
     if record.findings:
         return f"pinndiag explain {record.findings[0].code}"
+    again = f"pinndiag analyze {target}"
+    if request.factory is not None:
+        again += f" --factory {shlex.quote(request.factory)}"
+    if request.select or request.ignore:
+        return f"{again}   (all checks)"
     if request.quick:
-        return f"pinndiag analyze {target}   (with the experiments on copies)"
+        return f"{again}   (with the experiments on copies)"
     if not request.thorough:
-        return f"pinndiag analyze {target} --thorough"
+        return f"{again} --thorough"
     return f"open {page} in a browser"

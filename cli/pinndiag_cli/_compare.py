@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ import click
 from pinndiag_cli import _options as options
 from pinndiag_cli._status import FINE, PROBLEMS
 from pinndiag_cli._stored import stored
-from pinndiag_cli._streams import colored, data, result, width
+from pinndiag_cli._streams import colored, data, note, result, width
 from pinndiag_cli._writing import writing
 
 if TYPE_CHECKING:
@@ -48,7 +49,10 @@ def compare(
 
     if as_json and kind not in (None, "json"):
         raise click.UsageError(f"--json and --format {kind} exclude each other", click.get_current_context())
-    comparison = compared(Diagnosis.read(stored(a)).record, Diagnosis.read(stored(b)).record)
+    left, right = stored(a), stored(b)
+    for target, diagnosis in ((a, left), (b, right)):
+        _warn_if_older(target, diagnosis)
+    comparison = compared(Diagnosis.read(left), Diagnosis.read(right), names=(str(a), str(b)))
     suffix = output.suffix.lower() if output is not None else ""
     kind = kind or ("json" if as_json else {".json": "json", ".md": "md"}.get(suffix, "text"))
     color = kind == "text" and output is None and colored(sys.stdout)
@@ -64,6 +68,15 @@ def compare(
     elif not quiet:
         result(text, styled=color)
     return PROBLEMS if comparison.problems_new and not exit_zero else FINE
+
+
+def _warn_if_older(target: Path, diagnosis: Path) -> None:
+    """Say so when a checkpoint was written after the diagnosis that stands for it."""
+    if target.is_file() and target.stat().st_mtime > diagnosis.stat().st_mtime:
+        note(
+            f"warning: {target} is newer than its diagnosis, which may be of other weights; "
+            f"analyze it again: pinndiag analyze {shlex.quote(str(target))}"
+        )
 
 
 def _render(comparison: ComparisonRecord, kind: str, color: bool) -> str:

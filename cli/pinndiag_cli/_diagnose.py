@@ -41,10 +41,8 @@ def diagnose(request: Request, shown: Progress) -> tuple[Diagnosis, PinndiagErro
     from pinndiag._analyze import analyze_weights
     from pinndiag._checkpoint import NoTermsError
     from pinndiag._plan import plan
-    from pinndiag.checks import matching
 
     device, dtype = _device(request.device), _dtype(request.dtype)
-    matching((*request.select, *request.ignore))  # a code that is none is better found before the work than after
     shown.begin(f"loading {request.target}")
     source = str(request.target)
     try:

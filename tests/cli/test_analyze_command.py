@@ -58,6 +58,48 @@ def test_what_to_type_next(run: Run, library: StandIn, checkpoint: Path) -> None
     library.found = diagnosis()
     assert "next: pinndiag analyze checkpoint.pt " in run("analyze", "checkpoint.pt", "--quick").stdout
     assert "next: open checkpoint.pt.report.html" in run("analyze", "checkpoint.pt", "--thorough").stdout
+    done = run("analyze", "checkpoint.pt", "--select", "PD2", "--factory", "a b.py:make")
+    assert done.stdout.endswith("  next: pinndiag analyze checkpoint.pt --factory 'a b.py:make'   (all checks)\n")
+
+
+def test_below_the_table_the_verdict_is_short(run: Run, library: StandIn, checkpoint: Path) -> None:
+    library.found = diagnosis(finding("PD201"), finding("PD103"), finding("PD301", "warning"), finding("PD101", "note"))
+    whole, short = "4 findings", "2 problems (PD201, PD103), 1 warning (PD301)"
+    assert run("analyze", "checkpoint.pt").stdout.splitlines()[:3] == [f"TABLE {whole}", "", short]
+    assert run("analyze", "checkpoint.pt", "-q").stdout.splitlines()[0] == whole
+
+
+@pytest.mark.parametrize(
+    ("mode", "passed", "options", "said"),
+    [
+        ("standard", ["PD101"], ["--quick"], True),
+        ("thorough", ["PD101"], [], True),
+        ("standard", ["PD101", "PD201"], ["--select", "PD2"], True),
+        ("standard", ["PD101"], ["--ignore", "PD1"], True),
+        ("standard", ["PD201"], ["--select", "PD2"], False),
+        ("standard", ["PD101"], [], False),
+        ("quick", ["PD101"], ["--quick"], False),
+        ("chosen", ["PD101"], ["--quick"], False),
+        ("standard", ["PD101"], ["--quick", "-o", "elsewhere"], False),
+    ],
+)
+def test_a_fuller_diagnosis_is_not_replaced_without_a_word(
+    run: Run, library: StandIn, checkpoint: Path, mode: str, passed: list[str], options: list[str], said: bool
+) -> None:
+    Diagnosis(diagnosis(run=card(mode=mode), passed=passed)).save("checkpoint.pt.diagnosis.json")
+    seen: list[str] = []
+    library.during = lambda: seen.append(sys.stderr.buffer.getvalue().decode())  # type: ignore[attr-defined]
+    assert run("analyze", "checkpoint.pt", "-q", *options).exit_code == 0
+    line = f"checkpoint.pt.diagnosis.json: replaces the {mode} diagnosis of 2026-01-02 03:04 UTC (-o to keep it)\n"
+    assert seen == [line if said else ""]
+
+
+def test_one_of_mere_weights_replaces_none_without_a_word(run: Run, library: StandIn, checkpoint: Path) -> None:
+    Diagnosis(diagnosis(run=card(mode="quick"))).save("checkpoint.pt.diagnosis.json")
+    library.weights = True
+    assert run("analyze", "checkpoint.pt", "--quick", "-q").stderr.startswith("checkpoint.pt.diagnosis.json: replaces ")
+    Path("checkpoint.pt.diagnosis.json").write_text("damaged")
+    assert "replaces" not in run("analyze", "checkpoint.pt").stderr
 
 
 def test_json_is_the_file_and_nothing_else(run: Run, library: StandIn, checkpoint: Path) -> None:
@@ -124,8 +166,13 @@ def test_weights_without_terms(run: Run, library: StandIn, checkpoint: Path) -> 
     done = run("analyze", "checkpoint.pt")
     assert done.exit_code == 2
     assert "TABLE" in done.stdout
-    assert "pinndiag init factory.py" in done.stdout
-    assert done.stderr.startswith("error: holds weights only\n  where: key 'model'\n  fix: give a factory")
+    assert "next: pinndiag init heat.py" in done.stdout
+    assert done.stderr.splitlines()[-3:] == [
+        "error: holds weights only",
+        "  where: key 'model'",
+        "  fix: `pinndiag init heat.py` writes a template; put your terms in it, then: "
+        "pinndiag analyze checkpoint.pt --factory heat.py:make",
+    ]
     assert Path("checkpoint.pt.report.html").exists()
     assert Path("checkpoint.pt.diagnosis.json").exists()
     assert list(library.analyzed["tensors"]) == ["w"]
@@ -143,6 +190,8 @@ def test_weights_without_terms_as_json(run: Run, library: StandIn, checkpoint: P
     ("place", "page", "data"),
     [
         ("out", "out/checkpoint.pt.report.html", "out/checkpoint.pt.diagnosis.json"),
+        ("new/folder", "new/folder/checkpoint.pt.report.html", "new/folder/checkpoint.pt.diagnosis.json"),
+        ("new/page.html", "new/page.html", "new/page.diagnosis.json"),
         ("page.html", "page.html", "page.diagnosis.json"),
         ("page.report.html", "page.report.html", "page.diagnosis.json"),
     ],
@@ -157,14 +206,16 @@ def test_output(run: Run, library: StandIn, checkpoint: Path, place: str, page: 
     assert f"report: {page}" in done.stdout
 
 
-@pytest.mark.parametrize("place", ["nowhere", "nowhere/page.html", "page.pdf"])
+@pytest.mark.parametrize("place", ["page.pdf", "checkpoint.pt", "file", "file/below", "file/page.html"])
 def test_a_place_that_cannot_be_is_refused_before_the_work(
     run: Run, library: StandIn, checkpoint: Path, place: str
 ) -> None:
+    Path("file").write_text("mine")
     done = run("analyze", "checkpoint.pt", "-o", place)
     assert done.exit_code == 2
     assert done.stdout == ""
-    assert f"error: cannot write to {place}" in done.stderr
+    assert "error: cannot " in done.stderr
+    assert Path("file").read_text() == "mine"
     assert not library.loaded
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -118,12 +119,27 @@ def test_compare(run: Run) -> None:
     put("b.json", diagnosis(finding("PD401"), run=card("after.pt")))
     done = run("compare", "a.json", "b.json")
     assert done.exit_code == 1
-    assert done.stdout.startswith("A  before.pt: No problem was found.")
+    assert done.stdout.startswith("A  a.json: No problem was found.")
     assert done.stdout.splitlines()[-1].startswith("B has 1 problem that A has not")
     assert run("compare", "a.json", "b.json", "--exit-zero").exit_code == 0
     back = run("compare", "b.json", "a.json")
     assert back.exit_code == 0
     assert run("compare", "b.json", "b.json").exit_code == 0
+
+
+@pytest.mark.parametrize(("age", "said"), [(10, True), (-10, False), (0, False)])
+def test_compare_says_that_a_diagnosis_is_older_than_its_checkpoint(run: Run, age: int, said: bool) -> None:
+    for name in ("a.pt", "b.pt"):
+        Path(name).write_bytes(b"")
+        moment = put(f"{name}.diagnosis.json", diagnosis()).stat().st_mtime_ns // 10**9
+        os.utime(f"{name}.diagnosis.json", (moment, moment))
+        os.utime(name, (moment - 10, moment - 10))
+    moment = Path("b.pt.diagnosis.json").stat().st_mtime
+    os.utime("b.pt", (moment + age, moment + age))
+    done = run("compare", "a.pt", "b.pt")
+    warning = "warning: b.pt is newer than its diagnosis, which may be of other weights; analyze it again: "
+    assert done.stderr == (f"{warning}pinndiag analyze b.pt\n" if said else "")
+    assert [line[:7] for line in done.stdout.splitlines()[:2]] == ["A  a.pt", "B  b.pt"]
 
 
 def test_compare_as_json_markdown_and_nothing(run: Run) -> None:
@@ -132,9 +148,9 @@ def test_compare_as_json_markdown_and_nothing(run: Run) -> None:
     plain = json.loads(run("compare", "a.json", "b.json", "--json").stdout)
     assert plain["schema"] == "pinndiag.comparison/1"
     assert [f["code"] for f in plain["problems_new"]] == ["PD401"]
-    assert run("compare", "a.json", "b.json", "--format", "md").stdout.startswith("# checkpoint.pt")
+    assert run("compare", "a.json", "b.json", "--format", "md").stdout.startswith("# a.json → b.json")
     assert run("compare", "a.json", "b.json", "-q").stdout == ""
     assert run("compare", "a.json", "b.json", "-o", "c.md").stdout == ""
-    assert Path("c.md").read_text().startswith("# checkpoint.pt")
+    assert Path("c.md").read_text().startswith("# a.json → b.json")
     run("compare", "a.json", "b.json", "-o", "c.json")
     assert json.loads(Path("c.json").read_text()) == plain
