@@ -63,8 +63,9 @@ def finding_markdown(finding: FindingView) -> str:
     if finding.why:
         blocks.append(_escape(finding.why))
     for position, item in enumerate(finding.prescriptions, start=1):
+        seen = f"Seen elsewhere: {item.expect}" if item.expect else ""
         text = f"{position}. **{_escape(item.title)}**"
-        text += "".join(f" {_escape(part)}" for part in (item.why, item.expect) if part)
+        text += "".join(f" {_escape(part)}" for part in (item.why, seen) if part)
         blocks.append(text)
         blocks += [_fenced(item.code, "python")] if item.code else []
         blocks += [_fenced(item.command, "sh")] if item.command else []

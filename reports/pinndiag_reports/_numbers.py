@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["ABSENT", "count", "number", "percent", "plural", "seconds", "times"]
+__all__ = ["ABSENT", "at_most", "count", "estimate", "number", "percent", "plural", "seconds", "times"]
 
 ABSENT = "–"
 
@@ -34,6 +34,22 @@ def _bare(digits: str) -> str:
     return digits.rstrip("0").rstrip(".") if "." in digits else digits
 
 
+def at_most(value: float, *, upper: bool) -> str:
+    """`value`, marked as an upper figure where it is one: ≤ 1.38e-4. Zero and infinity need no mark."""
+    return f"≤ {number(value)}" if upper and math.isfinite(value) and value > 0 else number(value)
+
+
+def estimate(value: float, error: float) -> str:
+    """A value and its standard error to the same digit, two of the error: 1.30e7 ± 0.29e7, 12.3 ± 1.4."""
+    if not (math.isfinite(value) and math.isfinite(error) and error > 0):
+        return f"{number(value)} ± {number(error)}"
+    exponent = math.floor(math.log10(max(abs(value), error)))
+    shared = 0 if -4 < exponent < 4 else exponent
+    decimals = min(max(1 + shared - math.floor(math.log10(error)), 0), 8)
+    unit = f"e{shared}" if shared else ""
+    return f"{value / 10.0**shared:.{decimals}f}{unit} ± {error / 10.0**shared:.{decimals}f}{unit}"
+
+
 def times(value: float | None) -> str:
     """A ratio as a factor: 3.1, 42, 1300, 2.6e5."""
     if value is None or not math.isfinite(value) or value == 0:
@@ -44,12 +60,14 @@ def times(value: float | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share between 0 and 1 in per cent."""
+    """A share between 0 and 1 in per cent; 100 % is the whole and never rounded up to."""
     if share is None:
         return ABSENT
     if not math.isfinite(share):
         return number(share)
     value = 100 * share
+    if 99.5 <= value < 100 * (1 - 1e-9):
+        return f"{math.floor(10 * value) / 10:.1f} %"
     if value == 0 or abs(value) >= 10:
         return f"{value:.0f} %"
     return f"{number(value, 2)} %"

@@ -15,7 +15,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from pinndiag._records import ONLY_THOROUGH, DiagnosisRecord
+from pinndiag._records import DiagnosisRecord
 from pinndiag_reports._input import read
 from pinndiag_reports._names import one_line, shorten
 from pinndiag_reports._numbers import plural
@@ -151,10 +151,7 @@ def _finding(console: Console, finding: FindingView) -> None:
 
 
 def _missing(page: View) -> str:
-    # what only --thorough runs is no gap of an ordinary analysis; the page still names it
-    gaps = [item.what for item in page.missing if item.why != ONLY_THOROUGH]
-    names = gaps + [code for code, _, _ in page.not_applicable]
-    shown = ", ".join(shorten(name, 80) for name in names[:12])
-    if not names:
-        return ""
-    return f"Not measured or not applicable: {shown}{' …' if len(names) > 12 else ''} (reasons in the report)"
+    parts = [f"{plural(page.gaps, 'measurement')} not made"] if page.gaps else []
+    if page.not_applicable:
+        parts.append(f"{plural(len(page.not_applicable), 'check')} not applicable")
+    return f"{', '.join(parts)} (reasons in the report)" if parts else ""

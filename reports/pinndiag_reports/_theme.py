@@ -17,6 +17,7 @@ COLORS: dict[str, tuple[str, str]] = {  # name: (light, dark)
     "ink": ("#1b1f24", "#e6e9ee"),
     "muted": ("#5a6470", "#a3adba"),
     "line": ("#d5dae1", "#39414d"),
+    "shade": ("#8c96a3", "#77828f"),
     "link": ("#0b5cad", "#7cb8ff"),
     "problem": ("#b3261e", "#ff8a80"),
     "problem-soft": ("#fdecea", "#3a1f1f"),

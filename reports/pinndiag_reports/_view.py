@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 
 from pinndiag._errors import PinndiagError
-from pinndiag._records import DiagnosisRecord, Evidence, Finding, Prescription, TermRecord
+from pinndiag._records import ONLY_THOROUGH, DiagnosisRecord, Evidence, Finding, Prescription, TermRecord
 from pinndiag.checks import by_code
 from pinndiag_reports._names import one_line, slug
-from pinndiag_reports._numbers import count, number, percent, plural, seconds, times
+from pinndiag_reports._numbers import at_most, count, number, percent, plural, seconds, times
 from pinndiag_reports._parts import Absent, Table
 from pinndiag_reports._trials import claims
 
@@ -37,7 +37,8 @@ COLUMNS = (
     Column(
         "work left",
         "work",
-        "remaining work: squared distance in parameters that would make the typical residual vanish",
+        "remaining work: squared distance in parameters that would make the typical residual vanish; "
+        "≤: an upper figure, of a term known only as a loss",
     ),
     Column("held-out", "held-out", "mean |r|² at fresh points over that at the training points"),
     Column("reached", "reached", "share of the trainable parameters that the term's graph reaches"),
@@ -103,6 +104,7 @@ class View:
     not_applicable: tuple[tuple[str, str, str], ...]
     trials: tuple[str, ...]
     missing: tuple[Absent, ...]
+    gaps: int
     card: tuple[Table, ...]
     notes: tuple[str, ...]
 
@@ -136,6 +138,7 @@ def view(record: DiagnosisRecord) -> View:
         not_applicable=tuple((item.code, _claims(item.code)[0], item.reason) for item in record.not_applicable),
         trials=claims(record),
         missing=_missing(record),
+        gaps=sum(why != ONLY_THOROUGH for why in record.reasons.values()),
         card=_card(record),
         notes=tuple(run.notes),
     )
@@ -183,7 +186,7 @@ def _row(name: str, term: TermRecord, whole: float, findings: tuple[FindingView,
         number(term.grad_l2),
         number(None if total else pull),
         number(term.sigma_max.value if term.sigma_max else None),
-        number(term.work.value if term.work else None),
+        at_most(term.work.value, upper=term.work.how == "scalar") if term.work else number(None),
         times(term.held_out.ratio if term.held_out else None),
         percent(None if total else term.reached),
     )
@@ -249,7 +252,7 @@ def _card(record: DiagnosisRecord) -> tuple[Table, ...]:
         ("seed", str(run.seed)),
         ("trainable parameters", count(run.parameters)),
         ("dtype, device", f"{run.dtype}, {run.device}"),
-        ("time", seconds(run.seconds)),
+        ("wall time", seconds(run.seconds)),
         ("pinndiag", run.pinndiag),
         ("torch", run.torch),
         ("Python", run.python),
@@ -258,12 +261,14 @@ def _card(record: DiagnosisRecord) -> tuple[Table, ...]:
     tables = [Table(("setting", "value"), tuple(row for row in settings if row[1]), title="Settings and environment")]
     if run.optimizer is not None:
         rows = [("kind", run.optimizer.kind), ("learning rate", number(run.optimizer.lr))]
-        rows += [(key, _plain(value)) for key, value in run.optimizer.settings.items()]
+        rows += [(key, _plain(value)) for key, value in run.optimizer.settings.items() if key != "lr"]
         rows.append(("state in the file", "yes" if run.optimizer.has_state else "no"))
         tables.append(Table(("setting", "value"), tuple(rows), title="Optimizer"))
     if run.costs:
         costs = tuple((name, seconds(value)) for name, value in sorted(run.costs.items(), key=lambda item: -item[1]))
-        tables.append(Table(("what", "time"), costs, title="Costs"))
+        apart = sum(run.costs.values()) > run.seconds
+        note = "Stages run at the same time, so that they add up to more than the wall time." if apart else ""
+        tables.append(Table(("what", "time"), costs, title="Costs", note=note))
     return tuple(tables)
 
 

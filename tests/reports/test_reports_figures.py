@@ -234,3 +234,52 @@ def test_a_part_that_is_absent_gives_its_reason(sick: DiagnosisRecord) -> None:
     assert "Start against now" in found
     assert "Activations" in found
     assert "Pareto stationarity" in found
+
+
+def _figure(record: DiagnosisRecord, id: str) -> Figure:
+    parts = [part for section in sections(record) for part in section.parts]
+    return next(part for part in parts if isinstance(part, Figure) and part.id == id)
+
+
+def test_where_all_weights_are_one_the_gradient_is_drawn_once(sick: DiagnosisRecord) -> None:
+    plain = to_plain(sick)
+    for weight, said in ((1.0, True), (2.0, False)):
+        for term in plain["terms"].values():
+            term["weight"] = weight
+        chart = _figure(from_plain(plain, DiagnosisRecord), "fig-distributions")
+        assert any("all weights are 1" in panel.title for panel in chart.panels) == said
+        assert any("w g" in panel.title for panel in chart.panels) != said
+        assert ("all weights are 1" in _figure(from_plain(plain, DiagnosisRecord), "fig-layers").title) == said
+
+
+def test_the_ritz_values_of_all_probes_are_merged(sick: DiagnosisRecord) -> None:
+    plain = to_plain(sick)
+    plain["spectrum"]["density"].update(nodes=[[5.0, 1.0], [5.0, 2.0]], weights=[[0.25, 0.75], [0.75, 0.25]])
+    [table] = _figure(from_plain(plain, DiagnosisRecord), "fig-density").tables
+    assert table.rows == (("5", "50 %"), ("2", "12 %"), ("1", "38 %"))
+    plain["spectrum"]["density"].update(nodes=[list(range(1, 60))], weights=[[1 / 59] * 59])
+    [table] = _figure(from_plain(plain, DiagnosisRecord), "fig-density").tables
+    assert len(table.rows) == 20
+
+
+def test_the_worst_points_show_their_residual_where_the_field_holds_all(sick: DiagnosisRecord) -> None:
+    plain = to_plain(sick)
+    name, item = next((name, item) for name, item in plain["pointwise"].items() if item["field"] is not None)
+    plain["pointwise"] = {name: item}
+    item["field"] = {"coordinates": [[0.0, 0.5, 1.0]], "values": {"residual": [1.0, -7.0, 2.0]}, "of": 3}
+    item.update(worst=[1], gradient_points=[], gradient_norms=[])
+    table = _figure(from_plain(plain, DiagnosisRecord), "fig-residuals").tables[1]
+    assert table.head == ("term", "point number", "coordinates", "|residual|")
+    assert table.rows == ((name, "1", "(0.5)", "7"),)
+    item["field"]["of"] = 4000  # thinned: an index no longer tells the place
+    assert _figure(from_plain(plain, DiagnosisRecord), "fig-residuals").tables[1].head == ("term", "point number")
+
+
+def test_the_key_of_the_grey_bar_is_there_when_a_bar_is(sick: DiagnosisRecord) -> None:
+    plain = to_plain(sick)
+    del plain["spectrum"]["stability"]
+    for share, keys in ((1e-5, 0), (0.9, 1)):
+        for term in (*plain["terms"].values(), plain["total"]):
+            if term.get("sigma_max"):
+                term["sigma_max"]["residual"] = share * abs(float(term["sigma_max"]["value"]))
+        assert len(_figure(from_plain(plain, DiagnosisRecord), "fig-sigma-max").keys) == keys

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from rich.cells import cell_len
 
 from pinndiag._records import DiagnosisRecord
-from pinndiag_reports import to_markdown, to_text
+from pinndiag_reports import to_html, to_markdown, to_text
 from pinndiag_reports._names import shorten, slug
-from pinndiag_reports._numbers import number, percent, seconds, times
+from pinndiag_reports._numbers import estimate, number, percent, seconds, times
 
 ESCAPE = re.compile("\x1b\\[[0-9;]*m")
 
@@ -37,7 +38,24 @@ def test_it_says_verdict_terms_findings_and_the_first_remedy(sick: DiagnosisReco
     assert "try: Balance the gradient norms of the terms" in words
     assert "loss = scheme(losses)" in words
     assert "Or give the condition" not in words
-    assert "Not measured or not applicable: time, PD402" in words
+    assert "1 measurement not made, 1 check not applicable (reasons in the report)" in words
+
+
+def test_work_known_only_from_a_loss_is_an_upper_figure(sick: DiagnosisRecord) -> None:
+    name, term = next((name, term) for name, term in sick.terms.items() if term.work is not None)
+    assert term.work is not None
+    for how, cell in (("scalar", "≤ 1.38e-4"), ("residuals", "1.38e-4")):
+        work = msgspec.structs.replace(term.work, value=1.38e-4, how=how)
+        record = msgspec.structs.replace(sick, terms={name: msgspec.structs.replace(term, work=work)})
+        for text in (to_text(record, width=140, color=False), to_markdown(record), to_html(record)):
+            assert "1.38e-4" in text
+            assert ("≤ 1.38e-4" in text) == cell.startswith("≤")
+
+
+def test_figures_from_other_problems_are_called_so(sick: DiagnosisRecord) -> None:
+    for text in (to_markdown(sick), to_html(sick)):
+        assert "Seen elsewhere:" in text
+        assert "Expected:" not in text
 
 
 def test_it_is_short(sick: DiagnosisRecord) -> None:
@@ -152,6 +170,11 @@ def test_numbers(value: float | str | None, text: str) -> None:
 def test_factors_shares_and_durations() -> None:
     assert [times(v) for v in (1.34, 912.4, 4321.0, 2.6e7, None)] == ["1.3", "910", "4300", "2.6e7", "–"]
     assert [percent(v) for v in (0.0, 0.0042, 0.61, 1.0, float("nan"))] == ["0 %", "0.42 %", "61 %", "100 %", "NaN"]
+    assert [percent(v) for v in (0.994, 0.997, 0.99987, 1 - 1e-6)] == ["99 %", "99.7 %", "99.9 %", "99.9 %"]
+    assert estimate(1.3e7, 2.94e6) == "1.30e7 ± 0.29e7"
+    assert estimate(12.345, 1.44) == "12.3 ± 1.4"
+    assert estimate(-0.5, 2.0e-5) == "-0.500000 ± 0.000020"
+    assert estimate(3.0, 0.0) == "3 ± 0"
     assert [seconds(v) for v in (0.0123, 14.2, 600.0)] == ["12 ms", "14.2 s", "10.0 min"]
 
 

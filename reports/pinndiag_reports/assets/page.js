@@ -64,6 +64,15 @@
   window.addEventListener("hashchange", reveal);
   reveal();
 
+  // a box that scrolls says so, also where the system hides its scroll bars
+  function hint(box) { box.classList.toggle("overflows", box.scrollWidth > box.clientWidth + 1); }
+  if (window.ResizeObserver) {
+    var watch = new ResizeObserver(function (entries) {
+      window.requestAnimationFrame(function () { entries.forEach(function (entry) { hint(entry.target); }); });
+    });
+    document.querySelectorAll(".scroll,pre").forEach(function (box) { watch.observe(box); });
+  }
+
   var folded = [];
   window.addEventListener("beforeprint", function () {
     folded = Array.prototype.slice.call(document.querySelectorAll("details:not([open])"));

@@ -129,6 +129,7 @@ def _map(axes: list[Array], values: Array, shown: Shown, title: str, salt: str) 
         across, up = (x - x.min()) / np.ptp(x), (y - y.min()) / np.ptp(y)
         order = np.abs(measured) if not shown.logarithmic else measured
         pixels = dots(across, up, indices, width=across_pixels, height=up_pixels, size=dot, order=order)
+    plot.backing()
     plot.image(png(pixels, colors))
     edge = width - right + 10
     ramp = np.arange(127, -1, -2, dtype=np.uint8)[:, None]

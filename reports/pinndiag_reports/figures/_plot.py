@@ -32,6 +32,7 @@ from pinndiag_reports.figures._scene import Style
 __all__ = ["Plot", "drawing"]
 
 _FONT = 11.0
+_GROUND = "#c3c8ce"
 
 
 @contextmanager
@@ -214,6 +215,12 @@ class Plot:
             )
         self._line(path_x, np.where(hidden, np.nan, path_y), color=style.color, width=1.5, dash=style.dash)
 
+    def across(self, start: float, end: float) -> float:
+        """Distance in pixels between two places of the horizontal axis; 0 where one has none."""
+        across, _ = self._pixels(array([start, end]), array([0.0, 0.0]))
+        distance = float(across[1] - across[0])
+        return distance if np.isfinite(distance) else 0.0
+
     def bar(self, row: float, start: float, end: float, style: Style, *, thickness: float = 10) -> None:
         """A horizontal bar in a row of a `Rows` axis."""
         across, up = self._pixels(array([start, end]), array([row, row]))
@@ -266,6 +273,14 @@ class Plot:
         self._images.append(
             f'<image x="{left:g}" y="{self.height - top:g}" width="{right - left:g}" height="{top - bottom:g}" '
             f'preserveAspectRatio="none"{" class=crisp" if crisp else ""} href="data:image/png;base64,{source}"/>'
+        )
+
+    def backing(self) -> None:
+        """A framed grey ground for maps, the same in both themes: both ends of a colour map stand out from it."""
+        left, bottom, right, top = self.box
+        self._images.append(
+            f'<rect x="{left - 3:g}" y="{self.height - top - 3:g}" width="{right - left + 6:g}" '
+            f'height="{top - bottom + 6:g}" fill="{_GROUND}" stroke="var(--muted)" stroke-width="0.8"/>'
         )
 
     def side_axis(self, scale: Scale, across: float) -> None:

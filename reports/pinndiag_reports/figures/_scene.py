@@ -69,6 +69,11 @@ class Scene:
         term = self.record.terms[name]
         return abs(term.weight) * term.grad_l2
 
+    @cached_property
+    def weightless(self) -> bool:
+        """Whether every weight is 1, so that w g is g."""
+        return all(term.weight == 1 for term in self.record.terms.values())
+
     def style(self, name: str) -> Style:
         """The look of a term; the total is drawn in ink."""
         if name not in self.shown:

@@ -57,7 +57,7 @@ def concentration(scene: Scene) -> Part:
         "fig-concentration",
         _claim(scene),
         panels,
-        note="Left, the closer a line runs to the top left corner, the fewer points carry the loss; dashed: all alike. "
+        note="Left, the closer a line runs to the top left corner, the fewer points carry the loss; dotted: all alike. "
         "Right, mean square of the residual at fresh points over that at the training points: far above 1, the network "
         "has learned the points and not the equation.",
         keys=scene.keys,

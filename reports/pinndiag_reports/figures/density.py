@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pinndiag_reports._numbers import count, number, percent
+from pinndiag_reports._numbers import count, estimate, number, percent
 from pinndiag_reports._parts import Absent, Figure, Panel, Part, Table
 from pinndiag_reports.figures._plot import Plot
 from pinndiag_reports.figures._scale import Log, SymLog, array
@@ -13,6 +13,7 @@ from pinndiag_reports.figures._scene import PLAIN, Scene
 __all__ = ["density"]
 
 _BINS = 60
+_ROWS = 20
 
 
 def density(scene: Scene) -> Part:
@@ -59,10 +60,11 @@ def density(scene: Scene) -> Part:
             plot.upright(edge, f"limit {number(edge)}")
     negative = float(weights[nodes < -largest * 1e-6].sum())
     near = float(weights[np.abs(nodes) <= largest * 1e-3].sum())
-    rows = tuple(
-        (number(float(node)), number(float(weight), 2))
-        for node, weight in sorted(zip(nodes, weights, strict=True), key=lambda pair: -abs(pair[0]))[:40]
-    )
+    merged: dict[str, float] = {}  # the probes find the same outer eigenvalues; equal to three digits is one
+    for node, weight in sorted(zip(nodes, weights, strict=True), key=lambda pair: -abs(pair[0])):
+        label = number(float(node))
+        merged[label] = merged.get(label, 0.0) + float(weight)
+    rows = tuple((label, percent(share)) for label, share in list(merged.items())[:_ROWS])
     trace = spectrum.trace
     return Figure(
         "fig-density",
@@ -76,13 +78,17 @@ def density(scene: Scene) -> Part:
         ),
         note=f"Stochastic Lanczos quadrature, {count(len(probes))} probes of {count(found.steps)} steps; the shares "
         f"are estimates. "
-        + (
-            f"Trace {number(trace.value)} ± {number(trace.error)} (standard error, {trace.probes} probes). "
-            if trace
-            else ""
-        )
+        + (f"Trace {estimate(trace.value, trace.error)} (standard error, {trace.probes} probes). " if trace else "")
         + _limit_note(scene),
-        tables=(Table(("Ritz value", "weight"), rows, folded="Numbers: the forty Ritz values of largest modulus"),),
+        tables=(
+            Table(
+                ("Ritz value", "share of the eigenvalues"),
+                rows,
+                folded=f"Numbers: the {len(rows)} largest of {count(len(merged))} distinct Ritz values, by modulus",
+                note="Ritz values of all probes that agree in three digits are one row; shares are means over the "
+                "probes.",
+            ),
+        ),
         size="wide",
     )
 

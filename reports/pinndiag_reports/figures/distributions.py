@@ -42,14 +42,17 @@ def span(histograms: Mapping[str, Histogram]) -> tuple[float, float]:
 
 
 def distributions(scene: Scene) -> Part:
-    """Three panels: g, w g (what the optimizer sees), and the magnitudes |g| on a logarithmic axis."""
+    """Three panels: g, w g (what the optimizer sees; not where all weights are 1), and |g| on a logarithmic axis."""
     terms = scene.record.terms
     g = {name: terms[name].histogram for name in scene.shown}
     weighted = {name: terms[name].histogram_weighted for name in scene.shown}
     sizes = {name: terms[name].magnitudes for name in scene.shown}
+    first = "g of each term; all weights are 1" if scene.weightless else "unweighted: g of each term"
     panels = [
-        _panel(scene, g, "linear", "unweighted: g of each term", "gradient entry"),
-        _panel(scene, weighted, "linear", "weighted: w g, what the optimizer sees", "weight x gradient entry"),
+        _panel(scene, g, "linear", first, "gradient entry"),
+        None
+        if scene.weightless
+        else _panel(scene, weighted, "linear", "weighted: w g, what the optimizer sees", "weight x gradient entry"),
         _panel(scene, sizes, "power", "magnitudes: |g|, unweighted", "absolute gradient entry, logarithmic"),
     ]
     drawn = tuple(panel for panel in panels if panel is not None)

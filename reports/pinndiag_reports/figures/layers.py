@@ -22,12 +22,13 @@ _ROWS = 40
 def layer_histograms(scene: Scene) -> Part:
     """One small panel a layer: w g of every term."""
     layers = scene.record.layers
-    chosen = _chosen(layers, _PANELS)
+    chosen = _chosen(scene, layers, _PANELS)
     panels = tuple(panel for layer in chosen if (panel := _panel(scene, layer)) is not None)
     if not panels:
         return Absent("Histograms of the layers", "nothing to draw: no layer with finite, non-zero gradients")
     note = (
-        "w g of each term, what the optimizer sees; each panel has its own horizontal range, common to its terms. "
+        f"{'g of each term (all weights are 1)' if scene.weightless else 'w g of each term, what the optimizer sees'}"
+        "; each panel has its own horizontal range, common to its terms. "
         "Vertical: share of the layer's parameters, logarithmic. "
     )
     if len(panels) < len(layers):
@@ -37,7 +38,7 @@ def layer_histograms(scene: Scene) -> Part:
         )
     return Figure(
         "fig-layers",
-        _claim(layers),
+        _claim(scene, layers),
         panels,
         note=note + scene.limited,
         keys=scene.keys,
@@ -46,28 +47,35 @@ def layer_histograms(scene: Scene) -> Part:
     )
 
 
-def _imbalance(layer: LayerGradients) -> float:
-    sizes = [item.grad_l2 for item in layer.terms.values()]
+def _imbalance(scene: Scene, layer: LayerGradients) -> float:
+    """Largest over smallest norm of w g among the terms."""
+    sizes = [_weight(scene, name) * item.grad_l2 for name, item in layer.terms.items()]
     if any(not math.isfinite(size) for size in sizes):
         return math.inf
     positive = [size for size in sizes if size > 0]
     return max(positive) / min(positive) if positive else 0.0
 
 
-def _chosen(layers: list[LayerGradients], most: int) -> list[LayerGradients]:
+def _weight(scene: Scene, name: str) -> float:
+    term = scene.record.terms.get(name)
+    return abs(term.weight) if term else 1.0
+
+
+def _chosen(scene: Scene, layers: list[LayerGradients], most: int) -> list[LayerGradients]:
     if len(layers) <= most:
         return layers
-    inner = sorted(range(1, len(layers) - 1), key=lambda index: -_imbalance(layers[index]))[: most - 2]
+    inner = sorted(range(1, len(layers) - 1), key=lambda index: -_imbalance(scene, layers[index]))[: most - 2]
     return [layers[index] for index in sorted({0, len(layers) - 1, *inner})]
 
 
-def _claim(layers: list[LayerGradients]) -> str:
-    known = [(layer, _imbalance(layer)) for layer in layers if len(layer.terms) > 1]
+def _claim(scene: Scene, layers: list[LayerGradients]) -> str:
+    known = [(layer, _imbalance(scene, layer)) for layer in layers if len(layer.terms) > 1]
     known = [(layer, value) for layer, value in known if math.isfinite(value) and value > 0]
     if not known:
         return "Gradients of each layer"
     layer, value = max(known, key=lambda pair: pair[1])
-    return f"The terms' gradients differ most in layer {shorten(layer.name, 30)}, {times(value)}-fold (unweighted)"
+    how = "all weights are 1" if scene.weightless else "norms of w g"
+    return f"The terms' gradients differ most in layer {shorten(layer.name, 30)}, {times(value)}-fold ({how})"
 
 
 def _panel(scene: Scene, layer: LayerGradients) -> Panel | None:
@@ -91,12 +99,12 @@ def _panel(scene: Scene, layer: LayerGradients) -> Panel | None:
         edges, values = shares(item)
         plot.steps(edges, values, scene.style(name), fill=len(good) <= 3)
     norms = ", ".join(
-        f"{shorten(name, 30)} {number(layer.terms[name].grad_l2)}" for name in good if name in layer.terms
+        f"{shorten(name, 30)} {number(_weight(scene, name) * layer.terms[name].grad_l2)}"
+        for name in good
+        if name in layer.terms
     )
     title = f"{shorten(layer.name, 28)} ({count(layer.parameters)})"
-    return Panel(
-        plot.svg(f"layers-{layer.name}"), f"Histogram of layer {layer.name}. Unweighted norms: {norms}.", title
-    )
+    return Panel(plot.svg(f"layers-{layer.name}"), f"Histogram of layer {layer.name}. Norms of w g: {norms}.", title)
 
 
 def _table(scene: Scene, layers: list[LayerGradients]) -> Table:
@@ -128,7 +136,7 @@ def layer_heat(scene: Scene) -> Part:
         (layer.name, tuple(_cell(value, low, high) for value in row)) for layer, row in zip(layers, values, strict=True)
     ]
     columns = (*scene.names, "total (weighted)")
-    chosen = {layer.name for layer in _chosen(layers, _ROWS)}
+    chosen = {layer.name for layer in _chosen(scene, layers, _ROWS)}
     top = tuple(row for row in rows if row[0] in chosen)
     rest = tuple((name, *(cell.text for cell in cells)) for name, cells in rows if name not in chosen)
     more = (Table(("layer", *columns), rest, folded=f"The other {len(rest)} layers"),) if rest else ()

@@ -8,7 +8,7 @@ import numpy as np
 
 from pinndiag._records import Field, Pointwise
 from pinndiag_reports._names import shorten
-from pinndiag_reports._numbers import count, number, percent
+from pinndiag_reports._numbers import ABSENT, count, number, percent
 from pinndiag_reports._parts import Absent, Figure, Panel, Part, Table
 from pinndiag_reports.figures._map import Shown, extent, map_panel
 from pinndiag_reports.figures._scale import array
@@ -119,16 +119,31 @@ def _worst(found: dict[str, Pointwise]) -> Table:
     for name, item in found.items():
         norms = dict(zip(item.gradient_points, item.gradient_norms, strict=False))
         for index in item.worst[:5]:
-            rows.append((name, count(index), _place(item, index), number(norms.get(index))))
+            rows.append((name, count(index), _place(item, index), _residual(item, index), number(norms.get(index))))
+    head = ("term", "point number", "coordinates", "|residual|", "gradient norm")
+    known = [column for column in range(len(head)) if column < 2 or any(row[column] != ABSENT for row in rows)]
     return Table(
-        ("term", "index of the point", "coordinates, if on the page", "|dr/dθ|"),
-        tuple(rows),
+        tuple(head[column] for column in known),
+        tuple(tuple(row[column] for column in known) for row in rows),
         folded="Numbers: the worst points",
     )
 
 
+def _whole(field: Field, index: int) -> bool:
+    """Whether the field holds every point, so that a point's index is its place in it."""
+    return bool(field.coordinates) and field.of == len(field.coordinates[0]) and 0 <= index < field.of
+
+
+def _residual(item: Pointwise, index: int) -> str:
+    field = item.field
+    if field is None or "residual" not in field.values or not _whole(field, index):
+        return ABSENT
+    values = field.values["residual"]
+    return number(abs(values[index])) if index < len(values) else ABSENT
+
+
 def _place(item: Pointwise, index: int) -> str:
     field = item.field
-    if field is None or not field.coordinates or field.of != len(field.coordinates[0]) or index >= field.of:
-        return number(None)
+    if field is None or not _whole(field, index):
+        return ABSENT
     return "(" + ", ".join(number(axis[index]) for axis in field.coordinates) + ")"

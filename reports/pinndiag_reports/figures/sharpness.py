@@ -14,7 +14,7 @@ from pinndiag_reports.figures._scene import PLAIN, Scene, Style
 
 __all__ = ["sharpness"]
 
-_LIMIT = Style("problem", "4 3", "|")
+_DOT = 8.0  # diameter in pixels
 
 
 def sharpness(scene: Scene) -> Part:
@@ -42,16 +42,13 @@ def sharpness(scene: Scene) -> Part:
         height=66 + 24 * len(positive),
         x_label="largest eigenvalue of the Hessian",
     )
+    bars = 0
     for row, (_, item, style) in enumerate(positive):
-        if item.residual > 0 and math.isfinite(item.residual):
-            plot.bar(
-                row,
-                max(item.value - item.residual, item.value * 1e-3),
-                item.value + item.residual,
-                Style("muted"),
-                thickness=5,
-            )
-        plot.dots([item.value], [row], style, size=8)
+        low, high = max(item.value - item.residual, item.value * 1e-3), item.value + item.residual
+        if plot.across(low, high) > _DOT:  # a shorter bar hides behind the dot
+            plot.bar(row, low, high, Style("muted"), thickness=5)
+            bars += 1
+        plot.dots([item.value], [row], style, size=_DOT)
         if _right(plot, item.value):
             plot.label(item.value, row, number(item.value), shift=-9, align="right")
         else:
@@ -64,7 +61,7 @@ def sharpness(scene: Scene) -> Part:
         _claim(stability),
         (Panel(plot.svg("sigma-max"), f"Largest eigenvalues: {alt}"),),
         note=_note(scene, stability),
-        keys=(Key("grey bar: residual bound, an eigenvalue lies within it", "muted"),),
+        keys=(Key("grey bar: residual bound, an eigenvalue lies within it", "muted"),) if bars else (),
         tables=(table, *_predicted(scene)),
         size="wide",
     )
@@ -149,7 +146,7 @@ def _table(scene: Scene, stability: Stability | None) -> Table:
     if stability is not None and stability.preconditioned:
         rows.append((f"total, scaled by {stability.optimizer}", "max", *_figures(stability.sigma_max)))
     return Table(
-        ("term", "end", "eigenvalue", "residual", "converged", "products"),
+        ("term", "end", "eigenvalue", "residual", "state", "products"),
         tuple(rows),
         folded="Numbers: both ends of every spectrum",
         note="A smallest eigenvalue whose residual is as large as its value is not resolved.",
@@ -157,13 +154,8 @@ def _table(scene: Scene, stability: Stability | None) -> Table:
 
 
 def _figures(item: Eigenvalue) -> tuple[str, str, str, str]:
-    unresolved = item.residual >= abs(item.value)
-    return (
-        number(item.value) + (" (not resolved)" if unresolved else ""),
-        number(item.residual),
-        "yes" if item.converged else "no",
-        number(item.products),
-    )
+    state = "not resolved" if not item.resolved else "converged" if item.converged else "not converged"
+    return number(item.value), number(item.residual), state, number(item.products)
 
 
 def _predicted(scene: Scene) -> tuple[Table, ...]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from pinndiag._records import Work
 from pinndiag_reports._names import shorten
-from pinndiag_reports._numbers import number, percent, times
+from pinndiag_reports._numbers import at_most, number, percent, times
 from pinndiag_reports._parts import Absent, Figure, Panel, Part, Table
 from pinndiag_reports.figures._plot import Plot
 from pinndiag_reports.figures._scale import Log, Rows
@@ -43,8 +44,8 @@ def start(scene: Scene) -> Part:
                 number(term.loss),
                 number(first.grad_l2.get(name)),
                 number(term.grad_l2),
-                number(work.value if work else None),
-                number(term.work.value if term.work else None),
+                _work(work),
+                _work(term.work),
                 times(held.ratio if held else None),
                 percent(first.slow_share.get(name)),
             )
@@ -77,6 +78,10 @@ def start(scene: Scene) -> Part:
         keys=scene.keys,
         tables=(table,),
     )
+
+
+def _work(found: Work | None) -> str:
+    return at_most(found.value, upper=found.how == "scalar") if found else number(None)
 
 
 def _panel(scene: Scene, before: Mapping[str, float], after: Mapping[str, float], title: str) -> Panel | None:
