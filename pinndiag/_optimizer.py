@@ -38,7 +38,7 @@ class OptimizerState:
             settings = {key: _plain(value) for key, value in group.items() if key != "params" and _is_plain(value)}
             groups.append({**settings, "parameters": [names[id(p)] for p in group["params"] if id(p) in names]})
         state = {
-            names[id(p)]: {k: _plain(v) for k, v in entries.items() if _is_plain(v) or isinstance(v, Tensor)}
+            names[id(p)]: {k: _entry(k, v) for k, v in entries.items() if _is_plain(v) or isinstance(v, Tensor)}
             for p, entries in optimizer.state.items()
             if id(p) in names
         }
@@ -55,6 +55,16 @@ class OptimizerState:
         """Settings of the first group, without its parameters."""
         first = self.groups[0] if self.groups else {}
         return {key: value for key, value in first.items() if key != "parameters"}
+
+
+# torch keeps these numbers as 0-dimensional tensors; any other one is the state of a 0-dimensional parameter
+_COUNTERS = ("step", "mu_product", "eta", "mu")
+
+
+def _entry(key: str, value: Any) -> Any:
+    if isinstance(value, Tensor) and key not in _COUNTERS:
+        return value.detach().clone()
+    return _plain(value)
 
 
 def _is_plain(value: Any) -> bool:

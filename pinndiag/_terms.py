@@ -6,7 +6,7 @@ import contextlib
 import inspect
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, final
 
@@ -101,13 +101,22 @@ class LiveTerms(AbstractTerms):
         points: Mapping[str, PointSet],
         model: Callable[[PointSet], Tensor] | None,
         device: torch.device,
+        buffers: Iterable[Tensor] = (),
     ) -> None:
         self._terms = dict(terms)
         self._model = model
         self._state = RandomState.now()
+        self._buffers = list(buffers)
+        self._kept: list[Tensor] = []
+        self._states: dict[str, RandomState] = {}
         self.takes_points = {name: _takes_points(name, term, name in points) for name, term in terms.items()}
         self._points = dict(points)
-        first = {name: self._checked(name, self._call(name), device) for name in self._terms}
+        kept = [buffer.detach().clone() for buffer in self._buffers]
+        with self._conditions():
+            first = {name: self._checked(name, self._first(name), device) for name in self._terms}
+        if not all(torch.equal(a, b) for a, b in zip(kept, self._buffers, strict=True)):
+            self._kept = kept  # running statistics that an evaluation moves: put back after each
+            self._put_back()
         self._shared = _share_graph(list(first.values()))
         self.infos = self._look(first)
 
@@ -124,9 +133,14 @@ class LiveTerms(AbstractTerms):
     def outputs(self, names: Sequence[str], points: Mapping[str, PointSet] | None = None) -> dict[str, Tensor]:
         """See `AbstractTerms`. Terms that share a forward pass are all evaluated, in the order given."""
         points = points or {}
-        with self._conditions():
-            wanted = [n for n in self._terms if n in names or (self._shared and not points)]
-            found = {name: _plain(self._raw(name, points.get(name))) for name in wanted}
+        found: dict[str, Tensor] = {}
+        if self._shared and not points:
+            with self._conditions():
+                found = {name: _plain(self._raw(name)) for name in self._terms}
+        for name in names:
+            if name not in found:
+                with self._conditions(self._states[name]):
+                    found[name] = _plain(self._raw(name, points.get(name)))
         return {name: found[name] for name in names}
 
     def solve(self, points: PointSet) -> Tensor:
@@ -150,7 +164,10 @@ class LiveTerms(AbstractTerms):
         compiled = "torch._dynamo" in sys.modules
         eager = torch.compiler.set_stance("force_eager") if compiled else contextlib.nullcontext()
         with replayed(state or self._state), torch.enable_grad(), eager:
-            yield
+            try:
+                yield
+            finally:
+                self._put_back()
 
     def _raw(self, name: str, points: PointSet | None = None) -> Any:
         term = self._terms[name]
@@ -159,20 +176,25 @@ class LiveTerms(AbstractTerms):
         chosen = points if points is not None else self._points[name]
         return term(chosen.value)
 
-    def _call(self, name: str) -> Any:
-        # every term starts from the same state here, so that a change of one does not shift the draws of the next
-        with self._conditions():
-            try:
-                return self._raw(name)
-            except PinndiagError:
-                raise
-            except Exception as error:
-                raise TermError(
-                    f"term {name!r} raised {type(error).__name__}: {error}",
-                    where=f"term {name!r}" + (", called with its points" if self.takes_points[name] else ""),
-                    cause="the function fails on its own, before anything is measured",
-                    fix="call it by hand once and mend what it reports",
-                ) from error
+    def _first(self, name: str) -> Any:
+        """The first evaluation; from the generators' state at its turn every later one of this term starts."""
+        self._states[name] = RandomState.now()
+        try:
+            return self._raw(name)
+        except PinndiagError:
+            raise
+        except Exception as error:
+            raise TermError(
+                f"term {name!r} raised {type(error).__name__}: {error}",
+                where=f"term {name!r}" + (", called with its points" if self.takes_points[name] else ""),
+                cause="the function fails on its own, before anything is measured",
+                fix="call it by hand once and mend what it reports",
+            ) from error
+
+    def _put_back(self) -> None:
+        # through .data: a graph that saved the buffer stays valid
+        for buffer, value in zip(self._buffers, self._kept, strict=False):
+            buffer.data.copy_(value)
 
     def _look(self, first: dict[str, Tensor]) -> dict[str, TermInfo]:
         with self._conditions(RandomState.seeded(20_230_731)):

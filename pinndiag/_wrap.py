@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -62,6 +63,7 @@ def wrap(
     >>> pinn.names, pinn.size
     (['data'], 2)
     """
+    _check_arguments(points=points, sampler=sampler, weights=weights, initial=initial, optimizer=optimizer)
     modules = _modules(model)
     found = _parameters.collect(modules, parameters, _optimized(optimizer))
     device = _single_device(found)
@@ -70,7 +72,8 @@ def wrap(
     sets = {name: PointSet.of(value, name) for name, value in (points or {}).items()}
     for what, given in (("points", sets), ("sampler", sampler or {}), ("weights", weights or {})):
         _check_keys(what, given, terms)
-    live = LiveTerms(terms, sets, _forward(model, parameters, found), device)
+    buffers = [buffer for module in modules.values() for buffer in module.buffers()]
+    live = LiveTerms(terms, sets, _forward(model, parameters, found), device, buffers)
     state = {name: tensor for key, module in modules.items() for name, tensor in _state(module, key).items()}
     pinn = PINN(
         found,
@@ -171,6 +174,41 @@ def _check_names(terms: Mapping[str, Any]) -> None:
             )
 
 
+def _check_arguments(**given: Any) -> None:
+    optimizer = given.pop("optimizer")
+    if optimizer is not None and not hasattr(optimizer, "param_groups"):
+        raise TermError(
+            "optimizer= is not a torch optimizer",
+            where=f"got {type(optimizer).__name__}",
+            cause="its name or a learning-rate scheduler was passed",
+            fix="pass the optimizer object itself",
+        )
+    for what, value in given.items():
+        if value is not None and not isinstance(value, Mapping):
+            raise TermError(
+                f"{what}= is not a mapping of names",
+                where=f"got {type(value).__name__}",
+                cause="initial= takes a state dict" if what == "initial" else "one value was passed for all terms",
+                fix="pass model.state_dict() from before training" if what == "initial" else f"{what}={{'pde': ...}}",
+            )
+    for name, weight in (given["weights"] or {}).items():
+        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not math.isfinite(weight):
+            raise TermError(
+                f"the weight of term {name!r} is not a finite number",
+                where=f"got {weight!r}" if isinstance(weight, (int, float)) else f"got {type(weight).__name__}",
+                cause="weights= holds the fixed numbers that the terms are multiplied by",
+                fix=f"pass weights={{{name!r}: 10.0}}; per-point weights belong into the residual",
+            )
+    for name, draw in (given["sampler"] or {}).items():
+        if not callable(draw):
+            raise TermError(
+                f"the sampler of term {name!r} is not callable",
+                where=f"got {type(draw).__name__}",
+                cause="points were passed instead of a function that draws them",
+                fix=f"pass sampler={{{name!r}: lambda n: torch.rand(n, 2)}}",
+            )
+
+
 def _check_callable(terms: Mapping[str, Any]) -> None:
     for name, term in terms.items():
         if not callable(term):
@@ -201,13 +239,20 @@ def _state(module: nn.Module, key: str) -> dict[str, Tensor]:
 
 def _initial(initial: Mapping[str, Tensor] | None, found: Mapping[str, Tensor]) -> dict[str, Tensor]:
     source = found if initial is None else initial
+    if initial is not None and not any(name in initial for name in found):
+        raise TermError(
+            "initial= has none of the trainable parameters",
+            where=f"initial {', '.join(list(initial)[:4]) or 'is empty'}; parameters {', '.join(list(found)[:4])}",
+            cause="it is the state dict of another module, or its keys carry a prefix",
+            fix="pass this model's state_dict() from before training",
+        )
     # an entry that `initial` lacks (a coefficient outside the module's state dict) is taken as it is now
     values = {name: source.get(name, tensor) for name, tensor in found.items()}
     for name, value in values.items():
-        if value.shape != found[name].shape:
+        if not isinstance(value, Tensor) or value.shape != found[name].shape:
             raise TermError(
                 f"initial= has another shape for {name}",
-                where=f"initial {tuple(value.shape)}, model {tuple(found[name].shape)}",
+                where=f"initial {tuple(getattr(value, 'shape', ()))}, model {tuple(found[name].shape)}",
                 cause="the state dict belongs to another network",
                 fix="pass the state dict of this model before training, e.g. copy.deepcopy(model.state_dict())",
             )

@@ -253,6 +253,13 @@ X = uniform(4, dtype=torch.float32)
         ({"a": lambda: MODEL(X)}, {"solution": X}, "not a pair"),
         ({"a": lambda: MODEL(X)}, {"solution": (X, X[:2])}, "as many values as points"),
         ({"a": lambda: MODEL(X)}, {"initial": {"0.weight": X}}, "another shape"),
+        ({"a": lambda: MODEL(X)}, {"initial": {"other": X}}, "none of the trainable parameters"),
+        ({"a": lambda: MODEL(X)}, {"initial": MODEL}, "initial= is not a mapping"),
+        ({"a": lambda: MODEL(X)}, {"points": X}, "points= is not a mapping"),
+        ({"a": lambda: MODEL(X)}, {"weights": {"a": float("nan")}}, "not a finite number"),
+        ({"a": lambda: MODEL(X)}, {"weights": {"a": "big"}}, "not a finite number"),
+        ({"a": lambda: MODEL(X)}, {"optimizer": "adam"}, "not a torch optimizer"),
+        ({"a": lambda: MODEL(X)}, {"sampler": {"a": X}}, "is not callable"),
         ({"a": lambda: MODEL(torch.ones(2, 3))}, {}, "'a' raised RuntimeError"),
     ],
 )
@@ -279,3 +286,39 @@ def test_nothing_trainable_is_refused() -> None:
 def test_a_function_needs_its_parameter_mapping() -> None:
     with pytest.raises(TermError, match="parameters= is not the mapping"):
         pinndiag.wrap(lambda p, x: x, {"a": lambda: torch.ones(1)}, parameters=[nn.Parameter(torch.ones(1))])
+
+
+def test_each_random_term_has_its_own_draws_whoever_is_evaluated() -> None:
+    model = mlp()
+
+    def noise() -> torch.Tensor:
+        return model(torch.rand(3, 1, dtype=torch.float64))
+
+    pinn = pinndiag.wrap(model, {"a": noise, "b": noise})
+    together = pinn.outputs()
+    assert not torch.equal(together["a"], together["b"])
+    for name in ("b", "a"):
+        assert torch.equal(pinn.outputs([name])[name], together[name])
+        assert torch.equal(pinn.copy().outputs([name])[name], together[name])
+
+
+def test_running_statistics_stay_as_they_are() -> None:
+    model = nn.Sequential(nn.Linear(1, 4), nn.BatchNorm1d(4), nn.Tanh(), nn.Linear(4, 1)).double()
+    x = uniform(6)
+    pinn = pinndiag.wrap(model, {"a": lambda: model(x) - 1})
+    View.of(pinn).total  # noqa: B018
+    assert model[1].num_batches_tracked == 0
+    assert not model[1].running_mean.any()
+
+
+def test_the_state_of_a_scalar_coefficient_stays_a_tensor() -> None:
+    model, k = mlp(), nn.Parameter(torch.tensor(1.0, dtype=torch.float64))
+    optimizer = torch.optim.Adam([*model.parameters(), k])
+    x = uniform(4)
+    (k * model(x)).square().mean().backward()
+    optimizer.step()
+    pinn = pinndiag.wrap(model, {"a": lambda: k * model(x)}, parameters=[k], optimizer=optimizer)
+    assert pinn.optimizer is not None
+    assert pinn.optimizer.state["parameters.0"]["exp_avg_sq"].shape == ()
+    assert pinn.optimizer.state["parameters.0"]["step"] == 1
+    assert pinndiag.analyzers.curvature(pinn).stability is not None

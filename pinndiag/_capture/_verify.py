@@ -66,6 +66,9 @@ def difference(graph: Mapping[str, Figures], live: Mapping[str, Figures]) -> tup
             if b is None and a is None:
                 continue
             if a is None or b is None:
+                present = b if a is None else a
+                if present is not None and not torch.any(present):
+                    return name, f"its {what} is exactly zero: no trainable parameter changes it"
                 return name, f"its {what} {'is' if what != 'values' else 'are'} cut off from the parameters"
             if a.shape != b.shape or a.dtype != b.dtype:
                 return name, f"its {what}: {tuple(a.shape)} {a.dtype} against {tuple(b.shape)} {b.dtype} live"
