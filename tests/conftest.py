@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hypothesis import settings
+
+# the same examples at each run: a failure is the change's, not the day's
+settings.register_profile("seeded", derandomize=True, database=None)
+settings.load_profile("seeded")
 
 torch.set_num_threads(1)  # many small tests side by side: threads would only wait for each other
 

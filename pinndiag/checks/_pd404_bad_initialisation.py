@@ -25,7 +25,8 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     if len(spread) < 2:
         return CHECK.not_applicable("needs the activations of two layers at the start")
     layers = list(spread)
-    if thresholds.first_spread.passed(spread[layers[0]]) or thresholds.first_saturation.passed(share.get(layers[0], 0)):
+    saturated = share.get(layers[0], 0.0)
+    if thresholds.first_spread.passed(spread[layers[0]]) or thresholds.first_saturation.passed(saturated):
         return CHECK.passed()  # wrong from the first layer on: the inputs' scale
     ratio = quotient(spread[layers[-1]], spread[layers[0]])
     falls = all(spread[b] <= STEP * spread[a] for a, b in itertools.pairwise(layers))
