@@ -208,11 +208,19 @@ def test_splitting_gives_the_same_loss_and_gradient(monkeypatch: pytest.MonkeyPa
         u = model(x)
         return u - u.mean()
 
-    pinn = pinndiag.wrap(model, {"a": residual, "b": mean_free}, points={"a": x, "b": x})
+    y = model(x).detach()
+    coupled = {
+        "b": mean_free,
+        "sum": lambda x: model(x).cumsum(0),
+        "max": lambda x: model(x) - model(x).max(),
+        "tied": lambda x: model(x) - y,
+    }
+    pinn = pinndiag.wrap(model, {"a": residual, **coupled}, points=dict.fromkeys(["a", *coupled], x))
     whole = View.of(pinn).gradients["a"]
     monkeypatch.setattr("pinndiag._pinn.CHUNK", 300)
     assert pinn.splits("a")
-    assert not pinn.splits("b"), "a residual that couples its points must stay whole"
+    for name in coupled:
+        assert not pinn.splits(name), "a residual that couples its points must stay whole"
     assert len(list(pinn.pieces("a"))) == 4
     torch.testing.assert_close(sum(pinn.pieces("a")), pinn.losses()["a"])
     torch.testing.assert_close(View(pinn).gradients["a"], whole)

@@ -122,7 +122,7 @@ def analyze(
         fail(_needs_factory(lacking, request))
     if open_page:
         show(page)
-    if lacking is not None:
+    if lacking is not None or diagnosis.record.verdict.severity == "unknown":
         return FAILED
     return PROBLEMS if diagnosis.record.problems and not exit_zero else FINE
 
