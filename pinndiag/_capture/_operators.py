@@ -23,7 +23,7 @@ _DEFAULT = """
     _softmax _softmax_backward_data _to_copy _trilinear _unsafe_view _weight_norm_interface
     _weight_norm_interface_backward
     abs acos acosh addcdiv addcmul addmm addmv addr alias amax amin angle arange asinh asin as_strided
-    atan atan2 atanh avg_pool1d avg_pool2d avg_pool2d_backward avg_pool3d
+    atan atan2 atanh avg_pool1d avg_pool2d avg_pool3d
     baddbmm bitwise_not bmm bucketize.Tensor
     cat ceil celu clamp clone complex conj_physical constant_pad_nd convolution convolution_backward copysign.Tensor
     cos cosh cumprod cumsum
@@ -31,7 +31,7 @@ _DEFAULT = """
     elu elu_backward embedding erf erfc erfinv exp exp2 expand expm1 eye
     fill.Scalar fill.Tensor flip floor floor_divide fmod.Scalar fmod.Tensor frac full full_like
     cholesky_solve col2im gather gelu gelu_backward glu glu_backward
-    grid_sampler_2d grid_sampler_2d_backward grid_sampler_3d hardshrink hardshrink_backward
+    grid_sampler_2d grid_sampler_3d hardshrink hardshrink_backward
     hardsigmoid hardsigmoid_backward hardswish hardswish_backward hardtanh hardtanh_backward heaviside hypot
     huber_loss huber_loss_backward i0 im2col imag index_add index_copy index_select isfinite isinf isnan
     leaky_relu leaky_relu_backward lerp.Scalar lerp.Tensor lgamma lift_fresh lift_fresh_copy linalg_cholesky_ex
@@ -39,20 +39,20 @@ _DEFAULT = """
     linalg_solve_triangular
     linalg_vector_norm linear linspace log log10 log1p log2 log_sigmoid_backward log_sigmoid_forward logaddexp
     logaddexp2 logcumsumexp logical_and logical_not logical_or logical_xor logit logit_backward logsumexp
-    masked_scatter max maximum mean min minimum mish mish_backward mm mse_loss mse_loss_backward mv mvlgamma
+    masked_scatter max maximum mean min minimum mish mish_backward mm mse_loss mse_loss_backward mv
     nan_to_num nansum native_group_norm native_group_norm_backward native_layer_norm native_layer_norm_backward
     neg new_full new_ones new_zeros
     ones ones_like
     permute polar polygamma prod
-    real reciprocal reflection_pad1d reflection_pad1d_backward relu repeat replication_pad1d
-    replication_pad1d_backward resolve_conj resolve_neg reshape roll rot90 round rsqrt
+    real reciprocal reflection_pad1d relu repeat replication_pad1d
+    resolve_conj resolve_neg reshape roll rot90 round rsqrt
     scalar_tensor scatter_add select_backward select_scatter sgn sigmoid sigmoid_backward sign signbit silu
     silu_backward sin sinc sinh slice_backward slice_scatter smooth_l1_loss smooth_l1_loss_backward softshrink
     softshrink_backward softplus
     softplus_backward special_bessel_j0 special_bessel_j1 special_entr special_erfcx special_i0e special_i1
     special_i1e special_log_ndtr special_ndtri split_with_sizes sqrt square squeeze stack sum
     t take tan tanh tanh_backward threshold threshold_backward topk trace tril triu tril_indices triu_indices trunc
-    unbind.int unfold unfold_backward unsqueeze upsample_linear1d
+    unbind.int unfold unsqueeze upsample_linear1d
     view view_as_complex view_as_real
     xlogy.Tensor
     zeros zeros_like
