@@ -40,12 +40,7 @@ def collect(
         if not isinstance(tensor, Tensor) or not tensor.is_leaf or not tensor.requires_grad:
             raise TermError(
                 f"parameters= holds something that cannot be trained: {name!r}",
-                where=f"got {type(tensor).__name__}"
-                + (
-                    f", leaf={tensor.is_leaf}, requires_grad={tensor.requires_grad}"
-                    if isinstance(tensor, Tensor)
-                    else ""
-                ),
+                where=_shown(tensor),
                 cause="only leaf tensors with requires_grad=True receive gradients",
                 fix="pass torch.nn.Parameter(...) or a tensor made with requires_grad=True",
             )
