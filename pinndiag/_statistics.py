@@ -44,8 +44,8 @@ def figures(rows: Rows) -> Float[Tensor, "rows figures"]:
 
     l2 = sqrt(sum g^2), l1 = sum |g|, max |g|, mean |g|, std = sqrt(mean (g - mean g)^2) (divided by n), kurtosis =
     mean (g - mean g)^4 / std^4 (3 for a normal distribution, NaN for a constant row), and the number of entries that
-    are NaN or infinite. Squares are taken after a scaling by a power of two, so that neither 1e-200 nor 1e200 leaves
-    the range of float64.
+    are NaN or infinite. Of float64 rows squares are taken after a scaling by a power of two, so that neither 1e-200 nor
+    1e200 leaves the range.
 
     Cost: a few passes over the rows, memory of about three copies in float64.
 
@@ -54,23 +54,27 @@ def figures(rows: Rows) -> Float[Tensor, "rows figures"]:
     [5.0990195135927845, 8.0, 4.0, 2.0]
     """
     values = rows.detach().double()
-    magnitude = values.abs()
-    largest = magnitude.amax(1)
-    scale = _scale(largest)
-    scaled = values / scale[:, None]
-    deviation = scaled - scaled.mean(1, keepdim=True)
-    variance = deviation.square().mean(1)
-    constant = values.amin(1) == values.amax(1)
-    kurtosis = deviation.square().square().mean(1) / variance.square()
-    mean = (magnitude / scale[:, None]).mean(1) * scale
+    low, high = values.amin(1), values.amax(1)
+    largest = torch.maximum(-low, high)
+    if rows.dtype == torch.float64:
+        scale = _scale(largest)
+        values = values / scale[:, None]
+    else:  # fourth powers of a narrower type stay far inside float64
+        scale = torch.ones_like(largest)
+    deviation = values - values.mean(1, keepdim=True)
+    squared = deviation.square()
+    variance = squared.mean(1)
+    constant = low == high
+    kurtosis = squared.square().mean(1) / variance.square()
+    total = values.abs().sum(1) * scale
     columns = [
-        scaled.square().sum(1).sqrt() * scale,
-        mean * values.shape[1],
+        torch.linalg.vector_norm(values, dim=1) * scale,
+        total,
         largest,
-        mean,
-        torch.where(constant, torch.zeros_like(scale), variance.sqrt() * scale),
-        torch.where(constant, torch.full_like(scale, torch.nan), kurtosis),
-        (~values.isfinite()).sum(1).double(),
+        total / values.shape[1],
+        torch.where(constant, 0.0, variance.sqrt() * scale),
+        torch.where(constant, torch.nan, kurtosis),
+        values.shape[1] - (values * 0 == 0).to(values.dtype).sum(1),  # NaN and infinity times 0 are NaN
     ]
     return torch.stack(columns, dim=1)
 

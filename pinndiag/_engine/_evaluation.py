@@ -117,7 +117,7 @@ class Evaluation:
         """The unweighted losses, detached; over all processes where there are several."""
         if self._values is None:
             values = torch.stack([loss.detach().to(self.parameters[0].device) for loss in self.losses.values()])
-            self._values = values if self._reduce is None else self._reduce(values)
+            self._values = self.reduced(values)
         return self._values
 
     @property
@@ -147,7 +147,11 @@ class Evaluation:
     def take(self, pulled: Pulled) -> None:
         """Take gradients of the unweighted losses as known: they were formed in the loss's own backward pass."""
         self._pulled = pulled
-        self._gradients = pulled.rows if self._reduce is None else self._reduce(pulled.rows)
+        self._gradients = self.reduced(pulled.rows)
+
+    def reduced(self, tensor: Tensor) -> Tensor:
+        """The mean over all processes where there are several."""
+        return tensor if self._reduce is None else self._reduce(tensor)
 
     def release(self) -> None:
         """Let the graphs go; the losses' values and the gradients stay."""
