@@ -40,6 +40,11 @@ class Structure:
     layers: Mapping[str, Sequence[str]]
     matrices: frozenset[str]
 
+    @property
+    def entries(self) -> dict[str, int]:
+        """Layer -> number of entries of its parameters."""
+        return {layer: sum(self.sizes[member] for member in members) for layer, members in self.layers.items()}
+
     @staticmethod
     def of(parameters: Mapping[str, Tensor]) -> Structure:
         """The structure of named parameters."""
@@ -84,16 +89,25 @@ def cosines(matrix: Matrix) -> dict[Key, Tensor]:
 
 def read(
     pages: Mapping[Key, Page],
-    structure: Structure,
+    layers: Mapping[str, int],
     *,
     names: Sequence[str],
     losses: Mapping[str, float],
     weights: Mapping[str, float],
     reached: Mapping[str, float],
 ) -> Gradients:
-    """The record of tables that were brought to the CPU as nested lists."""
+    """The record of tables that were brought to the CPU as nested lists.
+
+    Args:
+        pages: the tables.
+        layers: layer -> entries of its parameters.
+        names: the terms, in the order of the rows.
+        losses: unweighted loss of each term.
+        weights: weight of each term.
+        reached: share of the parameters that each term reaches.
+    """
     whole = _Room.read(pages, "", names)
-    rooms = {layer: _Room.read(pages, layer, names) for layer in structure.layers}
+    rooms = {layer: _Room.read(pages, layer, names) for layer in layers}
     sizes = [row[0] for row in pages["", "sizes"]]
     pairs = list(itertools.combinations(range(len(names)), 2))
     return Gradients(
@@ -113,7 +127,7 @@ def read(
         layers=[
             LayerGradients(
                 name=layer,
-                parameters=sum(structure.sizes[member] for member in members),
+                parameters=entries,
                 terms=rooms[layer].terms,
                 weight=_apart(pages, layer, "weight", names),
                 bias=_apart(pages, layer, "bias", names),
@@ -122,7 +136,7 @@ def read(
                 magnitudes=rooms[layer].magnitudes,
                 total=rooms[layer].total,
             )
-            for layer, members in structure.layers.items()
+            for layer, entries in layers.items()
         ],
     )
 

@@ -105,6 +105,7 @@ class Evaluation:
         self.step = step
         self.losses = {name: mean_square(output) for name, output in self.outputs.items()}
         self.keep = keep
+        self.upstream: Tensor | None = None  # what the loss's backward pass was begun with
         self._shared = shared
         self._reduce = reduce
         self._seed = seed

@@ -92,6 +92,7 @@ class _Backward:
     def run(self, upstream: Tensor) -> list[Tensor | None]:
         """Gradients for the parameters and for the other leaves."""
         evaluation, weights = self._evaluation, self._combination.weights
+        evaluation.upstream = upstream
         if self._pulled is None:
             self._pulled, pulled = self._first(upstream)
             if self._measured is not None:

@@ -54,5 +54,5 @@ def gradients(subject: PINN | View) -> Gradients:
     tables = _gradient_tables.tables(structure, matrix, weights[:, None] * matrix)
     pages = dict(zip(tables, _statistics.fetch(list(tables.values())), strict=True))
     return _gradient_tables.read(
-        pages, structure, losses=view.losses, weights=pinn.weights, reached=view.reached, names=pinn.names
+        pages, structure.entries, losses=view.losses, weights=pinn.weights, reached=view.reached, names=pinn.names
     )
