@@ -18,7 +18,7 @@ from torch import Tensor
 from pinndiag import _parameters, _statistics
 from pinndiag._records import GradientFigures, Gradients, Histogram, LayerGradients
 
-__all__ = ["Key", "Structure", "cosines", "figures_of", "pairwise", "read", "tables"]
+__all__ = ["Key", "Structure", "figures_of", "pairwise", "read", "tables"]
 
 Matrix = Float[Tensor, "terms n"]
 Key = tuple[str, str]  # layer ("" for the whole network), and what was measured there
@@ -77,14 +77,11 @@ def tables(structure: Structure, matrix: Matrix, applied: Matrix) -> dict[Key, T
         for part, chosen in (("weight", matrices), ("bias", vectors)):
             if chosen:
                 found[layer, part] = _statistics.figures(torch.cat([columns[name] for name in chosen], dim=1))
-    found["", "sizes"] = _statistics.norms(applied)[:, None]
-    return found | cosines(matrix)
-
-
-def cosines(matrix: Matrix) -> dict[Key, Tensor]:
-    """The cosines between the rows, and their alignment."""
     directions = matrix / _statistics.norms(matrix)[:, None]
-    return {("", "cosines"): directions @ directions.T, ("", "alignment"): _alignment(directions)}
+    found["", "cosines"] = directions @ directions.T
+    found["", "alignment"] = _alignment(directions)
+    found["", "sizes"] = _statistics.norms(applied)[:, None]
+    return found
 
 
 def read(

@@ -58,8 +58,8 @@ def joined(evaluation: Evaluation, combination: Combination, measured: Measured 
     losses = evaluation.weighted(combination.points)
     if measured is None and not combination.direction and (not evaluation.formed or evaluation.keep):
         return _total(losses, combination.weights)
-    shown = torch.ones_like(combination.weights) if combination.direction else combination.weights
-    value = _total({name: loss.detach() for name, loss in losses.items()}, shown)
+    values = evaluation.values if not combination.points else torch.stack([loss.detach() for loss in losses.values()])
+    value = values.sum() if combination.direction else torch.dot(values, combination.weights.to(values.dtype))
     backward = _Backward(evaluation, combination, losses, measured)
     total: Tensor = _Join.apply(value, backward, *evaluation.parameters, *evaluation.others)  # type: ignore[no-untyped-call]
     return total

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, final
@@ -119,11 +120,14 @@ def tables_of(sums: Sums, structure: Structure | None) -> dict[Key, Tensor]:
         return found
     rows, applied = sums.rows, sums.applied
     if structure is not None:
-        return found | _gradient_tables.tables(structure, rows.double(), applied.double())
-    stacked = torch.cat([rows, applied.sum(0, keepdim=True)])
-    found["", "figures"] = _statistics.figures(stacked)
-    found["", "sizes"] = _statistics.norms(applied)[:, None]
-    return found | _gradient_tables.cosines(rows.double())
+        found |= _gradient_tables.tables(structure, rows.double(), applied.double())
+    else:
+        found["", "figures"] = _statistics.figures(torch.cat([rows, applied.sum(0, keepdim=True)]))
+    wide = rows.double()
+    found["", "gram"] = wide @ wide.T
+    if sums.points is not None:
+        found["", "sizes"] = _statistics.norms(applied)[:, None]
+    return found
 
 
 def flush(pending: Sequence[Pending], sink: Sink) -> None:
@@ -144,27 +148,43 @@ def _step_line(entry: Pending, pages: Mapping[Key, Page]) -> StepLine:
     rows = pages.get(("", "figures"))
     figures: list[dict[str, Any]] = [{} if rows is None else _fields(row) for row in rows or [[]] * (len(names) + 1)]
     points = pages.get(("", "points"))
+    cosines, alignment = _directions(names, pages["", "gram"]) if rows is not None else ({}, None)
+    applied = [abs(w) * f["grad_l2"] for w, f in zip(weights, figures, strict=False)] if rows is not None else []
+    if points is not None and rows is not None:
+        applied = [row[0] for row in pages["", "sizes"]]
     terms = {}
     for i, name in enumerate(names):
         low, mean, high = points[i] if points is not None else (None, 1.0, None)
         terms[name] = TermFigures(
             loss=losses[i], weight=weights[i] * mean, weight_min=low, weight_max=high, **figures[i]
         )
-    known = rows is not None
     return StepLine(
         step=entry.step,
         time=entry.time,
         lr=entry.lr,
         terms=terms,
         total=TotalFigures(loss=sum(w * v for w, v in zip(weights, losses, strict=True)), **figures[-1]),
-        cosine=_gradient_tables.pairwise(names, pages["", "cosines"]) if known else {},
-        applied={n: row[0] for n, row in zip(names, pages["", "sizes"], strict=True)} if known else {},
-        alignment=pages["", "alignment"][0][0] if known else None,
+        cosine=cosines,
+        applied=dict(zip(names, applied, strict=False)),
+        alignment=alignment,
         share=entry.share,
         batches=entry.batches,
         rel_l2=pages["", "rel_l2"][0][0] if ("", "rel_l2") in pages else None,
         skipped=entry.skipped,
     )
+
+
+def _directions(names: Sequence[str], gram: Page) -> tuple[dict[str, float], float | None]:
+    """The cosines and the alignment, as in `Gradients`, from the products g_i . g_j."""
+    lengths = [math.sqrt(row[i]) for i, row in enumerate(gram)]
+    page = [
+        [_statistics.quotient(g, a * b) for g, b in zip(row, lengths, strict=True)]
+        for row, a in zip(gram, lengths, strict=True)
+    ]
+    known = [i for i, length in enumerate(lengths) if 0 < length < math.inf]
+    count = len(known)
+    mean = sum(1.0 if i == j else page[i][j] for i in known for j in known) / count**2 if count else math.nan
+    return _gradient_tables.pairwise(names, page), 2 * mean - 1
 
 
 def _fields(row: Sequence[float]) -> dict[str, Any]:
