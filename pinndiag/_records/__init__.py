@@ -17,7 +17,6 @@ from pinndiag._records._diagnosis import (
     Evidence,
     Finding,
     NotApplicable,
-    OptimizerCard,
     Prescription,
     RunCard,
     Severity,
@@ -39,7 +38,17 @@ from pinndiag._records._experiments import (
     Work,
 )
 from pinndiag._records._gradients import GradientFigures, Gradients, LayerGradients
+from pinndiag._records._history import (
+    Band,
+    CurvatureSeries,
+    History,
+    Interval,
+    LayerHistograms,
+    ParetoPath,
+    Snapshot,
+)
 from pinndiag._records._network import Activation, Activations, LayerParameters, Parameters, Pareto, Solution
+from pinndiag._records._optimizer import OptimizerCard
 from pinndiag._records._points import Field, HeldOut, Kernel, Pointwise, TermKernel
 from pinndiag._records._run import (
     RUN_SCHEMA,
@@ -62,8 +71,10 @@ __all__ = [
     "SCHEMA",
     "Activation",
     "Activations",
+    "Band",
     "Curvature",
     "CurvatureLine",
+    "CurvatureSeries",
     "Density",
     "DerivativeCheck",
     "DiagnosisRecord",
@@ -79,14 +90,18 @@ __all__ = [
     "HeldOut",
     "Histogram",
     "HistogramLine",
+    "History",
+    "Interval",
     "Kernel",
     "LayerGradients",
+    "LayerHistograms",
     "LayerParameters",
     "Line",
     "NotApplicable",
     "OptimizerCard",
     "Parameters",
     "Pareto",
+    "ParetoPath",
     "Pointwise",
     "Precision",
     "PredictedChange",
@@ -101,6 +116,7 @@ __all__ = [
     "Schedules",
     "Severity",
     "ShortRun",
+    "Snapshot",
     "Solution",
     "Spectrum",
     "Stability",

@@ -6,8 +6,8 @@ from typing import Any
 
 from pinndiag._records._common import Record
 from pinndiag._records._curvature import Stability, TermCurvature
-from pinndiag._records._diagnosis import OptimizerCard
 from pinndiag._records._experiments import Work
+from pinndiag._records._optimizer import OptimizerCard
 
 __all__ = [
     "RUN_SCHEMA",

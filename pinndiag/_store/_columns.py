@@ -7,7 +7,7 @@ from array import array
 from typing import Any, final
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 
 from pinndiag._records import StepLine, TermFigures, TotalFigures
 
@@ -19,6 +19,7 @@ FIGURES = ("grad_l2", "grad_l1", "grad_max", "grad_mean", "grad_std", "grad_kurt
 TERM = ("loss", "weight", "weight_min", "weight_max", *FIGURES, "nonfinite")
 ABSENT, LOSS, GRADIENT = 0, 1, 2  # what is known of a term at a step
 
+Mask = Bool[np.ndarray, " steps"]
 Series = Float64[np.ndarray, " steps"]
 
 
@@ -98,13 +99,13 @@ class Columns:
         """The pairs whose cosine was ever measured."""
         return list(self._pairs)
 
-    def measured(self, name: str = TOTAL) -> list[int]:
-        """Indices of the records in which the gradient of a term ("" for the weighted sum) is known."""
-        return [i for i, known in enumerate(self._known[name]) if known == GRADIENT]
+    def measured(self, name: str = TOTAL) -> Mask:
+        """The records in which the gradient of a term ("" for the weighted sum) is known."""
+        return np.equal(np.array(self._known[name], dtype=np.uint8), GRADIENT)
 
-    def present(self, name: str) -> list[int]:
-        """Indices of the records in which a term was evaluated."""
-        return [i for i, known in enumerate(self._known[name]) if known != ABSENT]
+    def present(self, name: str = TOTAL) -> Mask:
+        """The records in which a term was evaluated."""
+        return np.not_equal(np.array(self._known[name], dtype=np.uint8), ABSENT)
 
     def at(self, index: int) -> StepLine:
         """A record as it was."""

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from pinndiag import _statistics
 from pinndiag._engine import Combination, Evaluation, Matrix, joined
+from pinndiag._errors import PinndiagError
 from pinndiag._gradient_tables import Structure
 from pinndiag._pinn import Reference
 from pinndiag._randomness import RandomState, replayed
@@ -35,6 +36,8 @@ from pinndiag._wrap import Model, modules_of
 from pinndiag.analyzers import curvature as measure_curvature
 
 if TYPE_CHECKING:
+    from pinndiag._diagnosis import Diagnosis
+    from pinndiag._pinn import PINN
     from pinndiag.schemes import AbstractScheme
 
 __all__ = ["Watch", "watch"]
@@ -200,8 +203,35 @@ class Watch:
         """The records so far. Those of a run folder are read from it."""
         self._ledger.flush()
         if self._ledger.sink is None:
-            raise RuntimeError("nothing is recorded: measuring is off, or another process writes")
+            raise PinndiagError(
+                "nothing was recorded",
+                cause="measuring is switched off (every=0, PINNDIAG_OFF), or another process writes the run",
+                fix="switch it on, or ask the process of rank 0",
+            )
         return self._ledger.sink.run()
+
+    def diagnose(
+        self, pinn: PINN | None = None, *, select: Sequence[str] = (), ignore: Sequence[str] = ()
+    ) -> Diagnosis:
+        """Judge the run so far.
+
+        Args:
+            pinn: the trained PINN, wrapped: it is analysed as it is now, with its experiments, and the run completes
+                the picture.
+            select: codes or prefixes of the checks to report.
+            ignore: codes or prefixes of the checks to leave out.
+
+        Raises:
+            PinndiagError: nothing was recorded that could be judged.
+        """
+        from pinndiag._analyze import analyze  # the analysis of a network is no part of a training loop
+        from pinndiag._diagnosis import Diagnosis
+        from pinndiag._history import diagnose_run
+
+        run = self.run()
+        base = None if pinn is None else analyze(pinn, name=run.header.name).record
+        source = "" if run.layout is None else str(run.layout.folder)
+        return Diagnosis(diagnose_run(run, base=base, select=select, ignore=ignore, source=source))
 
     def state_dict(self) -> dict[str, Any]:
         """What is needed to go on later: the step number and the scheme's state."""
