@@ -56,12 +56,16 @@ def history(run: Run) -> History:
         losses=of_term("loss", loss=True),
         weights=of_term("weight", loss=True),
         gradients=of_term("grad_l2"),
-        applied={name: band(steps.applied(name), cuts) for name in names if steps.measured(name).any()},
+        applied={
+            name: band(steps.applied(name), cuts, steps.measured(name)) for name in names if steps.measured(name).any()
+        },
         total=band(steps.term("", "loss"), cuts, losses),
         cosine={pair: band(steps.cosine(pair), cuts) for pair in steps.pairs},
         alignment=band(steps.run("alignment"), cuts),
         lr=band(steps.run("lr"), cuts),
-        rel_l2=band(error, cuts) if run.header.reference and not np.isnan(error).all() else None,
+        rel_l2=band(error, cuts, steps.given("rel_l2"))
+        if run.header.reference and steps.given("rel_l2").any()
+        else None,
         share=_mean(steps.run("share")),
         curvature=_curvature(run.curvature),
         snapshots=snapshots,
@@ -74,7 +78,7 @@ def history(run: Run) -> History:
         schedules=run.header.schedules,
         scheme=run.header.scheme,
         notes=[*run.header.notes, *run.notes, *unread],
-        ended=bool(run.events) and run.events[-1].event == "closed",
+        ended=run.ended,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pinndiag._records import Band, DiagnosisRecord, History
 from pinndiag_reports._names import one_line
 from pinndiag_reports._numbers import count, number, percent, plural, seconds, times
 
-__all__ = ["RUN_COLUMNS", "RunRow", "RunView", "known", "middle", "run_view", "sparkline"]
+__all__ = ["BLOCKS", "RUN_COLUMNS", "RunRow", "RunView", "known", "middle", "run_view", "sparkline"]
 
 RUN_COLUMNS = ("first loss", "last loss", "course", "trend", "weight", "|w g|", "sigma_max")
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -93,7 +94,7 @@ def sparkline(values: Sequence[float], wide: int = WIDE) -> str:
     """
     if len(values) > wide:
         cuts = [i * len(values) // wide for i in range(wide + 1)]
-        values = [_typical(values[a:b]) for a, b in zip(cuts, cuts[1:], strict=False)]
+        values = [_typical(values[a:b]) for a, b in itertools.pairwise(cuts)]
     finite = [value for value in values if math.isfinite(value)]
     bend = math.log10 if finite and min(finite) > 0 else float
     bent = [bend(value) if math.isfinite(value) else value for value in values]

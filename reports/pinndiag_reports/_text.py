@@ -22,9 +22,9 @@ from pinndiag_reports._numbers import plural
 from pinndiag_reports._run import BLOCKS, RUN_COLUMNS, RunView
 from pinndiag_reports._view import COLUMNS, FindingView, Row, View, view
 
-__all__ = ["can_write", "course", "render"]
+__all__ = ["STYLES", "can_write", "course", "render"]
 
-_STYLES = {
+STYLES = {
     "problem": "bold red",
     "warning": "bold yellow",
     "note": "bold blue",
@@ -72,7 +72,7 @@ def can_write(text: str) -> bool:
 
 
 def _print(console: Console, page: View, *, blocks: bool) -> None:
-    style = _STYLES[page.severity]
+    style = STYLES[page.severity]
     console.print(Text.assemble((f"{page.sign} {page.verdict}", style)))
     console.print(Text(f"{page.name}: {page.counts}", style="dim"))
     console.print(Text(page.subtitle, style="dim"))
@@ -122,7 +122,7 @@ def _terms(console: Console, page: View) -> None:
         table.add_column(COLUMNS[position].plain, justify="right", no_wrap=True)
     for row in rows:
         sign = {"problem": "✖ ", "warning": "▲ ", "note": "● "}.get(row.severity, "  ")
-        name = Text(sign + shorten(row.name, min(room, 40) - 2), style=_STYLES.get(row.severity, ""))
+        name = Text(sign + shorten(row.name, min(room, 40) - 2), style=STYLES.get(row.severity, ""))
         table.add_row(name, *_cells(row, kept))
     if page.total is not None:
         table.add_section()
@@ -169,7 +169,7 @@ def _cells(row: Row, kept: Sequence[int]) -> list[Text]:
 
 def _finding(console: Console, finding: FindingView) -> None:
     head = Text.assemble(
-        (f"{finding.sign} {finding.severity} {finding.code} ", _STYLES[finding.severity]), (finding.title, "bold")
+        (f"{finding.sign} {finding.severity} {finding.code} ", STYLES[finding.severity]), (finding.title, "bold")
     )
     console.print(head)
     if finding.severity == "note":
