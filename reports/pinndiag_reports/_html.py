@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -20,7 +20,7 @@ from pinndiag_reports._input import read
 from pinndiag_reports._markdown import finding_markdown, markdown
 from pinndiag_reports._parts import Absent, Section
 from pinndiag_reports._theme import style_sheet
-from pinndiag_reports._view import COLUMNS, view
+from pinndiag_reports._view import COLUMNS, View, view
 
 __all__ = ["render"]
 
@@ -31,14 +31,17 @@ def render(record: DiagnosisRecord | Mapping[str, Any]) -> str:
     page = view(safe)
     sections = figures.sections(safe)
     script = _asset("page.js")
+    if any(section.leading for section in sections):
+        script += _asset("timeline.js")
     return (
         _environment()
         .get_template("page.html.j2")
         .render(
             page=page,
             columns=COLUMNS,
-            sections=[section for section in sections if not _bare(section)],
-            bare=[section for section in sections if _bare(section)],
+            leading=[section for section in sections if section.leading],
+            sections=[section for section in sections if not section.leading and not _bare(section)],
+            missing=_missing(page, sections, every=safe.history is not None),
             glossary=GLOSSARY,
             markdown=markdown(page),
             finding_markdown=finding_markdown,
@@ -48,6 +51,22 @@ def render(record: DiagnosisRecord | Mapping[str, Any]) -> str:
             script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
         )
     )
+
+
+def _missing(page: View, sections: Sequence[Section], *, every: bool) -> list[Absent]:
+    """What was not measured: a reason once, with all that it kept away.
+
+    Args:
+        page: the page model, which knows the reasons of the record.
+        sections: the figures.
+        every: also what a section that has something to show says for itself.
+    """
+    together: dict[str, list[str]] = {item.why: [item.what] for item in page.missing}
+    for section in sections:
+        for part in section.parts:
+            if isinstance(part, Absent) and (every or _bare(section)):
+                together.setdefault(part.why, []).append(part.what)
+    return [Absent(", ".join(names), why) for why, names in together.items()]
 
 
 def _bare(section: Section) -> bool:
