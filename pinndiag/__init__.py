@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pinndiag._compare import compare
     from pinndiag._diagnosis import Diagnosis
     from pinndiag._errors import CaptureError, CheckpointError, PinndiagError, TermError
+    from pinndiag._fronts import pareto_fronts
     from pinndiag._pinn import PINN
     from pinndiag._watch import Watch, watch
     from pinndiag._wrap import wrap
@@ -39,6 +40,7 @@ __all__ = [
     "compare",
     "linalg",
     "load",
+    "pareto_fronts",
     "watch",
     "wrap",
 ]
@@ -54,6 +56,7 @@ _HOME = {
     "analyze": "pinndiag._analyze",
     "compare": "pinndiag._compare",
     "load": "pinndiag._checkpoint",
+    "pareto_fronts": "pinndiag._fronts",
     "watch": "pinndiag._watch",
     "wrap": "pinndiag._wrap",
 }

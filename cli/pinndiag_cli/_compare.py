@@ -27,11 +27,13 @@ __all__ = ["compare"]
     epilog="""\b
 Examples:
   pinndiag compare before.pt after.pt
-  pinndiag compare a.diagnosis.json b.diagnosis.json -o comparison.md"""
+  pinndiag compare runs/plain runs/balanced -o comparison.html"""
 )
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path))
-@click.option("--format", "kind", type=click.Choice(["text", "md", "json"]), help="[default: from -o, else text]")
+@click.option(
+    "--format", "kind", type=click.Choice(["text", "md", "json", "html"]), help="[default: from -o, else text]"
+)
 @options.as_json("The same as --format json.")
 @options.output("File to write. [default: stdout]")
 @options.exit_zero("Exit with 0 also when B has problems that A has not.")
@@ -40,7 +42,7 @@ Examples:
 def compare(
     a: Path, b: Path, kind: str | None, as_json: bool, output: Path | None, exit_zero: bool, quiet: bool, verbose: bool
 ) -> int:
-    """Set two diagnoses side by side.
+    """Set two diagnoses side by side, and the Pareto trajectories of two runs together.
 
     A and B are each a diagnosis.json, a checkpoint that was analysed, or a run folder. Exit status 1: B has problems
     that A has not.
@@ -53,7 +55,7 @@ def compare(
         _warn_if_older(target)
     comparison = compared(told(a), told(b), names=(str(a), str(b)))
     suffix = output.suffix.lower() if output is not None else ""
-    kind = kind or ("json" if as_json else {".json": "json", ".md": "md"}.get(suffix, "text"))
+    kind = kind or ("json" if as_json else {".json": "json", ".md": "md", ".html": "html"}.get(suffix, "text"))
     color = kind == "text" and output is None and colored(sys.stdout)
 
     text = _render(comparison, kind, color)
@@ -83,6 +85,10 @@ def _render(comparison: ComparisonRecord, kind: str, color: bool) -> str:
         from pinndiag._records import to_plain
 
         return json.dumps(to_plain(comparison), allow_nan=False)
+    if kind == "html":
+        from pinndiag_reports.comparison_page import comparison_to_html
+
+        return comparison_to_html(comparison)
     from pinndiag_reports.comparison import comparison_to_markdown, comparison_to_text
 
     if kind == "md":

@@ -5,6 +5,7 @@ from pinndiag._store._layout import Layout
 from pinndiag._store._reader import Following, read_header, read_run
 from pinndiag._store._run import Run, packed
 from pinndiag._store._sink import MemorySink, Sink
+from pinndiag._store._tensorboard import TensorBoardSink
 from pinndiag._store._writer import RunWriter
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Run",
     "RunWriter",
     "Sink",
+    "TensorBoardSink",
     "packed",
     "read_header",
     "read_run",

@@ -17,6 +17,7 @@ _LONG = 24
 _FEW = 100
 
 Plain = dict[str, Any]
+Bulk = tuple[tuple[str, Callable[[Plain], None]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +28,14 @@ class Embedded:
     left_out: str
 
 
-def embed(plain: Plain) -> Embedded:
+def embed(plain: Plain, bulk: Bulk | None = None) -> Embedded:
     """`plain` as it is while it is small; else long lists with five digits; else without the bulkiest parts.
 
-    `plain` itself is not changed. What is left over is a diagnosis of the same shape, down to the last resort.
+    What is left over is a record of the same shape, down to the last resort. `plain` itself is not changed.
+
+    Args:
+        plain: the record.
+        bulk: what to leave out in turn; default: the parts of a diagnosis.
     """
     text = _dump(plain)
     if len(text) <= _COMFORT:
@@ -38,7 +43,7 @@ def embed(plain: Plain) -> Embedded:
     plain = _rounded(plain)  # a copy
     text = _dump(plain)
     words = f"numbers in lists of more than {_LONG} are rounded to five digits"
-    for what, drop in _BULK:
+    for what, drop in _BULK if bulk is None else bulk:
         if len(text) <= _LIMIT:
             break
         drop(plain)
@@ -125,7 +130,7 @@ def _without_layers(plain: Plain) -> None:
     plain |= {"layers": [], "activations": None, "parameters": None}
 
 
-_BULK: tuple[tuple[str, Callable[[Plain], None]], ...] = (
+_BULK: Bulk = (
     ("histograms of the layers", _without_layer_histograms),
     ("layers of the histograms over the run", _without_layer_snapshots),
     ("maps over the coordinates", _without_fields),

@@ -1,25 +1,18 @@
-"""The page: one file, the same bytes at every rendering."""
+"""The page of a diagnosis."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
-from functools import cache
-from importlib.resources import files
 from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from pinndiag._records import DiagnosisRecord
 from pinndiag_reports import figures
 from pinndiag_reports._embedded import embed
+from pinndiag_reports._frame import framed
 from pinndiag_reports._glossary import GLOSSARY
 from pinndiag_reports._input import read
 from pinndiag_reports._markdown import finding_markdown, markdown
 from pinndiag_reports._parts import Absent, Section
-from pinndiag_reports._theme import style_sheet
 from pinndiag_reports._view import COLUMNS, View, view
 
 __all__ = ["render"]
@@ -30,26 +23,20 @@ def render(record: DiagnosisRecord | Mapping[str, Any]) -> str:
     plain, safe = read(record)
     page = view(safe)
     sections = figures.sections(safe)
-    script = _asset("page.js")
-    if any(section.leading for section in sections):
-        script += _asset("timeline.js")
-    return (
-        _environment()
-        .get_template("page.html.j2")
-        .render(
-            page=page,
-            columns=COLUMNS,
-            leading=[section for section in sections if section.leading],
-            sections=[section for section in sections if not section.leading and not _bare(section)],
-            missing=_missing(page, sections, every=safe.history is not None),
-            glossary=GLOSSARY,
-            markdown=markdown(page),
-            finding_markdown=finding_markdown,
-            embedded=embed(plain),
-            style=Markup(style_sheet() + _asset("page.css")),
-            script=Markup(script),
-            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
-        )
+    leading = [section for section in sections if section.leading]
+    return framed(
+        "page.html.j2",
+        embed(plain),
+        "page.js",
+        *(["timeline.js"] if leading else []),
+        page=page,
+        columns=COLUMNS,
+        leading=leading,
+        sections=[section for section in sections if not section.leading and not _bare(section)],
+        missing=_missing(page, sections, every=safe.history is not None),
+        glossary=GLOSSARY,
+        markdown=markdown(page),
+        finding_markdown=finding_markdown,
     )
 
 
@@ -71,19 +58,3 @@ def _missing(page: View, sections: Sequence[Section], *, every: bool) -> list[Ab
 
 def _bare(section: Section) -> bool:
     return all(isinstance(part, Absent) for part in section.parts)
-
-
-def _asset(name: str) -> str:
-    return (files("pinndiag_reports") / "assets" / name).read_text(encoding="utf-8")
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("pinndiag_reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-    )

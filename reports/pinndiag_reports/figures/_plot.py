@@ -134,6 +134,7 @@ class Plot:
         size: float = 5.5,
         alpha: float | None = None,
         clip: bool = True,
+        hollow: bool = False,
     ) -> None:
         pattern = tuple(float(part) / max(width, 1e-9) for part in dash.split()) if dash else ()
         line = Line2D(
@@ -144,7 +145,8 @@ class Plot:
             linestyle=(0, pattern) if pattern else ("-" if width else "none"),
             marker=marker or "none",
             markersize=size,
-            markeredgewidth=1.2 if marker in ("x", "+", "|") else 0.0,
+            markeredgewidth=1.2 if hollow or marker in ("x", "+", "|") else 0.0,
+            markerfacecolor="none" if hollow else None,
             alpha=alpha,
             solid_capstyle="butt",
             dash_capstyle="butt",
@@ -229,6 +231,11 @@ class Plot:
         """Markers."""
         across, up = self._pixels(array(x), array(y))
         self._line(across, up, color=style.color, width=0, marker=style.marker, size=size)
+
+    def rings(self, x: Iterable[float], y: Iterable[float], style: Style, *, size: float = 6) -> None:
+        """Hollow markers."""
+        across, up = self._pixels(array(x), array(y))
+        self._line(across, up, color=style.color, width=0, marker=style.marker, size=size, hollow=True)
 
     def steps(self, edges: Array, values: Array, style: Style, *, fill: bool = True) -> None:
         """A histogram: `values` between `edges`; bins without a place lie on the floor."""

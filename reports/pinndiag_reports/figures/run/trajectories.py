@@ -14,7 +14,7 @@ from pinndiag_reports.figures._plot import Plot
 from pinndiag_reports.figures._scale import Log, array
 from pinndiag_reports.figures._scene import Style
 
-__all__ = ["draw_path", "trajectories"]
+__all__ = ["aged", "trajectories"]
 
 SHADES = (0.25, 0.4, 0.55, 0.75, 1.0)
 
@@ -44,19 +44,12 @@ def trajectories(history: History) -> Part:
     )
 
 
-def draw_path(plot: Plot, path: ParetoPath, style: Style, *, front: Style) -> None:
-    """A path by age, the points nothing betters, and the lowest."""
+def aged(plot: Plot, path: ParetoPath, style: Style) -> None:
+    """A path: early light, late dark."""
     x, y = array(path.x), array(path.y)
     cuts = np.linspace(0, max(len(x) - 1, 0), len(SHADES) + 1).astype(int)
     for shade, start, end in zip(SHADES, cuts[:-1], cuts[1:], strict=True):
         plot.line(x[start : end + 1], y[start : end + 1], style, width=1.6, alpha=shade)
-    if path.front:
-        plot.dots(x[path.front], y[path.front], front, size=4)
-    if len(x):
-        plot.dots(x[-1:], y[-1:], Style("ink", "", "X"), size=8)
-        plot.dots(
-            x[path.lowest : path.lowest + 1], y[path.lowest : path.lowest + 1], Style("problem", "", "p"), size=11
-        )
 
 
 def _usable(path: ParetoPath) -> bool:
@@ -76,7 +69,11 @@ def _panel(path: ParetoPath) -> Panel | None:
         x_label=f"loss of {shorten(path.a, 24)} / first",
         y_label=f"loss of {shorten(path.b, 24)} / first",
     )
-    draw_path(plot, path, Style("s0"), front=Style("s1", "", "s"))
+    x, y = array(path.x), array(path.y)
+    aged(plot, path, Style("s0"))
+    plot.dots(x[path.front], y[path.front], Style("s1", "", "s"), size=4)
+    plot.dots(x[-1:], y[-1:], Style("ink", "", "X"), size=8)
+    plot.dots([x[path.lowest]], [y[path.lowest]], Style("problem", "", "p"), size=11)
     title = f"{shorten(path.a, 20)} and {shorten(path.b, 20)}: {_ends(path)}"
     alt = f"{title}. Lowest at step {path.steps[path.lowest]}: {number(path.x[path.lowest])}, "
     alt += f"{number(path.y[path.lowest])}; {plural(len(path.front), 'point')} on the front."
