@@ -33,7 +33,7 @@ class TensorBoardSink:
     """Hands every record on to another sink, then writes its numbers for TensorBoard.
 
     Scalars are called "loss/NAME", "weight/NAME", "grad_l2/NAME", "applied/NAME", "cosine/a|b", "sigma_max/NAME",
-    "work/NAME", "total/...", "lr", "rel_l2"; histograms of w_i g_i "applied/NAME" and "applied/LAYER/NAME". A run that
+    "work/NAME", "total/...", "lr", "rel_l2"; histograms of w_i g_i "gradient/NAME" and "gradient/LAYER/NAME". A run that
     goes on hides what TensorBoard has of the steps that are done anew.
 
     Args:
@@ -116,9 +116,9 @@ class TensorBoardSink:
             return
         kept = {key: table.tolist() for key, table in tables.items()}
         gradients = Run(None, self.header, kept={line.file: kept}).gradients(line)
-        self._bins("applied", gradients.weighted, line.step)
+        self._bins("gradient", gradients.weighted, line.step)
         for layer in gradients.layers:
-            self._bins(f"applied/{layer.name}", layer.weighted, line.step)
+            self._bins(f"gradient/{layer.name}", layer.weighted, line.step)
 
     def _bins(self, tag: str, histograms: Mapping[str, Histogram], step: int) -> None:
         for name, found in histograms.items():

@@ -143,7 +143,7 @@ def summary(shown: ComparisonRecord) -> str:
 
 def front_rows(shown: ComparisonRecord) -> list[tuple[str, ...]]:
     """For every pair of terms and run: the lowest point, and how many points no run betters."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for front in shown.fronts:
         label = f"{one_line(front.a)} | {one_line(front.b)}"
         for item in front.runs:
