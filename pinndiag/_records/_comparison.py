@@ -68,10 +68,12 @@ class TermPair(Record):
 
     Attributes:
         side: "both", or the side that alone has this term.
+        upper: the sides on which `work` is an upper figure, of a term known only as a loss.
     """
 
     side: Literal["both", "a", "b"]
     figures: dict[str, Figure]
+    upper: list[Literal["a", "b"]] = []
 
 
 class Setting(Record):

@@ -40,7 +40,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
 def _layers(unreached: list[LayerGradients]) -> Outcome:
     coefficients = [layer for layer in unreached if not layer.weight and layer.parameters <= COEFFICIENTS]
     shown = coefficients or unreached
-    what = "coefficients" if coefficients else "layer"
+    what = ("coefficient" if coefficients else "layer") + ("s" if len(shown) > 1 else "")
     evidence = [
         Evidence(
             name=f"gradient of every term in {quoted(e.name)} ({e.parameters} parameters)",
@@ -96,7 +96,7 @@ CHECK = Check(
     decide=decide,
     detected="A term's gradient is exactly zero while its loss is not; or no term has a gradient in a layer or in a "
     "learnable coefficient. Less than half of the parameters trained, or reached by a term, is a note. Terms solved "
-    "exactly and terms of weight zero do not count. Coefficients kept in one group are judged together.",
+    "exactly and terms of weight zero do not count.",
     why="The optimizer cannot change such a term, however long it trains. Weights and learning rates make no "
     "difference.",
     fix="Form the term anew at every step from the network's output, without detach, no_grad, item or data. Pass "
