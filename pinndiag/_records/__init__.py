@@ -39,7 +39,7 @@ from pinndiag._records._experiments import (
     Work,
 )
 from pinndiag._records._gradients import GradientFigures, Gradients, LayerGradients
-from pinndiag._records._network import Activation, Activations, LayerParameters, Parameters, Pareto, Solution
+from pinndiag._records._network import Activation, Activations, Constant, LayerParameters, Parameters, Pareto, Solution
 from pinndiag._records._points import Field, HeldOut, Kernel, Pointwise, TermKernel
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "SCHEMA",
     "Activation",
     "Activations",
+    "Constant",
     "Curvature",
     "Density",
     "DerivativeCheck",

@@ -8,7 +8,7 @@ from pinndiag._records._common import Histogram, Record
 from pinndiag._records._curvature import Density, Eigenvalue, Estimate, PredictedChange, Stability
 from pinndiag._records._experiments import DerivativeCheck, Precision, Probe, Start, Trials, Work
 from pinndiag._records._gradients import LayerGradients
-from pinndiag._records._network import Activations, Parameters, Pareto, Solution
+from pinndiag._records._network import Activations, Constant, Parameters, Pareto, Solution
 from pinndiag._records._points import HeldOut, Kernel, Pointwise
 
 __all__ = [
@@ -226,6 +226,7 @@ class DiagnosisRecord(Record):
     run: RunCard
     reasons: dict[str, str]
     trials: Trials | None = None
+    constant: Constant | None = None
 
     @property
     def problems(self) -> list[Finding]:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Literal, final
 
 from pinndiag._records import DiagnosisRecord, Severity
-from pinndiag.checks._measures import counted, first_layer_at_start, first_layer_now, held_out, output_constant, works
+from pinndiag.checks._constancy import Constancy, constancy
+from pinndiag.checks._measures import counted, first_layer_at_start, first_layer_now, held_out, works
 from pinndiag.checks._thresholds import Threshold, Thresholds
 from pinndiag.checks._wording import listed, number, quoted, worst_first
 
@@ -88,9 +89,9 @@ def _failing(record: DiagnosisRecord, thresholds: Thresholds) -> str:
     if between:
         worst = worst_first(between)[0]
         return f"unfinished: between its points {quoted(worst)} is {number(between[worst])} times larger than on them"
-    constant, how = output_constant(record, thresholds.output_spread.value, thresholds.hidden_spread.value)
-    if constant:
-        return f"unfinished: the output is constant ({how})"
+    shape = constancy(record, thresholds)
+    if shape.constant:
+        return f"unfinished: the output is constant ({_known_by(shape, record)})"
     if _scaled_badly(record, thresholds):
         return "unfinished: the first layer is as it started, far from the inputs' scale, so little work means nothing"
     if record.precision is not None:
@@ -98,6 +99,12 @@ def _failing(record: DiagnosisRecord, thresholds: Thresholds) -> str:
         if thresholds.precision.passed(record.precision.gradient) or rounding:
             return "unfinished: the gradient is lost in rounding"
     return ""
+
+
+def _known_by(shape: Constancy, record: DiagnosisRecord) -> str:
+    if shape.by == "ratio" and record.constant is not None:
+        return f"the best constant has {number(record.constant.ratio)} times its loss"
+    return shape.words
 
 
 def _scaled_badly(record: DiagnosisRecord, thresholds: Thresholds) -> bool:
@@ -117,7 +124,7 @@ def _unseen(record: DiagnosisRecord, thresholds: Thresholds) -> tuple[str, ...]:
     unseen = []
     if not held_out(record):
         unseen.append("fresh points")
-    if output_constant(record, thresholds.output_spread.value, thresholds.hidden_spread.value)[0] is None:
+    if constancy(record, thresholds).constant is None:
         unseen.append("whether the output is constant")
     double = record.run.dtype in ("float64", "complex128")
     if not double and (record.precision is None or math.isnan(record.precision.gradient)):

@@ -19,7 +19,6 @@ __all__ = [
     "first_layer_now",
     "growth",
     "held_out",
-    "output_constant",
     "pulls",
     "quotient",
     "start_gradients",
@@ -117,21 +116,6 @@ def alone(record: DiagnosisRecord) -> dict[str, float]:
         elif term.probe_alone is not None and not math.isnan(term.probe_alone.factor):
             found[name] = term.probe_alone.factor
     return found
-
-
-def output_constant(record: DiagnosisRecord, spread: float, hidden: float) -> tuple[bool | None, str]:
-    """Whether the network's output is (nearly) constant, and how that is known.
-
-    By the output's spread against the solution's where a solution is known; else a last hidden layer that does not
-    vary over any term's points proves it; otherwise None.
-    """
-    if record.solution is not None and record.solution.spread is not None and record.solution.spread >= 0:
-        return record.solution.spread < spread, "spread of the output / spread of the known solution"
-    layers = record.activations.layers if record.activations is not None else []
-    last = [e.spread for e in layers if e.layer == layers[-1].layer and math.isfinite(e.spread)]
-    if last and all(entry < hidden for entry in last):
-        return True, "the last hidden layer is constant over the points"
-    return None, "no solution is known to compare the output's spread with"
 
 
 def start_spread(record: DiagnosisRecord) -> dict[str, float]:

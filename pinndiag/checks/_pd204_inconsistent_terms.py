@@ -7,8 +7,9 @@ import math
 from pinndiag._records import DiagnosisRecord, WeightTrials
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
+from pinndiag.checks._constancy import constancy
 from pinndiag.checks._gate import gate
-from pinndiag.checks._measures import alone, output_constant
+from pinndiag.checks._measures import alone
 from pinndiag.checks._thresholds import Thresholds
 from pinndiag.checks._wording import listed, quoted, worst_first
 
@@ -21,7 +22,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     held = math.nan if record.cancellation is None else record.cancellation
     if math.isnan(factor) or len(falls) < len([t for t in record.terms.values() if t.weight != 0]):
         return CHECK.not_applicable(record.probe.reason or "a descent probe gave no number")
-    constant, _ = output_constant(record, thresholds.output_spread.value, thresholds.hidden_spread.value)
+    constant = constancy(record, thresholds).constant
     stuck = thresholds.stuck.value >= factor
     every = all(thresholds.alone_falls.value <= fall for fall in falls.values())
     state = gate(record, thresholds)

@@ -120,6 +120,8 @@ def _terms(console: Console, page: View) -> None:
         console.print(
             Text(f"not shown at this width: {', '.join(COLUMNS[k].plain for k in sorted(dropped))}", style="dim")
         )
+    if page.baseline:
+        console.print(Text(page.baseline, style="dim"))
 
 
 def _cells(row: Row, kept: Sequence[int]) -> list[Text]:

@@ -11,6 +11,7 @@ from pinndiag._records import (
     SCHEMA,
     Activation,
     Activations,
+    Constant,
     DerivativeCheck,
     DiagnosisRecord,
     Eigenvalue,
@@ -113,6 +114,14 @@ def activation(layer: str, saturated: float | None = 0.1, spread: float = 0.3, o
         saturated_pairs=saturated,
         spread=spread,
         dead_units=0,
+    )
+
+
+def constant(ratio: float, spread: float | None = 0.5, size: float | None = 1.0) -> Constant:
+    best = {"pde": ratio * 1e-6, "bc": ratio * 1e-7}
+    relative = {"pde": 1 / ratio, "bc": 1 / ratio} if ratio else {"pde": math.inf, "bc": math.inf}
+    return Constant(
+        layers=["4"], output="zero", zero=best, best=best, relative=relative, ratio=ratio, spread=spread, size=size
     )
 
 
