@@ -19,11 +19,13 @@ __all__ = [
     "first_layer_now",
     "growth",
     "held_out",
+    "lost_gradients",
     "pulls",
     "quotient",
     "start_gradients",
     "start_spread",
     "weighted_gradients",
+    "without_gradient",
     "works",
 ]
 
@@ -75,6 +77,17 @@ def pulls(record: DiagnosisRecord) -> dict[str, float]:
         if term.work is not None and term.work.how == "residuals" and term.work.value > 0:
             found[name] = abs(term.weight) * abs(term.loss) / term.work.value
     return {name: value for name, value in _finite(found).items() if value > 0}
+
+
+def without_gradient(record: DiagnosisRecord) -> list[str]:
+    """Terms whose gradient is exactly zero though their loss is not."""
+    return [n for n, t in counted(record).items() if math.isfinite(t.loss) and t.loss != 0 and t.grad_l2 == 0]
+
+
+def lost_gradients(record: DiagnosisRecord) -> list[str]:
+    """Those of them that had a gradient at the stored start: the training took it, not the program."""
+    begun = start_gradients(record)
+    return [n for n in without_gradient(record) if record.terms[n].reached > 0 and begun.get(n, 0.0) > 0]
 
 
 def fall(record: DiagnosisRecord) -> float | None:

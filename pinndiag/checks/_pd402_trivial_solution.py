@@ -60,8 +60,8 @@ def _rests(
 def _grave(
     record: DiagnosisRecord, shape: Constancy, state: Gate, factor: float | None, thresholds: Thresholds
 ) -> bool:
-    if shape.by == "solved":  # the solution may be a constant
-        return False
+    if shape.by == "solved":  # the solution may be a constant, but hardly zero
+        return _zero_solves(record)
     if factor is None and state.open:
         return shape.by != "ratio"
     rests = factor is None or not state.open or thresholds.stuck.passed(factor)
@@ -95,8 +95,14 @@ def _title(record: DiagnosisRecord, shape: Constancy) -> str:
         ratio = number(record.constant.ratio)
         return f"the network is no better than a constant, whose loss is {ratio} times as large: a trivial solution"
     if shape.by == "solved":
-        return "the output is constant, and a constant solves every term: nothing asks for another solution"
+        what = "zero" if _zero_solves(record) else "a constant"
+        return f"the output is {what}, and {what} solves every term: nothing asks for another solution"
     return "the output is constant: the network rests at a trivial solution"
+
+
+def _zero_solves(record: DiagnosisRecord) -> bool:
+    found = record.constant
+    return found is not None and not any(found.zero.values())
 
 
 def _doubts(shape: Constancy, factor: float | None) -> str:
@@ -119,7 +125,7 @@ CHECK = Check(
     detected="The output's spread is less than 0.05 of the known solution's. Where no solution is known: the last "
     "hidden layer does not vary over any term's points, or the loss is 0.8 to 1.3 of that of the best constant output "
     "(the weights of the last layer at zero), or a constant solves every term and the output hardly varies (a warning "
-    "at most). And the descent probe finds no way down, or the loss is small already.",
+    "at most, unless it is zero). And the descent probe finds no way down, or the loss is small already.",
     why="Zero, or a fixed point of the dynamics, can solve the equation while it ignores the conditions. The loss "
     "then looks finished or stuck, and the solution is wrong everywhere.",
     fix="Satisfy the conditions exactly; weight them with causal weights; fix the size of the unknown in an "

@@ -120,6 +120,7 @@ class Thresholds(Record):
     start_sharpness: Threshold = Threshold(
         value=1.2, grave=1.5, source=_measured("plain descent that started at 1.5 diverged at once")
     )
+    update: Threshold = Threshold.above(0.05, _measured("healthy first steps 3e-3 to 1.6e-2 of the parameters' size"))
     edge: Threshold = Threshold.above(0.5, _measured("runs at the edge of stability have 0.56 to 1.02"))
     rise: Threshold = Threshold.above(3.0, "own estimate: the total loss against its start")
     trial: Threshold = Threshold.above(3.0, "own estimate: short runs on a copy that differ by less are alike")

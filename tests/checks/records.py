@@ -41,6 +41,9 @@ from pinndiag.checks import by_code
 
 replace = msgspec.structs.replace
 
+TIMES = [i / 99 for i in range(100)]
+PLACES = [(37 * i % 100 + 0.5) / 101 for i in range(100)]
+
 
 def work(value: float, how: str = "residuals") -> Work:
     return Work(value=value, how=how, points=160)
@@ -102,6 +105,15 @@ def pointwise(top: float = 0.3, points: int = 1000, **changes: Any) -> Pointwise
         "worst": [0],
     }
     return Pointwise(**(figures | changes))
+
+
+def travelling(base: DiagnosisRecord, contrast: float, worst: int = 0, initial: bool = True) -> DiagnosisRecord:
+    """The record with points in space and time, its residual large in one tenth of the time only."""
+    residual = [10.0 if int(t * 9.99) == worst else 0.1 for t in TIMES]
+    inside = pointwise(field=field([PLACES, TIMES], residual), time_contrast=contrast)
+    other = [0.0] * 50 if initial else [1.0] * 50
+    edge = pointwise(field=field([PLACES[:50], other]), points=50)
+    return replace(base, pointwise={"pde": inside, "bc": edge})
 
 
 def activation(layer: str, saturated: float | None = 0.1, spread: float = 0.3, of: str = "pde") -> Activation:

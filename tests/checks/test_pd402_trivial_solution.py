@@ -67,7 +67,12 @@ def test_does_not_call_trivial_what_cannot_be_learned_or_still_moves():
 
 
 def test_where_a_constant_solves_everything_it_warns_of_an_output_that_hardly_varies():
-    assert finding("PD402", unsolved(record(), 0.0, spread=1e-4, size=1e-4)).severity == "warning"
+    flat = unsolved(record(), 0.0, spread=1e-4, size=1e-4)
+    found = finding("PD402", flat)
+    assert found.severity == "problem"  # zero is hardly the solution that was wanted, another constant may be
+    assert found.title.startswith("The output is zero, and zero solves every term")
+    other = replace(flat.constant, zero={"pde": 2.0, "bc": 1.0}, size=3.0)
+    assert finding("PD402", replace(flat, constant=other)).severity == "warning"
     assert "do not tell" in skipped("PD402", unsolved(record(), 0.0))
     assert "do not tell" in skipped("PD402", unsolved(record(), 0.0, spread=None))
 
