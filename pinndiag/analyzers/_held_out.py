@@ -117,6 +117,8 @@ def _unfit(name: str, where: str) -> PinndiagError:
 
 
 def _ratio(fresh: float, training: float) -> float:
+    if not math.isfinite(training):
+        return math.nan
     if training == 0:
         return math.nan if fresh == 0 else math.copysign(math.inf, fresh)
     return fresh / training

@@ -9,13 +9,14 @@ import math
 from dataclasses import dataclass
 from typing import Literal, final
 
-from pinndiag._records import DiagnosisRecord, Severity
+from pinndiag._records import DiagnosisRecord, Evidence, Severity
+from pinndiag.checks._check import compared
 from pinndiag.checks._constancy import Constancy, constancy
 from pinndiag.checks._measures import counted, first_layer_at_start, first_layer_now, held_out, works
 from pinndiag.checks._thresholds import Threshold, Thresholds
 from pinndiag.checks._wording import listed, number, quoted, worst_first
 
-__all__ = ["Gate", "gate"]
+__all__ = ["Gate", "gate", "work_left"]
 
 
 @final
@@ -80,6 +81,15 @@ def gate(record: DiagnosisRecord, thresholds: Thresholds) -> Gate:
     return Gate(
         "finished", (), f"finished: the largest remaining work is {number(known[worst])}, in {quoted(worst)}", unseen
     )
+
+
+def work_left(record: DiagnosisRecord, name: str, thresholds: Thresholds) -> Evidence:
+    """Remaining work of a term as evidence; of a scalar loss it is an upper figure, with a bound of its own."""
+    term = record.terms[name]
+    upper = term.work is not None and term.work.how != "residuals" and term.loss != 0
+    bound = thresholds.work_scalar if upper else thresholds.work
+    words = f"remaining work of {quoted(name)}" + (" (a scalar loss: an upper figure)" if upper else "")
+    return compared(words, works(record)[name], bound)
 
 
 def _failing(record: DiagnosisRecord, thresholds: Thresholds) -> str:

@@ -8,7 +8,7 @@ from pinndiag._records import DiagnosisRecord, Evidence, Prescription
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._balance import Domination, domination, pathology_of, step_of_weight
 from pinndiag.checks._check import Check, Outcome, compared
-from pinndiag.checks._gate import gate
+from pinndiag.checks._gate import gate, work_left
 from pinndiag.checks._geometry import equation
 from pinndiag.checks._measures import held_out, quotient, works
 from pinndiag.checks._thresholds import Thresholds
@@ -34,7 +34,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     by_pull = thresholds.pull_ratio.far(found.support) and not thresholds.work_ratio.far(found.work)
     evidence = [  # what decides the severity comes first
         *([*ratios, share] if by_pull else [share, *ratios]),
-        compared(f"remaining work of {quoted(found.weak)}", left[found.weak], thresholds.work),
+        work_left(record, found.weak, thresholds),
         *_own_weights(record, found, thresholds),
         *([] if fallen is None else [_budget_evidence(found, fallen)]),
     ]
