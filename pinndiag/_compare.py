@@ -164,6 +164,7 @@ def _wholes(record: DiagnosisRecord) -> dict[str, float]:
         "cancellation": record.cancellation,
         "pareto_ratio": None if record.pareto is None else record.pareto.ratio,
         "sharpness": None if stability is None else stability.sharpness,
+        "constant_ratio": None if record.constant is None else record.constant.ratio,
         "probe_factor": None if record.probe is None else record.probe.factor,
         **{f"cosine {pair}": value for pair, value in record.cosine.items()},
     }

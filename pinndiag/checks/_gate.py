@@ -66,7 +66,8 @@ def gate(record: DiagnosisRecord, thresholds: Thresholds) -> Gate:
     unseen = _unseen(record, thresholds)
     if left:
         worst = left[0]
-        words = f"unfinished: remaining work {number(known[worst])} in {quoted(worst)}"
+        most = "at most " if worst in scalar else ""
+        words = f"unfinished: remaining work {most}{number(known[worst])} in {quoted(worst)}"
         return Gate("unfinished", tuple(left), f"{words} (finished is below {number(limits[worst].value)})", unseen)
     if not known:
         return Gate("unknown", (), "unknown: remaining work was not measured", unseen)

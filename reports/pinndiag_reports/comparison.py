@@ -25,6 +25,7 @@ WORDS = {
     "held_out": "held-out ratio",
     "rel_l2": "error against the reference (rel. L2)",
     "pareto_ratio": "Pareto ratio",
+    "constant_ratio": "loss of the best constant / loss",
     "probe_factor": "L-BFGS probe, factor",
 }
 STYLE = {"problem": "bold red", "warning": "yellow", "note": "dim"}

@@ -110,7 +110,7 @@ def test_dead_and_non_finite_entries_of_a_bare_state_dict() -> None:
     assert math.isnan(layers["net.1"].spectral_norm)
     assert math.isnan(layers["net.1"].norm)
     assert layers["conv"].spectral_norm == pytest.approx(math.sqrt(24))
-    assert layers["(model)"].norm == 2
+    assert layers["scale"].norm == 2
     assert layers["wave"].spectral_norm == pytest.approx(4)
     assert layers["wave"].norm == pytest.approx(5)
     assert layers["wave"].entries == 8
