@@ -45,6 +45,7 @@ for _ in range(STEPS):
 if watch:
     watch.close()
 torch.save([p.detach() for p in net.parameters()], f"{folder}/{sys.argv[3]}-{rank}.pt")
+dist.barrier()
 dist.destroy_process_group()
 """
 
