@@ -17,7 +17,7 @@ from torch import Tensor
 
 from pinndiag.nn import derivatives
 from pinndiag.problems._box import Box
-from pinndiag.problems._problem import About, Problem, Term, adam
+from pinndiag.problems._problem import About, Problem, Term, adam, equals
 from pinndiag.problems._references.allen_cahn import allen_cahn
 from pinndiag.problems._setup import Setup
 
@@ -38,8 +38,8 @@ def make(setup: Setup) -> Problem:
         u, u_t, u_xx = derivatives(net, x, "t", "xx", axes="tx")
         return u_t - 1e-4 * u_xx - 5 * (u - u**3)
 
-    def ic(x: Tensor) -> Tensor:
-        return net(x) - x[:, 1:] ** 2 * torch.cos(math.pi * x[:, 1:])
+    def start_value(x: Tensor) -> Tensor:
+        return x[:, 1:] ** 2 * torch.cos(math.pi * x[:, 1:])
 
     def bc(x: Tensor) -> Tensor:
         """The differences of u and of u_x between x = -1 and x = 1."""
@@ -58,7 +58,7 @@ def make(setup: Setup) -> Problem:
                 box.inside,
                 part=setup.pick(reduced=None, full=4_096),
             ),
-            "ic": Term(ic, start(setup.pick(reduced=128, full=512)), start),
+            "ic": Term(equals(net, start_value), start(setup.pick(reduced=128, full=512)), start),
             "bc": Term(bc, left(setup.pick(reduced=100, full=200)), left),
         },
         solution=_solution(box),

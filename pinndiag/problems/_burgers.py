@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from pinndiag.nn import derivatives
-from pinndiag.problems._problem import About, Problem, Term, adam
+from pinndiag.problems._problem import About, Problem, Term, adam, equals
 from pinndiag.problems._references.burgers import burgers
 from pinndiag.problems._setup import Setup
 
@@ -37,8 +37,8 @@ def make(setup: Setup) -> Problem:
         u, u_t, u_x, u_xx = derivatives(net, x, "t", "x", "xx", axes="tx")
         return u_t + u * u_x - VISCOSITY * u_xx
 
-    def ic(x: Tensor) -> Tensor:
-        return net(x) + torch.sin(math.pi * x[:, 1:])
+    def start_value(x: Tensor) -> Tensor:
+        return -torch.sin(math.pi * x[:, 1:])
 
     grid = box.grid(101)
     t, x = grid.double().cpu().numpy().T
@@ -48,7 +48,7 @@ def make(setup: Setup) -> Problem:
         net,
         {
             "pde": Term(pde, box.inside(setup.pick(reduced=2_000, full=10_000)), box.inside),
-            "ic": Term(ic, start(100), start),
+            "ic": Term(equals(net, start_value), start(100), start),
             "bc": Term(net, sides(200), sides),
         },
         solution=(grid, torch.from_numpy(burgers(t, x, VISCOSITY)[:, None]).to(grid)),

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from pinndiag.nn import derivatives
-from pinndiag.problems._problem import About, Problem, Term, adam
+from pinndiag.problems._problem import About, Problem, Term, adam, equals
 from pinndiag.problems._setup import Setup
 
 ABOUT = About(
@@ -47,9 +47,6 @@ def make(setup: Setup) -> Problem:
         u, u_t = derivatives(net, x, "t", axes="tx")
         return torch.cat([u - exact(x), u_t], dim=1)
 
-    def bc(x: Tensor) -> Tensor:
-        return net(x) - exact(x)
-
     grid = box.grid(100)
     return Problem(
         ABOUT,
@@ -58,7 +55,7 @@ def make(setup: Setup) -> Problem:
         {
             "pde": Term(pde, box.inside(128), box.inside, resampled=True),
             "ic": Term(ic, start(128), start, weight=2.0, resampled=True),
-            "bc": Term(bc, sides(256), sides, weight=2.0, resampled=True),
+            "bc": Term(equals(net, exact), sides(256), sides, weight=2.0, resampled=True),
         },
         solution=(grid, exact(grid)),
         schedule=adam(net, decay=0.9),

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from pinndiag.nn import derivatives
-from pinndiag.problems._problem import About, Problem, Term, adam
+from pinndiag.problems._problem import About, Problem, Term, adam, equals
 from pinndiag.problems._setup import Setup
 
 ABOUT = About(
@@ -34,9 +34,6 @@ def make(setup: Setup, *, C: float = 16.0) -> Problem:
         _, second = derivatives(net, x, "xx")
         return second + C**2 * exact(x)
 
-    def bc(x: Tensor) -> Tensor:
-        return net(x) - exact(x)
-
     grid = box.grid(1000)
     return Problem(
         ABOUT,
@@ -44,7 +41,7 @@ def make(setup: Setup, *, C: float = 16.0) -> Problem:
         net,
         {
             "pde": Term(pde, box.inside(128), box.inside, resampled=True),
-            "bc": Term(bc, box.grid(2), box.boundary, weight=2.0),
+            "bc": Term(equals(net, exact), box.grid(2), box.boundary, weight=2.0),
         },
         solution=(grid, exact(grid)),
         schedule=adam(net, decay=0.9),

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from pinndiag.nn import derivatives
-from pinndiag.problems._problem import About, Problem, Term, adam
+from pinndiag.problems._problem import About, Problem, Term, adam, equals
 from pinndiag.problems._setup import Setup
 
 ABOUT = About(
@@ -36,9 +36,6 @@ def make(setup: Setup, *, omega: float = 4 * math.pi, interior: int = 2500) -> P
         _, laplacian = derivatives(net, x, "xx+yy")
         return laplacian + 2 * omega**2 * exact(x)
 
-    def bc(x: Tensor) -> Tensor:
-        return net(x) - exact(x)
-
     grid = box.grid(100)
     return Problem(
         ABOUT,
@@ -46,7 +43,7 @@ def make(setup: Setup, *, omega: float = 4 * math.pi, interior: int = 2500) -> P
         net,
         {
             "pde": Term(pde, box.inside(interior), box.inside),
-            "bc": Term(bc, box.boundary(round(8 * math.sqrt(interior))), box.boundary),
+            "bc": Term(equals(net, exact), box.boundary(round(8 * math.sqrt(interior))), box.boundary),
         },
         solution=(grid, exact(grid)),
         schedule=adam(net),

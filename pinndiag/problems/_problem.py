@@ -16,7 +16,7 @@ from pinndiag._wrap import wrap
 from pinndiag.problems._box import Points, Sampler
 from pinndiag.problems._setup import Setup
 
-__all__ = ["About", "Problem", "Term", "adam", "descent"]
+__all__ = ["About", "Problem", "Term", "adam", "descent", "equals"]
 
 Residual = Callable[[Points], Tensor]
 
@@ -123,6 +123,16 @@ class Problem:
         points, values = self.solution
         with torch.no_grad():
             return float((self.model(points) - values).norm() / values.norm())
+
+
+def equals(net: nn.Module, values: Callable[[Points], Tensor]) -> Residual:
+    """The residual of a condition on the solution itself: the network's output minus its values."""
+
+    def difference(x: Points) -> Tensor:
+        output: Tensor = net(x)
+        return output - values(x)
+
+    return difference
 
 
 def adam(model: nn.Module, *, lr: float = 1e-3, decay: float = 1.0) -> ExponentialLR:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 import torch
 
@@ -77,8 +77,8 @@ def options(name: str) -> dict[str, Any]:
 def make(
     name: str,
     *,
-    size: Size = "reduced",
-    arch: Arch = "mlp",
+    size: str = "reduced",
+    arch: str = "mlp",
     seed: int = 0,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
@@ -107,14 +107,13 @@ def make(
     (['pde', 'bc'], 5000)
     """
     about = _about(name)
-    for what, value, known in (("size", size, ("reduced", "full")), ("arch", arch, ("mlp", "modified"))):
-        if value not in known:
-            raise _unknown(f"{what}={value!r} is unknown", known)
     known = options(about.name)
     if any(key not in known for key in own):
         wrong = ", ".join(key for key in own if key not in known)
         raise _unknown(f"problem {about.name!r} has no option {wrong}", [f"{k}={v!r}" for k, v in known.items()])
-    setup = Setup(size=size, arch=arch, seed=seed, dtype=dtype, device=device)
+    _check_choices({"size": size, "arch": arch}, Setup)
+    _check_choices(own, _MAKERS[about])
+    setup = Setup(size=cast(Size, size), arch=cast(Arch, arch), seed=seed, dtype=dtype, device=device)
     with replayed(RandomState.seeded(seed)):
         return _MAKERS[about](setup, **own)
 
@@ -124,6 +123,14 @@ def _about(name: str) -> About:
     if found is None:
         raise _unknown(f"there is no problem {name!r}", names())
     return found
+
+
+def _check_choices(given: Mapping[str, Any], of: Callable[..., Any]) -> None:
+    """Values of parameters that are declared as one of a few words."""
+    hints = get_type_hints(of)
+    for key, value in given.items():
+        if get_origin(hints[key]) is Literal and value not in get_args(hints[key]):
+            raise _unknown(f"{key}={value!r} is not a choice", get_args(hints[key]))
 
 
 def _unknown(what: str, known: Any) -> PinndiagError:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pinndiag.problems._problem import About, Problem, Term, adam
+from pinndiag.problems._problem import About, Problem, Term, adam, equals
 from pinndiag.problems._setup import Setup
 
 ABOUT = About(
@@ -26,16 +26,16 @@ def make(setup: Setup, *, k: float = 20.0) -> Problem:
     box = setup.box([-1.0], [1.0])
     net = setup.network(box, 1, width=20, depth=2, scaling="none")
 
-    def data(x: Tensor) -> Tensor:
-        return net(x) - torch.tanh(k * x)
+    def target(x: Tensor) -> Tensor:
+        return torch.tanh(k * x)
 
     grid = box.grid(1001)
     return Problem(
         ABOUT,
         setup,
         net,
-        {"data": Term(data, box.grid(30), box.inside)},
-        solution=(grid, torch.tanh(k * grid)),
+        {"data": Term(equals(net, target), box.grid(30), box.inside)},
+        solution=(grid, target(grid)),
         schedule=adam(net, lr=2e-2),
         steps=300,
     )

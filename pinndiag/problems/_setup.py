@@ -16,6 +16,7 @@ __all__ = ["Arch", "Setup", "Size"]
 
 Size = Literal["reduced", "full"]
 Arch = Literal["mlp", "modified"]
+Scaling = Literal["standard", "unit", "none"]
 Value = TypeVar("Value")
 
 
@@ -47,7 +48,7 @@ class Setup:
         """A box whose points have the dtype and the device."""
         return Box(tuple(low), tuple(high), torch.empty(0, dtype=self.dtype, device=self.device))
 
-    def network(self, box: Box, outputs: int, *, width: int, depth: int, scaling: str = "standard") -> nn.Module:
+    def network(self, box: Box, outputs: int, *, width: int, depth: int, scaling: Scaling = "standard") -> nn.Module:
         """A network of the architecture over a box.
 
         Args:
@@ -58,7 +59,8 @@ class Setup:
             scaling: of the inputs: "standard" (mean 0 and standard deviation 1 of uniform points), "unit" ([-1, 1]) or
                 "none".
         """
-        scalings = {"standard": Normalisation.standard, "unit": Normalisation.unit, "none": lambda *ends: None}
+        scale = {"standard": Normalisation.standard, "unit": Normalisation.unit, "none": None}[scaling]
         make = MLP if self.arch == "mlp" else ModifiedMLP
-        net = make(len(box.low), outputs, width=width, depth=depth, scaling=scalings[scaling](box.low, box.high))
+        first = None if scale is None else scale(box.low, box.high)
+        net = make(len(box.low), outputs, width=width, depth=depth, scaling=first)
         return net.to(dtype=self.dtype, device=self.device)

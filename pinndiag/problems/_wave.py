@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from pinndiag.nn import derivatives
-from pinndiag.problems._problem import About, Problem, Term, adam
+from pinndiag.problems._problem import About, Problem, Term, adam, equals
 from pinndiag.problems._setup import Setup
 
 ABOUT = About(
@@ -39,9 +39,6 @@ def make(setup: Setup) -> Problem:
         _, residual = derivatives(net, x, "tt-4xx", axes="tx")
         return residual
 
-    def value(x: Tensor) -> Tensor:
-        return net(x) - exact(x)
-
     def velocity(x: Tensor) -> Tensor:
         _, u_t = derivatives(net, x, "t", axes="tx")
         return u_t
@@ -53,7 +50,7 @@ def make(setup: Setup) -> Problem:
         net,
         {
             "pde": Term(pde, box.inside(300), box.inside, resampled=True),
-            "value": Term(value, edges(300), edges, weight=3.0, resampled=True),
+            "value": Term(equals(net, exact), edges(300), edges, weight=3.0, resampled=True),
             "velocity": Term(velocity, start(100), start, resampled=True),
         },
         solution=(grid, exact(grid)),
