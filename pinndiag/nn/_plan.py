@@ -25,7 +25,7 @@ EXACT = 1e-10  # residual up to which a combination of directions counts as the 
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
     """Directions, how far each is followed, and the operators as sums over them.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 import torch
@@ -33,7 +34,7 @@ class Box:
 
     def inside(self, count: int) -> Points:
         """Points uniform in the box."""
-        low, high = (torch.tensor(end, dtype=self.like.dtype).to(self.like.device) for end in (self.low, self.high))
+        low, high = self._corners
         draws = torch.rand(count, len(self.low), dtype=self.like.dtype, device=self.like.device)
         return low + (high - low) * draws
 
@@ -62,3 +63,7 @@ class Box:
         ends = zip(self.low, self.high, strict=True)
         columns = [torch.linspace(a, b, per_side, dtype=self.like.dtype, device=self.like.device) for a, b in ends]
         return torch.stack(torch.meshgrid(*columns, indexing="ij"), dim=-1).reshape(-1, len(columns))
+
+    @cached_property
+    def _corners(self) -> tuple[Tensor, Tensor]:
+        return self.like.new_tensor(self.low), self.like.new_tensor(self.high)
