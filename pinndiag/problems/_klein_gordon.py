@@ -43,8 +43,8 @@ def make(setup: Setup) -> Problem:
         return -25 * math.pi**2 * x * torch.cos(5 * math.pi * t) + 6 * t * x**3 - 6 * x * t**3 + u**3
 
     def pde(x: Tensor) -> Tensor:
-        u, box_u = derivatives(net, x, "tt-xx", axes="tx")
-        return box_u + u**3 - forcing(x)
+        u, dalembertian = derivatives(net, x, "tt-xx", axes="tx")
+        return dalembertian + u**3 - forcing(x)
 
     def ic(x: Tensor) -> Tensor:
         u, u_t = derivatives(net, x, "t", axes="tx")
