@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pinndiag._version import __version__
 
 if TYPE_CHECKING:
-    from pinndiag import analyzers, checks, linalg
+    from pinndiag import analyzers, checks, linalg, schemes
     from pinndiag._analyze import analyze
     from pinndiag._checkpoint import load
     from pinndiag._compare import compare
@@ -37,6 +37,7 @@ __all__ = [
     "compare",
     "linalg",
     "load",
+    "schemes",
     "wrap",
 ]
 
@@ -57,7 +58,7 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(import_module(_HOME[name]), name)
-    if name in ("analyzers", "checks", "linalg"):
+    if name in ("analyzers", "checks", "linalg", "schemes"):
         return import_module(f"pinndiag.{name}")
     raise AttributeError(f"module 'pinndiag' has no attribute {name!r}")
 

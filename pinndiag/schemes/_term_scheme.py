@@ -1,0 +1,135 @@
+"""Schemes that give each term one weight: the step from numbers to weights, apart from models and autograd."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Literal, final
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from pinndiag._engine import Combination, Evaluation
+from pinndiag.schemes._guards import normalised
+from pinndiag.schemes._memory import Fields
+from pinndiag.schemes._scheme import AbstractScheme
+
+__all__ = ["VANISHING", "AbstractTermScheme", "Coupling", "Measured", "Sound", "Weights"]
+
+Coupling = Literal["reference", "all", "none"]
+Weights = Float[Tensor, " terms"]
+Sound = Bool[Tensor, " terms"]
+Measured = Float[Tensor, "terms entries"]
+
+VANISHING = 1e-6  # of the reference's gradient norm: a ratio to so small a gradient means nothing
+
+
+class AbstractTermScheme(AbstractScheme):
+    """One weight a term. A scheme says what it remembers of a term (`start`) and how that changes (`refreshed`)."""
+
+    coupling: Coupling = "none"
+    """Whose bad figures spoil a refresh: the reference's (its own weight never changes), anybody's, a term's own."""
+
+    @abstractmethod
+    def start(self, name: str, weight: float) -> Mapping[str, float | Tensor]:
+        """What is remembered of a term before its first refresh: field -> value."""
+
+    @abstractmethod
+    def refreshed(
+        self, fields: Fields, losses: Weights, gradients: Measured | None, sound: Sound, reference: int | None
+    ) -> tuple[Fields, Weights]:
+        """One refresh.
+
+        Args:
+            fields: field of `start` -> its values for the terms; "applied": the weights now applied.
+            losses: unweighted.
+            gradients: of the unweighted losses; None for schemes that look at losses only.
+            sound: terms with usable figures. What is returned for the others is not used.
+            reference: position of the reference; None where it is absent.
+
+        Returns:
+            the fields after it, and the weights to apply from now on.
+        """
+
+    def measure(self, evaluation: Evaluation, taking_part: Sequence[int]) -> Measured | None:
+        """What `refreshed` gets as gradients: those of the evaluation, where the scheme needs them."""
+        return evaluation.gradients if self.about.needs == "gradients" else None
+
+    @property
+    def vanishing(self) -> Mapping[str, int]:
+        """Term -> refreshes at which its gradient was below 1e-6 of the reference's: there a ratio has no ceiling."""
+        return {name: int(fields["vanishing"]) for name, fields in self.memory.terms.items() if "vanishing" in fields}
+
+    @final
+    def weigh(
+        self, losses: Weights, gradients: Measured | None = None, step: int = 0, names: Sequence[str] | None = None
+    ) -> Weights:
+        """One step on numbers alone: the scheme's memory advances, nothing else is touched.
+
+        Args:
+            losses: unweighted losses of the terms that take part.
+            gradients: their gradients; None where they are not needed at this step.
+            step: the optimizer's step, counted from 0.
+            names: of the terms; default "0", "1", ...
+        """
+        names = tuple(str(i) for i in range(len(losses))) if names is None else names
+        if self.reference is None:
+            self.reference = names[0]
+        like = losses.to(torch.promote_types(losses.dtype, torch.float32))
+        fields = self.memory.stacked(names, self._begin, like)
+        reference = names.index(self.reference) if self.reference in names else None
+        if self.due(step) and not (self.coupling == "reference" and reference is None):
+            fields = self._refresh(fields, like, gradients, reference)
+            self.memory.keep(names, fields)
+        return normalised(fields["applied"], self.normalise, reference)
+
+    @final
+    def combine(self, evaluation: Evaluation) -> Combination:
+        """See `AbstractScheme`."""
+        names = evaluation.names
+        self._settle(names)
+        places = [i for i, name in enumerate(names) if name not in self.exclude]
+        losses, step = evaluation.values, evaluation.step
+        gradients = self.measure(evaluation, places) if self.due(step) else None
+        if len(places) == len(names):
+            return self._answer(names, self.weigh(losses, gradients, step, names))
+        inside = torch.tensor(places, device=losses.device)
+        if gradients is not None and len(gradients) == len(names):
+            gradients = gradients[inside]
+        weights = torch.tensor([self.given.get(name, 1.0) for name in names], device=losses.device)
+        found = self.weigh(losses[inside], gradients, step, [names[i] for i in places])
+        return self._answer(names, weights.to(found.dtype).index_copy(0, inside, found))
+
+    def _begin(self, name: str) -> dict[str, float | Tensor]:
+        weight = self.given.get(name, 1.0)
+        return {"applied": weight, "skipped": 0.0, "vanishing": 0.0, **self.start(name, weight)}
+
+    def _refresh(self, fields: Fields, losses: Weights, gradients: Measured | None, reference: int | None) -> Fields:
+        size = losses.abs() if gradients is None else gradients.norm(dim=1)
+        sound = torch.isfinite(size) if gradients is None else torch.isfinite(size) & (size > 0)
+        vanishing = fields["vanishing"]
+        if self.coupling == "reference":
+            assert reference is not None
+            sound = sound & sound[reference]
+            vanishing = vanishing + (size < VANISHING * size[reference])
+        before = fields["applied"]
+        new, weights = self.refreshed(fields, losses, gradients, sound, reference)
+        sound = sound & torch.isfinite(weights)
+        if self.coupling == "all":
+            sound = sound.all().expand_as(sound)
+        changed = sound
+        if self.coupling == "reference":
+            changed = sound.clone()
+            changed[reference] = False
+        kept = {field: torch.where(_like(changed, value), value, fields[field]) for field, value in new.items()}
+        return {
+            **kept,
+            "applied": torch.where(changed, self.limits(weights, before), before),
+            "skipped": fields["skipped"] + ~sound,
+            "vanishing": vanishing,
+        }
+
+
+def _like(mask: Tensor, values: Tensor) -> Tensor:
+    return mask.reshape(-1, *[1] * (values.ndim - 1))
