@@ -117,7 +117,7 @@ class Evaluation:
         """The unweighted losses, detached; over all processes where there are several."""
         if self._values is None:
             values = torch.stack([loss.detach().to(self.parameters[0].device) for loss in self.losses.values()])
-            self._values = values if self._reduce is None else self._reduce(values)
+            self._values = self.over_processes(values)
         return self._values
 
     @property
@@ -144,10 +144,14 @@ class Evaluation:
         assert self._pulled is not None
         return self._pulled
 
+    def over_processes(self, figures: Tensor) -> Tensor:
+        """Figures of this process's terms, averaged over all processes."""
+        return figures if self._reduce is None else self._reduce(figures)
+
     def take(self, pulled: Pulled) -> None:
         """Take gradients of the unweighted losses as known: they were formed in the loss's own backward pass."""
         self._pulled = pulled
-        self._gradients = pulled.rows if self._reduce is None else self._reduce(pulled.rows)
+        self._gradients = self.over_processes(pulled.rows)
 
     def release(self) -> None:
         """Let the graphs go; the losses' values and the gradients stay."""

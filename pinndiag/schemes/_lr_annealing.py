@@ -16,7 +16,7 @@ from pinndiag.schemes._guards import guarded
 from pinndiag.schemes._presets import PUBLISHED, presets
 from pinndiag.schemes._ratio_scheme import AbstractRatioScheme
 from pinndiag.schemes._scheme import Options
-from pinndiag.schemes._term_scheme import Coupling, Measured, Sound, Weights
+from pinndiag.schemes._term_scheme import Coupling, Measured, Sound, Weights, rows_of
 
 __all__ = ["LRAnnealing"]
 
@@ -98,7 +98,7 @@ class LRAnnealing(AbstractRatioScheme):
     def measure(self, evaluation: Evaluation, taking_part: Sequence[int]) -> Measured | None:
         """See `AbstractTermScheme`."""
         self.shapes = [p.shape for p in evaluation.parameters]
-        return evaluation.gradients
+        return rows_of(evaluation, taking_part)
 
     def ratio(self, gradients: Measured, applied: Weights, sound: Sound, reference: int | None) -> Weights:
         """See `AbstractRatioScheme`."""

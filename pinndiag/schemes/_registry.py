@@ -5,12 +5,27 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from pinndiag._errors import PinndiagError
+from pinndiag.schemes._aligned_mtl import AlignedMTL
+from pinndiag.schemes._brdr import BRDR
+from pinndiag.schemes._causal import Causal
+from pinndiag.schemes._config import ConFIG
+from pinndiag.schemes._dcgd import DCGD
 from pinndiag.schemes._dynamic_norm import DynamicNorm
 from pinndiag.schemes._fixed import Fixed
 from pinndiag.schemes._global_grad_norm import GlobalGradNorm
+from pinndiag.schemes._grad_norm import GradNorm
 from pinndiag.schemes._inverse_dirichlet import InverseDirichlet
 from pinndiag.schemes._lr_annealing import LRAnnealing
+from pinndiag.schemes._ntk_weights import NTKWeights
+from pinndiag.schemes._pcgrad import PCGrad
+from pinndiag.schemes._point_grad_norm import PointGradNorm
+from pinndiag.schemes._rba import RBA
+from pinndiag.schemes._relobralo import ReLoBRaLo
 from pinndiag.schemes._scheme import AbstractScheme
+from pinndiag.schemes._self_adaptive import SelfAdaptive
+from pinndiag.schemes._softadapt import SoftAdapt
+from pinndiag.schemes._uncertainty import Uncertainty
+from pinndiag.schemes._upgrad import UPGrad
 
 __all__ = ["SCHEMES", "by_key"]
 
@@ -22,6 +37,21 @@ SCHEMES: dict[str, type[AbstractScheme]] = {
         InverseDirichlet,
         DynamicNorm,
         GlobalGradNorm,
+        NTKWeights,
+        GradNorm,
+        SoftAdapt,
+        ReLoBRaLo,
+        Uncertainty,
+        SelfAdaptive,
+        PointGradNorm,
+        RBA,
+        BRDR,
+        Causal,
+        PCGrad,
+        ConFIG,
+        DCGD,
+        AlignedMTL,
+        UPGrad,
     )
 }
 
@@ -32,8 +62,8 @@ def by_key(key: str) -> type[AbstractScheme]:
     Raises:
         PinndiagError: there is none.
 
-    >>> by_key("dynamic-norm").__name__, by_key("LRAnnealing").about.key
-    ('DynamicNorm', 'lra')
+    >>> by_key("dynamic-norm").__name__, by_key("RBA").__name__
+    ('DynamicNorm', 'RBA')
     """
     wanted = key.strip().lower().replace("-", "_")
     for known, scheme in SCHEMES.items():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, ClassVar, TypedDict, Unpack
 
 import torch
@@ -79,6 +81,7 @@ class AbstractScheme(nn.Module, ABC):
 
     def __init__(self, *, every: int = 1, **options: Unpack[Options]) -> None:
         super().__init__()
+        _refuse_unknown(type(self), options)
         self.preset = options.get("preset")
         if self.preset is not None and self.preset not in self.presets:
             raise _no_preset(type(self).__name__, self.preset, self.presets)
@@ -265,6 +268,15 @@ def _checked(losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
                 fix="hand over the residuals or the scalar loss as floating-point tensors",
             )
     return dict(losses)
+
+
+def _refuse_unknown(scheme: type[AbstractScheme], options: Iterable[str]) -> None:
+    for name in options:
+        if name not in Options.__annotations__:
+            known = {*Options.__annotations__, *inspect.signature(scheme).parameters} - {"options"}
+            near = get_close_matches(name, known, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise TypeError(f"{scheme.__name__} has no argument {name!r}{hint}")
 
 
 def _count_steps(optimizer: torch.optim.Optimizer, scheme: AbstractScheme) -> None:

@@ -15,7 +15,7 @@ from pinndiag.schemes._guards import normalised
 from pinndiag.schemes._memory import Fields
 from pinndiag.schemes._scheme import AbstractScheme
 
-__all__ = ["VANISHING", "AbstractTermScheme", "Coupling", "Measured", "Sound", "Weights"]
+__all__ = ["VANISHING", "AbstractTermScheme", "Coupling", "Measured", "Sound", "Weights", "rows_of"]
 
 Coupling = Literal["reference", "all", "none"]
 Weights = Float[Tensor, " terms"]
@@ -30,6 +30,9 @@ class AbstractTermScheme(AbstractScheme):
 
     coupling: Coupling = "none"
     """Whose bad figures spoil a refresh: the reference's (its own weight never changes), anybody's, a term's own."""
+
+    only: Sequence[str] | None = None
+    """The terms that take part, where not all do that are not excluded."""
 
     @abstractmethod
     def start(self, name: str, weight: float) -> Mapping[str, float | Tensor]:
@@ -53,8 +56,8 @@ class AbstractTermScheme(AbstractScheme):
         """
 
     def measure(self, evaluation: Evaluation, taking_part: Sequence[int]) -> Measured | None:
-        """What `refreshed` gets as gradients: those of the evaluation, where the scheme needs them."""
-        return evaluation.gradients if self.about.needs == "gradients" else None
+        """What `refreshed` gets as gradients, one row for each term that takes part; None for schemes without."""
+        return rows_of(evaluation, taking_part) if self.about.needs == "gradients" else None
 
     @property
     def vanishing(self) -> Mapping[str, int]:
@@ -89,14 +92,12 @@ class AbstractTermScheme(AbstractScheme):
         """See `AbstractScheme`."""
         names = evaluation.names
         self._settle(names)
-        places = [i for i, name in enumerate(names) if name not in self.exclude]
+        places = [i for i, name in enumerate(names) if name in (self.only or names) and name not in self.exclude]
         losses, step = evaluation.values, evaluation.step
         gradients = self.measure(evaluation, places) if self.due(step) else None
         if len(places) == len(names):
             return self._answer(names, self.weigh(losses, gradients, step, names))
         inside = torch.tensor(places, device=losses.device)
-        if gradients is not None and len(gradients) == len(names):
-            gradients = gradients[inside]
         weights = torch.tensor([self.given.get(name, 1.0) for name in names], device=losses.device)
         found = self.weigh(losses[inside], gradients, step, [names[i] for i in places])
         return self._answer(names, weights.to(found.dtype).index_copy(0, inside, found))
@@ -129,6 +130,12 @@ class AbstractTermScheme(AbstractScheme):
             "skipped": fields["skipped"] + ~sound,
             "vanishing": vanishing,
         }
+
+
+def rows_of(evaluation: Evaluation, places: Sequence[int]) -> Measured:
+    """The gradients of some of the terms."""
+    gradients = evaluation.gradients
+    return gradients if len(places) == len(gradients) else gradients[list(places)]
 
 
 def _like(mask: Tensor, values: Tensor) -> Tensor:

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pinndiag._terms import square
-from pinndiag.schemes import SCHEMES
-from pinndiag.schemes._scheme import AbstractScheme
+from pinndiag.schemes import SCHEMES, AbstractScheme
 
 # settings under which a few steps show what a scheme does
 SETTINGS: dict[str, dict[str, object]] = {
@@ -18,7 +17,7 @@ SETTINGS: dict[str, dict[str, object]] = {
     "inverse_dirichlet": {"every": 2},
     "dynamic_norm": {"every": 2},
     "global_grad_norm": {"every": 2},
-    "ntk": {"every": 2, "points": 4},
+    "ntk": {"every": 2, "points": None},
 }
 KEYS = list(SCHEMES)
 

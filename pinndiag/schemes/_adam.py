@@ -1,0 +1,34 @@
+"""Adam on small tensors that are no parameters of any module: the inner optimizer of trained weights."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from pinndiag.schemes._memory import Fields
+
+__all__ = ["adam", "adam_start"]
+
+EPS = 1e-8
+
+
+def adam_start(zero: Tensor) -> Fields:
+    """What Adam remembers before its first step, for values shaped like `zero`."""
+    return {"first_moment": zero, "second_moment": zero, "inner_steps": zero}
+
+
+def adam(
+    value: Tensor, gradient: Tensor, fields: Fields, lr: float, betas: tuple[float, float] = (0.9, 0.999)
+) -> tuple[Tensor, Fields]:
+    """One step of descent. Every entry counts its own steps, so that an entry may sit some out.
+
+    Returns:
+        the new values, and what is remembered.
+
+    Source: Kingma, Ba 2015, arXiv:1412.6980, Algorithm 1.
+    """
+    first = betas[0] * fields["first_moment"] + (1 - betas[0]) * gradient
+    second = betas[1] * fields["second_moment"] + (1 - betas[1]) * gradient.square()
+    steps = fields["inner_steps"] + 1
+    size = (second / (1 - betas[1] ** steps)).sqrt() + EPS
+    value = value - lr * first / (1 - betas[0] ** steps) / size
+    return value, {"first_moment": first, "second_moment": second, "inner_steps": steps}
