@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from pinndiag.schemes._memory import Fields
+from pinndiag.schemes._scheme import Number
 
 __all__ = ["adam", "adam_start"]
 
@@ -17,7 +18,7 @@ def adam_start(zero: Tensor) -> Fields:
 
 
 def adam(
-    value: Tensor, gradient: Tensor, fields: Fields, lr: float, betas: tuple[float, float] = (0.9, 0.999)
+    value: Tensor, gradient: Tensor, fields: Fields, lr: Number, betas: tuple[Number, Number] = (0.9, 0.999)
 ) -> tuple[Tensor, Fields]:
     """One step of descent. Every entry counts its own steps, so that an entry may sit some out.
 

@@ -11,7 +11,7 @@ from pinndiag.schemes._about import About
 from pinndiag.schemes._memory import Fields
 from pinndiag.schemes._point_scheme import AbstractPointScheme, Points, TermChoice
 from pinndiag.schemes._presets import PUBLISHED, presets
-from pinndiag.schemes._scheme import Options
+from pinndiag.schemes._scheme import Number, Options
 
 __all__ = ["BRDR"]
 
@@ -56,7 +56,7 @@ class BRDR(AbstractPointScheme):
     coupled = True
 
     def __init__(
-        self, *, keep: float = 0.999, terms: TermChoice = None, every: int = 1, **options: Unpack[Options]
+        self, *, keep: Number = 0.999, terms: TermChoice = None, every: int = 1, **options: Unpack[Options]
     ) -> None:
         super().__init__(terms=terms, every=every, **options)
         self.keep = keep

@@ -14,7 +14,7 @@ from pinndiag.schemes._about import About
 from pinndiag.schemes._memory import Fields
 from pinndiag.schemes._point_scheme import AbstractPointScheme, Points, TermChoice
 from pinndiag.schemes._presets import PUBLISHED, presets
-from pinndiag.schemes._scheme import Options
+from pinndiag.schemes._scheme import Number, Options
 
 __all__ = ["Causal"]
 
@@ -65,7 +65,7 @@ class Causal(AbstractPointScheme):
         *,
         time: Mapping[str, Time],
         slabs: int = 32,
-        eps: float | Sequence[float] = 1.0,
+        eps: Number | Sequence[Number] = 1.0,
         before: str | None = None,
         terms: TermChoice = None,
         every: int = 1,

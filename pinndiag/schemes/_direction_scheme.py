@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pinndiag._engine import Combination, Evaluation
 from pinndiag.schemes._guards import normalised
-from pinndiag.schemes._scheme import AbstractScheme
+from pinndiag.schemes._scheme import AbstractScheme, Number
 from pinndiag.schemes._term_scheme import Measured, rows_of
 
 __all__ = ["AbstractDirectionScheme", "Coefficients", "Gramian"]
@@ -62,7 +62,7 @@ class AbstractDirectionScheme(AbstractScheme):
         weights = torch.tensor([self.given.get(name, 1.0) for name in names], dtype=found.dtype, device=found.device)
         return self._answer(names, weights.index_copy(0, torch.tensor(places, device=found.device), found))
 
-    def _begin(self, name: str) -> dict[str, float | Tensor]:
+    def _begin(self, name: str) -> dict[str, Number | Tensor]:
         return {"applied": self.given.get(name, 1.0), "skipped": 0.0}
 
     def _decide(self, gradients: Measured, before: Tensor, names: Sequence[str]) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ from pinndiag.schemes._about import About
 from pinndiag.schemes._guards import guarded
 from pinndiag.schemes._presets import PUBLISHED, presets
 from pinndiag.schemes._ratio_scheme import AbstractRatioScheme
-from pinndiag.schemes._scheme import Options
+from pinndiag.schemes._scheme import Number, Options
 from pinndiag.schemes._term_scheme import Coupling, Measured, Sound, Weights
 
 __all__ = ["DynamicNorm"]
@@ -56,11 +56,11 @@ class DynamicNorm(AbstractRatioScheme):
     def __init__(
         self,
         *,
-        p: float = 2,
-        keep: float = 0.99,
+        p: Number = 2,
+        keep: Number = 0.99,
         every: int = 10,
         bias_correction: bool = True,
-        power: float = 1.0,
+        power: Number = 1.0,
         **options: Unpack[Options],
     ) -> None:
         if p < 1:

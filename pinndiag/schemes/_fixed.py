@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pinndiag.schemes._about import About
 from pinndiag.schemes._memory import Fields
-from pinndiag.schemes._scheme import Unweighted
+from pinndiag.schemes._scheme import Number, Unweighted
 from pinndiag.schemes._term_scheme import AbstractTermScheme, Measured, Sound, Weights
 
 __all__ = ["Fixed"]
@@ -39,10 +39,10 @@ class Fixed(AbstractTermScheme):
         "a weight has to be guessed, and what is right early in training need not be right later",
     )
 
-    def __init__(self, weights: Mapping[str, float] | None = None, **options: Unpack[Unweighted]) -> None:
+    def __init__(self, weights: Mapping[str, Number] | None = None, **options: Unpack[Unweighted]) -> None:
         super().__init__(weights=weights, **options)
 
-    def start(self, name: str, weight: float) -> Mapping[str, float | Tensor]:
+    def start(self, name: str, weight: Number) -> Mapping[str, Number | Tensor]:
         """See `AbstractTermScheme`: nothing is remembered."""
         return {}
 

@@ -10,7 +10,7 @@ from pinndiag.schemes._about import About
 from pinndiag.schemes._guards import guarded
 from pinndiag.schemes._presets import PUBLISHED, presets
 from pinndiag.schemes._ratio_scheme import AbstractRatioScheme
-from pinndiag.schemes._scheme import Options
+from pinndiag.schemes._scheme import Number, Options
 from pinndiag.schemes._term_scheme import Measured, Sound, Weights
 
 __all__ = ["GlobalGradNorm"]
@@ -54,7 +54,7 @@ class GlobalGradNorm(AbstractRatioScheme):
     def __init__(
         self,
         *,
-        keep: float = 0.9,
+        keep: Number = 0.9,
         every: int = 100,
         total: Literal["mean", "sum"] = "mean",
         **options: Unpack[Options],

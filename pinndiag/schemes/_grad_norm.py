@@ -17,7 +17,7 @@ from pinndiag.schemes._adam import adam, adam_start
 from pinndiag.schemes._guards import guarded
 from pinndiag.schemes._memory import Fields
 from pinndiag.schemes._presets import PUBLISHED, presets
-from pinndiag.schemes._scheme import Options
+from pinndiag.schemes._scheme import Number, Options
 from pinndiag.schemes._term_scheme import AbstractTermScheme, Measured, Sound, Weights, rows_of
 
 __all__ = ["GradNorm"]
@@ -66,8 +66,8 @@ class GradNorm(AbstractTermScheme):
     def __init__(
         self,
         *,
-        alpha: float = 1.5,
-        lr: float = 1e-2,
+        alpha: Number = 1.5,
+        lr: Number = 1e-2,
         layer: Sequence[Tensor] | Literal["last"] | None = None,
         parametrisation: Literal["log", "plain"] = "log",
         ascent: Literal["adam", "sgd"] = "adam",
@@ -79,7 +79,7 @@ class GradNorm(AbstractTermScheme):
         self.alpha, self.lr, self.parametrisation, self.ascent = alpha, lr, parametrisation, ascent
         self._layer = layer if layer is None or isinstance(layer, str) else list(layer)
 
-    def start(self, name: str, weight: float) -> Mapping[str, float | Tensor]:
+    def start(self, name: str, weight: Number) -> Mapping[str, Number | Tensor]:
         """See `AbstractTermScheme`."""
         return {"trained": weight, "initial": math.nan, **adam_start(torch.zeros(()))}
 
@@ -120,7 +120,7 @@ class GradNorm(AbstractTermScheme):
 
     def _places(self, parameters: Sequence[Tensor]) -> list[int]:
         if self._layer == "last":
-            if self._trained is None and parameters is self._found:
+            if self._trained is None and self._found:  # from the graph: in no order
                 raise PinndiagError(
                     'GradNorm(layer="last") does not know which layer is the last',
                     cause="the order of the parameters cannot be read from a graph",

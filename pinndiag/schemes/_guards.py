@@ -16,7 +16,7 @@ __all__ = ["Limits", "Normalise", "guarded", "normalised"]
 Normalise = Literal["sum", "mean", "ref"]
 
 
-def guarded(numerator: Tensor, denominator: Tensor, eps_rel: float) -> Tensor:
+def guarded(numerator: Tensor, denominator: Tensor, eps_rel: int | float) -> Tensor:
     """Numerator / (denominator + eps_rel numerator): at most 1 / eps_rel, whatever the units.
 
     >>> guarded(torch.tensor([2.0, 2.0]), torch.tensor([1.0, 0.0]), 0.01).round(decimals=3)
@@ -36,9 +36,9 @@ class Limits:
         max_growth: largest factor between one refresh and the next.
     """
 
-    w_min: float | None = None
-    w_max: float | None = None
-    max_growth: float | None = None
+    w_min: int | float | None = None
+    w_max: int | float | None = None
+    max_growth: int | float | None = None
 
     def __post_init__(self) -> None:
         if self.w_min is not None and self.w_max is not None and self.w_min > self.w_max:

@@ -8,7 +8,7 @@ from pinndiag.schemes._about import About
 from pinndiag.schemes._guards import guarded
 from pinndiag.schemes._presets import PUBLISHED, presets
 from pinndiag.schemes._ratio_scheme import AbstractRatioScheme
-from pinndiag.schemes._scheme import Options
+from pinndiag.schemes._scheme import Number, Options
 from pinndiag.schemes._term_scheme import Coupling, Measured, Sound, Weights
 
 __all__ = ["InverseDirichlet"]
@@ -51,7 +51,7 @@ class InverseDirichlet(AbstractRatioScheme):
 
     coupling: Coupling = "reference"
 
-    def __init__(self, *, keep: float = 0.9, every: int = 10, **options: Unpack[Options]) -> None:
+    def __init__(self, *, keep: Number = 0.9, every: int = 10, **options: Unpack[Options]) -> None:
         largest = options.get("reference") == "max"
         if largest:
             options["reference"] = None

@@ -15,7 +15,7 @@ from pinndiag.schemes._about import About
 from pinndiag.schemes._guards import guarded
 from pinndiag.schemes._presets import PUBLISHED, presets
 from pinndiag.schemes._ratio_scheme import AbstractRatioScheme
-from pinndiag.schemes._scheme import Options
+from pinndiag.schemes._scheme import Number, Options
 from pinndiag.schemes._term_scheme import Coupling, Measured, Sound, Weights, rows_of
 
 __all__ = ["LRAnnealing"]
@@ -82,7 +82,7 @@ class LRAnnealing(AbstractRatioScheme):
     def __init__(
         self,
         *,
-        keep: float = 0.9,
+        keep: Number = 0.9,
         every: int = 10,
         stat: Statistic = "max/mean",
         feedback: bool = True,

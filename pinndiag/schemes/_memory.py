@@ -28,7 +28,7 @@ class Memory:
         self.shared: Fields = {}
 
     def stacked(
-        self, names: Sequence[str], start: Callable[[str], Mapping[str, float | Tensor]], like: Tensor
+        self, names: Sequence[str], start: Callable[[str], Mapping[str, int | float | Tensor]], like: Tensor
     ) -> Fields:
         """Field -> its values for the named terms, stacked; a new term begins with what `start` gives."""
         rows: list[Fields] = []

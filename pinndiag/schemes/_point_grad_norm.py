@@ -12,7 +12,7 @@ from pinndiag._rows import squared_norms
 from pinndiag.schemes._about import About
 from pinndiag.schemes._memory import Fields
 from pinndiag.schemes._point_scheme import AbstractPointScheme, Points, TermChoice
-from pinndiag.schemes._scheme import Options
+from pinndiag.schemes._scheme import Number, Options
 
 __all__ = ["PointGradNorm"]
 
@@ -51,7 +51,7 @@ class PointGradNorm(AbstractPointScheme):
     remembers = False
 
     def __init__(
-        self, *, floor: float = 1e-3, terms: TermChoice = None, every: int = 1, **options: Unpack[Options]
+        self, *, floor: Number = 1e-3, terms: TermChoice = None, every: int = 1, **options: Unpack[Options]
     ) -> None:
         options.setdefault("normalise", "mean")
         options.setdefault("w_max", 100.0)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pinndiag._errors import PinndiagError
 from pinndiag.schemes._memory import Fields
-from pinndiag.schemes._scheme import Options
+from pinndiag.schemes._scheme import Number, Options
 from pinndiag.schemes._term_scheme import AbstractTermScheme, Measured, Sound, Weights
 
 __all__ = ["AbstractRatioScheme"]
@@ -25,7 +25,7 @@ class AbstractRatioScheme(AbstractTermScheme):
     that the first weight is the ratio itself.
     """
 
-    def __init__(self, *, keep: float, every: int, bias_correction: bool = False, **options: Unpack[Options]) -> None:
+    def __init__(self, *, keep: Number, every: int, bias_correction: bool = False, **options: Unpack[Options]) -> None:
         super().__init__(every=every, **options)
         if not 0 <= keep < 1:
             raise PinndiagError(
@@ -40,7 +40,7 @@ class AbstractRatioScheme(AbstractTermScheme):
         """w_hat of every term."""
 
     @final
-    def start(self, name: str, weight: float) -> Mapping[str, float | Tensor]:
+    def start(self, name: str, weight: Number) -> Mapping[str, Number | Tensor]:
         """See `AbstractTermScheme`."""
         return {"average": 0.0 if self.bias_correction else weight, "refreshes": 0.0}
 
@@ -61,6 +61,6 @@ class AbstractRatioScheme(AbstractTermScheme):
         return new, average / _weight_of_all(self.keep, refreshes) if self.bias_correction else average
 
 
-def _weight_of_all(keep: float, refreshes: Tensor) -> Tensor:
+def _weight_of_all(keep: Number, refreshes: Tensor) -> Tensor:
     """1 - keep^k, without the cancellation."""
     return -torch.expm1(refreshes * (math.log(keep) if keep else -math.inf))

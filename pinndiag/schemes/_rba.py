@@ -11,7 +11,7 @@ from pinndiag.schemes._about import About
 from pinndiag.schemes._memory import Fields
 from pinndiag.schemes._point_scheme import AbstractPointScheme, Points, TermChoice
 from pinndiag.schemes._presets import PUBLISHED, presets
-from pinndiag.schemes._scheme import Options
+from pinndiag.schemes._scheme import Number, Options
 
 __all__ = ["RBA"]
 
@@ -59,10 +59,10 @@ class RBA(AbstractPointScheme):
     def __init__(
         self,
         *,
-        gamma: float = 0.999,
-        eta: float = 0.01,
-        v0: float = 0.0,
-        first_eta: float | None = None,
+        gamma: Number = 0.999,
+        eta: Number = 0.01,
+        v0: Number = 0.0,
+        first_eta: Number | None = None,
         outside_square: bool = False,
         terms: TermChoice = None,
         every: int = 1,

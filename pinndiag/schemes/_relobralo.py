@@ -13,7 +13,7 @@ from pinndiag.schemes._about import About
 from pinndiag.schemes._guards import guarded
 from pinndiag.schemes._memory import Fields
 from pinndiag.schemes._presets import PUBLISHED, presets
-from pinndiag.schemes._scheme import Options
+from pinndiag.schemes._scheme import Number, Options
 from pinndiag.schemes._term_scheme import AbstractTermScheme, Coupling, Measured, Sound, Weights
 
 __all__ = ["ReLoBRaLo"]
@@ -70,13 +70,13 @@ class ReLoBRaLo(AbstractTermScheme):
     def __init__(
         self,
         *,
-        keep: float = 0.999,
-        T: float = 0.1,
-        E_rho: float = 0.999,
-        eps: float = 0.0,
+        keep: Number = 0.999,
+        T: Number = 0.1,
+        E_rho: Number = 0.999,
+        eps: Number = 0.0,
         begin: Literal["article", "repository", "averaged"] = "article",
         warmup_average: int = 1,
-        alpha: float | None = None,
+        alpha: Number | None = None,
         seed: int = 0,
         every: int = 1,
         **options: Unpack[Options],
@@ -86,7 +86,7 @@ class ReLoBRaLo(AbstractTermScheme):
         self.T, self.E_rho, self.eps, self.begin, self.seed = T, E_rho, eps, begin, seed
         self.warmup_average = warmup_average
 
-    def start(self, name: str, weight: float) -> Mapping[str, float | Tensor]:
+    def start(self, name: str, weight: Number) -> Mapping[str, Number | Tensor]:
         """See `AbstractTermScheme`."""
         return {"first_loss": math.nan, "last_loss": math.nan, "losses_seen": 0.0}
 

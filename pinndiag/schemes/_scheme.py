@@ -20,7 +20,9 @@ from pinndiag.schemes._about import About
 from pinndiag.schemes._guards import Limits, Normalise
 from pinndiag.schemes._memory import Memory
 
-__all__ = ["AbstractScheme", "Options", "Unweighted"]
+__all__ = ["AbstractScheme", "Number", "Options", "Unweighted"]
+
+Number = int | float  # a whole number is a number to those who check types at run time, too
 
 
 class Unweighted(TypedDict, total=False):

@@ -13,11 +13,11 @@ from pinndiag.schemes._adam import adam, adam_start
 from pinndiag.schemes._memory import Fields
 from pinndiag.schemes._point_scheme import AbstractPointScheme, Points, TermChoice
 from pinndiag.schemes._presets import PUBLISHED, presets
-from pinndiag.schemes._scheme import Options
+from pinndiag.schemes._scheme import Number, Options
 
 __all__ = ["SelfAdaptive"]
 
-Start = float | tuple[float, float]
+Start = Number | tuple[Number, Number]
 
 _RAW = {**PUBLISHED, "normalise": None, "w_max": None}
 
@@ -73,11 +73,11 @@ class SelfAdaptive(AbstractPointScheme):
         *,
         mask: Literal["square", "sigmoid", "identity"] | Callable[[Tensor], Tensor] = "square",
         init: Start | Mapping[str, Start] = (0.0, 1.0),
-        scale: float = 1.0,
-        sharpness: float = 1.0,
+        scale: Number = 1.0,
+        sharpness: Number = 1.0,
         ascent: Literal["adam", "sgd"] = "adam",
-        lr: float = 5e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
+        lr: Number = 5e-3,
+        betas: tuple[Number, Number] = (0.9, 0.999),
         terms: TermChoice = None,
         seed: int = 0,
         every: int = 1,

@@ -16,7 +16,7 @@ from pinndiag.schemes._about import About
 from pinndiag.schemes._guards import guarded
 from pinndiag.schemes._memory import Fields
 from pinndiag.schemes._presets import PUBLISHED, presets
-from pinndiag.schemes._scheme import Options
+from pinndiag.schemes._scheme import Number, Options
 from pinndiag.schemes._term_scheme import AbstractTermScheme, Coupling, Measured, Sound, Weights
 
 __all__ = ["SoftAdapt"]
@@ -69,7 +69,7 @@ class SoftAdapt(AbstractTermScheme):
         self,
         *,
         variant: Literal["original", "loss_weighted", "normalised"] = "loss_weighted",
-        beta: float = 0.1,
+        beta: Number = 0.1,
         order: int = 1,
         difference: Literal["backward", "forward_oldest"] = "backward",
         ratio: bool = False,
@@ -82,7 +82,7 @@ class SoftAdapt(AbstractTermScheme):
         self.variant, self.beta, self.order, self.difference, self.ratio = variant, beta, order, difference, ratio
         self._stencil = stencil(order, difference)
 
-    def start(self, name: str, weight: float) -> Mapping[str, float | Tensor]:
+    def start(self, name: str, weight: Number) -> Mapping[str, Number | Tensor]:
         """See `AbstractTermScheme`: an empty window of losses."""
         return {"window": torch.full((self.order + 1,), math.nan)}
 

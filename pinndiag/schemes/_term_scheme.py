@@ -13,7 +13,7 @@ from torch import Tensor
 from pinndiag._engine import Combination, Evaluation
 from pinndiag.schemes._guards import normalised
 from pinndiag.schemes._memory import Fields
-from pinndiag.schemes._scheme import AbstractScheme
+from pinndiag.schemes._scheme import AbstractScheme, Number
 
 __all__ = ["VANISHING", "AbstractTermScheme", "Coupling", "Measured", "Sound", "Weights", "rows_of"]
 
@@ -35,7 +35,7 @@ class AbstractTermScheme(AbstractScheme):
     """The terms that take part, where not all do that are not excluded."""
 
     @abstractmethod
-    def start(self, name: str, weight: float) -> Mapping[str, float | Tensor]:
+    def start(self, name: str, weight: Number) -> Mapping[str, Number | Tensor]:
         """What is remembered of a term before its first refresh: field -> value."""
 
     @abstractmethod
@@ -102,7 +102,7 @@ class AbstractTermScheme(AbstractScheme):
         found = self.weigh(losses[inside], gradients, step, [names[i] for i in places])
         return self._answer(names, weights.to(found.dtype).index_copy(0, inside, found))
 
-    def _begin(self, name: str) -> dict[str, float | Tensor]:
+    def _begin(self, name: str) -> dict[str, Number | Tensor]:
         weight = self.given.get(name, 1.0)
         return {"applied": weight, "skipped": 0.0, "vanishing": 0.0, **self.start(name, weight)}
 

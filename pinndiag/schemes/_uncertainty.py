@@ -12,7 +12,7 @@ from pinndiag.schemes._about import About
 from pinndiag.schemes._adam import adam, adam_start
 from pinndiag.schemes._memory import Fields
 from pinndiag.schemes._presets import PUBLISHED, presets
-from pinndiag.schemes._scheme import Options
+from pinndiag.schemes._scheme import Number, Options
 from pinndiag.schemes._term_scheme import AbstractTermScheme, Measured, Sound, Weights
 
 __all__ = ["Uncertainty"]
@@ -62,17 +62,17 @@ class Uncertainty(AbstractTermScheme):
     def __init__(
         self,
         *,
-        lr: float = 1e-3,
+        lr: Number = 1e-3,
         parametrisation: Literal["log_variance", "sigma"] = "log_variance",
-        init: float = 0.0,
-        clamp: float | None = 12.0,
+        init: Number = 0.0,
+        clamp: Number | None = 12.0,
         every: int = 1,
         **options: Unpack[Options],
     ) -> None:
         super().__init__(every=every, **options)
         self.lr, self.parametrisation, self.init, self.clamp = lr, parametrisation, init, clamp
 
-    def start(self, name: str, weight: float) -> Mapping[str, float | Tensor]:
+    def start(self, name: str, weight: Number) -> Mapping[str, Number | Tensor]:
         """See `AbstractTermScheme`."""
         return {"trained": self.init, **adam_start(torch.zeros(()))}
 

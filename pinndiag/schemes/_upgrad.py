@@ -10,7 +10,7 @@ from scipy.optimize import nnls
 from pinndiag.schemes._about import About
 from pinndiag.schemes._direction_scheme import AbstractDirectionScheme, Coefficients, Gramian
 from pinndiag.schemes._presets import presets
-from pinndiag.schemes._scheme import Options
+from pinndiag.schemes._scheme import Number, Options
 
 __all__ = ["UPGrad"]
 
@@ -44,7 +44,7 @@ class UPGrad(AbstractDirectionScheme):
         "does nothing about gradients that differ in size only; not for L-BFGS",
     )
 
-    def __init__(self, *, regularisation: float = 0.0, every: int = 1, **options: Unpack[Options]) -> None:
+    def __init__(self, *, regularisation: Number = 0.0, every: int = 1, **options: Unpack[Options]) -> None:
         super().__init__(every=every, **options)
         self.regularisation = regularisation
 

@@ -219,9 +219,10 @@ def test_unknown_names_and_presets_are_refused(key: str) -> None:
 
 @pytest.mark.parametrize(("key", "preset"), [(key, preset) for key in KEYS for preset in SCHEMES[key].presets])
 def test_every_preset_runs_and_yields_to_what_is_given(key: str, preset: str) -> None:
-    scheme = made(key, preset=preset, every=3)
+    net = network()
+    scheme = made(key, preset=preset, every=3, parameters=net.parameters())
     assert scheme.every == 3
-    train(network(), scheme, 4)
+    train(net, scheme, 4)
     assert preset in repr(scheme)
 
 
