@@ -23,6 +23,7 @@ from pinndiag.schemes._config import ConFIG
 from pinndiag.schemes._dcgd import DCGD
 from pinndiag.schemes._direction_scheme import AbstractDirectionScheme
 from pinndiag.schemes._dynamic_norm import DynamicNorm
+from pinndiag.schemes._explain import explain
 from pinndiag.schemes._fixed import Fixed
 from pinndiag.schemes._global_grad_norm import GlobalGradNorm
 from pinndiag.schemes._grad_norm import GradNorm
@@ -70,4 +71,5 @@ __all__ = [
     "UPGrad",
     "Uncertainty",
     "by_key",
+    "explain",
 ]

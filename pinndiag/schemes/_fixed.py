@@ -25,6 +25,8 @@ class Fixed(AbstractTermScheme):
 
     Cost: none.
 
+    Source: the penalty method; the sum that every PINN is trained on.
+
     >>> import torch
     >>> scheme = Fixed({"bc": 100.0})
     >>> scheme({"pde": torch.tensor(2.0), "bc": torch.tensor(0.5, requires_grad=True)}).item()
@@ -35,7 +37,7 @@ class Fixed(AbstractTermScheme):
         "fixed",
         "weights given by hand",
         "nothing",
-        "the weighted sum of the penalty method",
+        "the penalty method",
         "a weight has to be guessed, and what is right early in training need not be right later",
     )
 

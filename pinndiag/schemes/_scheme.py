@@ -62,8 +62,8 @@ class AbstractScheme(nn.Module, ABC):
         reference: the term the others are measured against; default: the first one of the first call.
         exclude: terms that take no part; they keep their weight of `weights`.
         weights: weight of each term until the scheme sets it (default 1).
-        eps_rel: a denominator D is guarded as D + eps_rel N, so that no ratio exceeds 1 / eps_rel; 0 turns it off.
-        w_min, w_max, max_growth: see `Limits`.
+        eps_rel: a denominator D is guarded as D + eps_rel N, so that no ratio exceeds 1 / eps_rel (1e-7); 0: no guard.
+        w_min, w_max, max_growth: smallest and largest weight, largest factor from one refresh to the next (no limits).
         normalise: "sum", "mean" or "ref": that figure of the weights applied is brought to 1. Point weights are
             normalised within their term.
         optimizer: its steps are the scheme's steps, so that the weights stay as they are within a step of L-BFGS and
