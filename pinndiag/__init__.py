@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pinndiag._diagnosis import Diagnosis
     from pinndiag._errors import CaptureError, CheckpointError, PinndiagError, TermError
     from pinndiag._pinn import PINN
+    from pinndiag._watch import Watch, watch
     from pinndiag._wrap import wrap
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Diagnosis",
     "PinndiagError",
     "TermError",
+    "Watch",
     "__version__",
     "analyze",
     "analyzers",
@@ -38,6 +40,7 @@ __all__ = [
     "linalg",
     "load",
     "schemes",
+    "watch",
     "wrap",
 ]
 
@@ -48,9 +51,11 @@ _HOME = {
     "Diagnosis": "pinndiag._diagnosis",
     "PinndiagError": "pinndiag._errors",
     "TermError": "pinndiag._errors",
+    "Watch": "pinndiag._watch",
     "analyze": "pinndiag._analyze",
     "compare": "pinndiag._compare",
     "load": "pinndiag._checkpoint",
+    "watch": "pinndiag._watch",
     "wrap": "pinndiag._wrap",
 }
 

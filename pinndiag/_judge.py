@@ -9,7 +9,7 @@ import msgspec
 from pinndiag._records import DiagnosisRecord, Finding, NotApplicable, Verdict
 from pinndiag.checks import CHECKS, DEFAULT, Outcome, Thresholds, gate, matching
 
-__all__ = ["judge"]
+__all__ = ["judge", "verdict_of"]
 
 RANK = {"problem": 0, "warning": 1, "note": 2}
 
@@ -47,7 +47,7 @@ def judge(
     found.sort(key=lambda finding: (RANK[finding.severity], bool(finding.caused_by)))
     skipped = [o for o in outcomes.values() if isinstance(o, NotApplicable)]
     passed = [code for code, o in outcomes.items() if not isinstance(o, Finding | NotApplicable)]
-    verdict = _verdict(record, found, passed, bounds, _scope(select, ignore))
+    verdict = verdict_of(record, found, passed, bounds, select, ignore)
     return msgspec.structs.replace(record, findings=found, passed=passed, not_applicable=skipped, verdict=verdict)
 
 
@@ -97,6 +97,18 @@ def _leads_to(causes: dict[str, str], code: str, target: str) -> bool:
         if code == target:
             return True
     return False
+
+
+def verdict_of(
+    record: DiagnosisRecord,
+    found: list[Finding],
+    passed: list[str],
+    thresholds: Thresholds | None,
+    select: Sequence[str],
+    ignore: Sequence[str],
+) -> Verdict:
+    """The verdict in a sentence, given the findings, worst first, and what was chosen to be judged."""
+    return _verdict(record, found, passed, thresholds or DEFAULT, _scope(select, ignore))
 
 
 def _scope(select: Sequence[str], ignore: Sequence[str]) -> str:

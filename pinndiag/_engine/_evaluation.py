@@ -15,7 +15,9 @@ from torch import Tensor
 from pinndiag import _parameters
 from pinndiag._terms import mean_square, square
 
-__all__ = ["Evaluation", "Matrix", "Pulled"]
+__all__ = ["SCALE", "Evaluation", "Matrix", "Pulled"]
+
+SCALE = 1024.0  # a seed that keeps gradients formed early from vanishing in half precision
 
 Matrix = Float[Tensor, "terms params"]
 
@@ -105,6 +107,7 @@ class Evaluation:
         self.step = step
         self.losses = {name: mean_square(output) for name, output in self.outputs.items()}
         self.keep = keep
+        self.upstream: Tensor | None = None  # what the loss's backward pass was begun with
         self._shared = shared
         self._reduce = reduce
         self._seed = seed
@@ -117,7 +120,7 @@ class Evaluation:
         """The unweighted losses, detached; over all processes where there are several."""
         if self._values is None:
             values = torch.stack([loss.detach().to(self.parameters[0].device) for loss in self.losses.values()])
-            self._values = self.over_processes(values)
+            self._values = self.reduced(values)
         return self._values
 
     @property
@@ -144,14 +147,14 @@ class Evaluation:
         assert self._pulled is not None
         return self._pulled
 
-    def over_processes(self, figures: Tensor) -> Tensor:
-        """Figures of this process's terms, averaged over all processes."""
-        return figures if self._reduce is None else self._reduce(figures)
-
     def take(self, pulled: Pulled) -> None:
         """Take gradients of the unweighted losses as known: they were formed in the loss's own backward pass."""
         self._pulled = pulled
-        self._gradients = self.over_processes(pulled.rows)
+        self._gradients = self.reduced(pulled.rows)
+
+    def reduced(self, tensor: Tensor) -> Tensor:
+        """The mean over all processes where there are several."""
+        return tensor if self._reduce is None else self._reduce(tensor)
 
     def release(self) -> None:
         """Let the graphs go; the losses' values and the gradients stay."""

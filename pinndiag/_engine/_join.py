@@ -15,10 +15,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pinndiag import _parameters
-from pinndiag._engine._evaluation import Evaluation, Pulled
+from pinndiag._engine._evaluation import Evaluation, Matrix, Pulled
 from pinndiag._errors import PinndiagError
 
-__all__ = ["Combination", "joined"]
+__all__ = ["Combination", "Measured", "joined"]
+
+Measured = Callable[[Evaluation, Matrix], None]
 
 
 @final
@@ -37,9 +39,7 @@ class Combination:
     direction: bool = False
 
 
-def joined(
-    evaluation: Evaluation, combination: Combination, measured: Callable[[Evaluation], None] | None = None
-) -> Tensor:
+def joined(evaluation: Evaluation, combination: Combination, measured: Measured | None = None) -> Tensor:
     """The loss of a step.
 
     Where nobody asks for the gradients of single terms it is the plain weighted sum, and its backward pass is the plain
@@ -49,7 +49,8 @@ def joined(
     Args:
         evaluation: the terms.
         combination: their weights.
-        measured: called in the backward pass, once `evaluation.gradients` is known; None: they are not wanted.
+        measured: called in the backward pass, once `evaluation.gradients` is known, with the evaluation and the rows
+            that are summed (without w_i, with the points' weights); None: nobody wants them.
 
     Raises:
         PinndiagError: in the backward pass, when it is to be differentiated again.
@@ -57,8 +58,8 @@ def joined(
     losses = evaluation.weighted(combination.points)
     if measured is None and not combination.direction and (not evaluation.formed or evaluation.keep):
         return _total(losses, combination.weights)
-    shown = torch.ones_like(combination.weights) if combination.direction else combination.weights
-    value = _total({name: loss.detach() for name, loss in losses.items()}, shown)
+    values = evaluation.values if not combination.points else torch.stack([loss.detach() for loss in losses.values()])
+    value = values.sum() if combination.direction else torch.dot(values, combination.weights.to(values.dtype))
     backward = _Backward(evaluation, combination, losses, measured)
     total: Tensor = _Join.apply(value, backward, *evaluation.parameters, *evaluation.others)  # type: ignore[no-untyped-call]
     return total
@@ -83,7 +84,7 @@ class _Backward:
         evaluation: Evaluation,
         combination: Combination,
         losses: dict[str, Tensor],
-        measured: Callable[[Evaluation], None] | None,
+        measured: Measured | None,
     ) -> None:
         self._evaluation, self._combination, self._losses, self._measured = evaluation, combination, losses, measured
         self._pulled: Pulled | None = None
@@ -91,10 +92,12 @@ class _Backward:
     def run(self, upstream: Tensor) -> list[Tensor | None]:
         """Gradients for the parameters and for the other leaves."""
         evaluation, weights = self._evaluation, self._combination.weights
+        evaluation.upstream = upstream
         if self._pulled is None:
             self._pulled, pulled = self._first(upstream)
             if self._measured is not None:
-                self._measured(evaluation)
+                applied = evaluation.reduced(self._pulled.rows) if self._combination.points else evaluation.gradients
+                self._measured(evaluation, applied)
             self._losses.clear()
             evaluation.release()
         else:

@@ -34,7 +34,7 @@ from pinndiag.schemes._pcgrad import PCGrad
 from pinndiag.schemes._point_grad_norm import PointGradNorm
 from pinndiag.schemes._point_scheme import AbstractPointScheme
 from pinndiag.schemes._rba import RBA
-from pinndiag.schemes._registry import SCHEMES, by_key
+from pinndiag.schemes._registry import SCHEMES, by_key, make
 from pinndiag.schemes._relobralo import ReLoBRaLo
 from pinndiag.schemes._scheme import AbstractScheme
 from pinndiag.schemes._self_adaptive import SelfAdaptive
@@ -72,4 +72,5 @@ __all__ = [
     "Uncertainty",
     "by_key",
     "explain",
+    "make",
 ]

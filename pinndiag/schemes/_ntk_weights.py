@@ -98,7 +98,7 @@ class NTKWeights(AbstractRatioScheme):
             means = [self._mean_diagonal(output, evaluation.parameters, generator) for output in outputs]
         if self.trace == "sum":
             means = [mean * output.numel() for mean, output in zip(means, outputs, strict=True)]
-        return evaluation.over_processes(torch.stack(means))[:, None]
+        return evaluation.reduced(torch.stack(means))[:, None]
 
     def ratio(self, gradients: Measured, applied: Weights, sound: Sound, reference: int | None) -> Weights:
         """See `AbstractRatioScheme`."""

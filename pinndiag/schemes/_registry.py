@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from difflib import get_close_matches
+from typing import Any
 
 from pinndiag._errors import PinndiagError
 from pinndiag.schemes._aligned_mtl import AlignedMTL
@@ -27,7 +29,7 @@ from pinndiag.schemes._softadapt import SoftAdapt
 from pinndiag.schemes._uncertainty import Uncertainty
 from pinndiag.schemes._upgrad import UPGrad
 
-__all__ = ["SCHEMES", "by_key"]
+__all__ = ["SCHEMES", "by_key", "make"]
 
 SCHEMES: dict[str, type[AbstractScheme]] = {
     scheme.about.key: scheme
@@ -75,3 +77,27 @@ def by_key(key: str) -> type[AbstractScheme]:
         where=f"known: {', '.join(SCHEMES)}",
         fix="use one of these; `pinndiag schemes` lists them",
     )
+
+
+def make(key: str, **options: Any) -> AbstractScheme:
+    """A new scheme by its key, with arguments of its constructor.
+
+    Raises:
+        PinndiagError: there is no such scheme, or it needs arguments that were not given.
+
+    >>> make("lra", every=100)
+    LRAnnealing(every=100, first=0, reference=the first term given)
+    """
+    scheme = by_key(key)
+    needed = [
+        name
+        for name, parameter in inspect.signature(scheme).parameters.items()
+        if parameter.default is parameter.empty and name not in ("options", *options)
+    ]
+    if needed:
+        raise PinndiagError(
+            f"the scheme {scheme.about.key!r} cannot be made without {', '.join(needed)}",
+            cause="it needs to know more than the terms",
+            fix=f"make it by hand: pinndiag.schemes.{scheme.__name__}({needed[0]}=...)",
+        )
+    return scheme(**options)

@@ -12,9 +12,11 @@ from typing import Any, ClassVar, TypedDict, Unpack
 import torch
 from torch import Tensor, nn
 
-from pinndiag._engine import Combination, Evaluation, joined
+from pinndiag._checked import checked
+from pinndiag._engine import SCALE, Combination, Evaluation, joined
 from pinndiag._errors import PinndiagError, TermError
 from pinndiag._graphs import leaves, shares
+from pinndiag._processes import Processes
 from pinndiag._terms import mean_square, square
 from pinndiag.schemes._about import About
 from pinndiag.schemes._guards import Limits, Normalise
@@ -130,6 +132,16 @@ class AbstractScheme(nn.Module, ABC):
         return self.about.needs == "gradients" and self.due(step)
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """The arguments it was made with or has from its preset, as far as they are plain values."""
+        base = {"every", "first", "preset", "reference", "exclude", "eps_rel", "normalise"}
+        own = inspect.signature(type(self)).parameters.keys() - {"options", "weights"}
+        limits = {name: getattr(self.limits, name) for name in ("w_min", "w_max", "max_growth")}
+        found = {name: getattr(self, name) for name in sorted(base | own) if hasattr(self, name)}
+        plain = {name: value for name, value in found.items() if _is_plain(value)}
+        return {**plain, **limits, "weights": self.given}
+
+    @property
     def weights(self) -> Mapping[str, float | Tensor]:
         """Term -> the weight last applied to it; of a term whose points are weighted, the factor of each |r_j|^2."""
         return {name: shown.item() if shown.ndim == 0 else shown for name, shown in self._shown.items()}
@@ -151,7 +163,7 @@ class AbstractScheme(nn.Module, ABC):
         Raises:
             PinndiagError: there is nothing to weigh, or a term is not what the scheme needs.
         """
-        outputs = _checked(losses)
+        outputs = checked(losses)
         if not torch.is_grad_enabled():
             return self._replayed(outputs)
         evaluation = self._evaluation(outputs)
@@ -243,7 +255,17 @@ class AbstractScheme(nn.Module, ABC):
             others = [leaf for leaf in found if id(leaf) not in own]
             shared = shares(list(outputs.values()))
             self._found = trained
-        return Evaluation(outputs, trained, step=self._calls, shared=shared, others=others)
+        half = torch.is_autocast_enabled(trained[0].device.type)
+        return Evaluation(
+            outputs,
+            trained,
+            step=self._calls,
+            shared=shared,
+            others=others,
+            keep=half,
+            reduce=Processes.running().mean,
+            seed=SCALE if half else 1.0,
+        )
 
     def _replayed(self, outputs: dict[str, Tensor]) -> Tensor:
         parts = []
@@ -258,20 +280,6 @@ class AbstractScheme(nn.Module, ABC):
         return torch.stack(parts).sum()
 
 
-def _checked(losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    if not losses:
-        raise TermError("a scheme was called without terms", fix='pass {"pde": residual, "bc": residual}')
-    for name, output in losses.items():
-        if not isinstance(output, Tensor) or not (output.is_floating_point() or output.is_complex()):
-            shown = f"a tensor of {output.dtype}" if isinstance(output, Tensor) else type(output).__name__
-            raise TermError(
-                f"term {name!r} is {shown}",
-                cause="a number was taken out of the graph, or an index was passed",
-                fix="hand over the residuals or the scalar loss as floating-point tensors",
-            )
-    return dict(losses)
-
-
 def _refuse_unknown(scheme: type[AbstractScheme], options: Iterable[str]) -> None:
     for name in options:
         if name not in Options.__annotations__:
@@ -279,6 +287,12 @@ def _refuse_unknown(scheme: type[AbstractScheme], options: Iterable[str]) -> Non
             near = get_close_matches(name, known, 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise TypeError(f"{scheme.__name__} has no argument {name!r}{hint}")
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, (tuple, list)):
+        return all(_is_plain(item) for item in value)
+    return value is None or isinstance(value, (bool, int, float, str))
 
 
 def _count_steps(optimizer: torch.optim.Optimizer, scheme: AbstractScheme) -> None:

@@ -95,6 +95,7 @@ class SelfAdaptive(AbstractPointScheme):
             betas,
             seed,
         )
+        self.mask = mask
         self._mask = _MASKS[mask] if isinstance(mask, str) else mask
 
     def start(self, name: str, like: Points) -> Fields:

@@ -59,7 +59,7 @@ def test_gradients_are_those_of_the_plain_sum(shared: bool, early: str, factor: 
     step = evaluation(net, k, shared=shared, keep=early.endswith("kept"))
     if early.startswith("forward"):
         seen.append(step.gradients)
-    loss = joined(step, Combination(WEIGHTS), lambda e: seen.append(e.gradients))
+    loss = joined(step, Combination(WEIGHTS), lambda e, _: seen.append(e.gradients))
     (factor * loss).backward()
     close([*(p.grad for p in net.parameters()), k.grad], plain(net, k, shared=shared, factor=factor))
     terms = outputs(net, k, shared=shared)
@@ -82,7 +82,7 @@ def test_a_hook_on_a_parameter_runs_once_on_the_gradient_of_the_sum(k: Tensor) -
     net = network()
     weight = next(net.parameters())
     weight.register_hook(lambda g: g.clamp(-1e-3, 1e-3))
-    joined(evaluation(net, k, shared=True), Combination(WEIGHTS), lambda _: None).backward()
+    joined(evaluation(net, k, shared=True), Combination(WEIGHTS), lambda e, _: None).backward()
     assert weight.grad is not None
     (wanted,) = torch.autograd.grad(
         sum(w * mean_square(o) for w, o in zip(WEIGHTS, outputs(net, k, shared=True).values(), strict=True)), [weight]
@@ -93,14 +93,14 @@ def test_a_hook_on_a_parameter_runs_once_on_the_gradient_of_the_sum(k: Tensor) -
 
 def test_callers_own_grad_and_a_second_backward_pass(k: Tensor) -> None:
     net = network()
-    loss = joined(evaluation(net, k, shared=True), Combination(WEIGHTS), lambda _: None)
+    loss = joined(evaluation(net, k, shared=True), Combination(WEIGHTS), lambda e, _: None)
     wanted = plain(net, k, shared=True)
     for _ in range(2):
         close(list(torch.autograd.grad(loss, [*net.parameters(), k], retain_graph=True)), wanted)
 
 
 def test_differentiating_twice_is_refused(k: Tensor) -> None:
-    loss = joined(evaluation(network(), k, shared=True), Combination(WEIGHTS), lambda _: None)
+    loss = joined(evaluation(network(), k, shared=True), Combination(WEIGHTS), lambda e, _: None)
     with pytest.raises(PinndiagError, match="cannot be differentiated twice"):
         loss.backward(create_graph=True)
 
@@ -111,7 +111,7 @@ def test_point_weights(measured: bool, k: Tensor) -> None:
     v = {"pde": torch.linspace(0, 2, 30, dtype=torch.float64)}
     seen: list[Tensor] = []
     step = evaluation(net, k, shared=False)
-    loss = joined(step, Combination(WEIGHTS, v), (lambda e: seen.append(e.gradients)) if measured else None)
+    loss = joined(step, Combination(WEIGHTS, v), (lambda e, _: seen.append(e.gradients)) if measured else None)
     loss.backward()
     terms = outputs(net, k, shared=False)
     weighted = [(v["pde"] * terms["pde"].square()).mean(), mean_square(terms["bc"]), terms["data"]]
@@ -136,7 +136,7 @@ def test_a_parameter_that_no_term_reaches_gets_no_gradient(k: Tensor) -> None:
     net = network()
     aside = nn.Parameter(torch.ones(2, dtype=torch.float64))
     step = Evaluation(outputs(net, k, shared=False), [*net.parameters(), aside], shared=False)
-    joined(step, Combination(WEIGHTS), lambda _: None).backward()
+    joined(step, Combination(WEIGHTS), lambda e, _: None).backward()
     assert aside.grad is None
     assert step.gradients.shape[1] == sum(p.numel() for p in net.parameters()) + 2
 
@@ -145,7 +145,7 @@ def test_a_term_that_no_parameter_changes_has_a_zero_gradient(k: Tensor) -> None
     net = network()
     terms = {"pde": outputs(net, k, shared=False)["pde"], "still": torch.ones(3, dtype=torch.float64)}
     step = Evaluation(terms, list(net.parameters()), shared=False)
-    joined(step, Combination(WEIGHTS[:2]), lambda _: None).backward()
+    joined(step, Combination(WEIGHTS[:2]), lambda e, _: None).backward()
     assert not step.gradients[1].any()
     assert step.values.tolist()[1] == 1.0
 

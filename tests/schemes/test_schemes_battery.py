@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import io
+import json
 import math
 
 import pytest
@@ -263,3 +265,12 @@ def test_it_is_one_scheme_a_key() -> None:
         assert scheme.about.key == key
         assert issubclass(scheme, AbstractScheme)
         assert scheme.__doc__
+
+
+@every_scheme
+def test_settings_are_plain_values_under_the_names_of_the_arguments(key: str) -> None:
+    settings = made(key, every=3, w_max=50.0).settings
+    assert json.loads(json.dumps(settings)).keys() == settings.keys()
+    assert (settings["every"], settings["w_max"]) == (3, 50.0)
+    for name in inspect.signature(SCHEMES[key]).parameters.keys() - {"options", "time", "layer", "terms", "alpha"}:
+        assert name in settings, name

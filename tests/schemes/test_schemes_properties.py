@@ -397,3 +397,9 @@ def test_keys_and_their_near_misses() -> None:
     assert schemes.by_key("lrannealing") is schemes.LRAnnealing
     with pytest.raises(PinndiagError, match="did you mean 'gradnorm'"):
         schemes.by_key("gradnrm")
+
+
+def test_making_by_key_says_what_is_missing() -> None:
+    assert isinstance(schemes.make("rba", gamma=0.9), schemes.RBA)
+    with pytest.raises(PinndiagError, match="without time"):
+        schemes.make("causal")
