@@ -19,6 +19,7 @@ from pinndiag._checked import checked
 from pinndiag._engine import SCALE, Combination, Evaluation, Matrix, joined
 from pinndiag._errors import PinndiagError
 from pinndiag._gradient_tables import Structure
+from pinndiag._look import Graphs
 from pinndiag._pinn import Reference
 from pinndiag._processes import Processes
 from pinndiag._randomness import RandomState, replayed
@@ -26,7 +27,6 @@ from pinndiag._records import CurvatureLine
 from pinndiag._store import MemorySink, Run, RunWriter, Sink, read_run
 from pinndiag._watch._balance import Balance
 from pinndiag._watch._clock import Clock
-from pinndiag._watch._graphs import Graphs
 from pinndiag._watch._ledger import Ledger, loaded
 from pinndiag._watch._moment import moment, work
 from pinndiag._watch._pending import Pending, Sums, tables_of

@@ -50,13 +50,13 @@ class AbstractDirectionScheme(AbstractScheme):
         names = evaluation.names
         self._settle(names)
         places = [i for i, name in enumerate(names) if name not in self.exclude]
-        taking_part = [names[i] for i in places]
+        taking_part = tuple(names[i] for i in places)
         like = evaluation.values
         fields = self.memory.stacked(taking_part, self._begin, like.to(torch.promote_types(like.dtype, torch.float32)))
         if self.due(evaluation.step):
             applied, sound = self._decide(rows_of(evaluation, places), fields["applied"], taking_part)
             fields = {"applied": applied, "skipped": fields["skipped"] + ~sound}
-            self.memory.keep(taking_part, fields)
+            self.memory.keep(fields)
         reference = taking_part.index(self.reference) if self.reference in taking_part else None
         found = normalised(fields["applied"], self.normalise, reference)
         weights = torch.tensor([self.given.get(name, 1.0) for name in names], dtype=found.dtype, device=found.device)

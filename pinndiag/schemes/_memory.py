@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import final
 
@@ -19,32 +19,48 @@ class Memory:
     """A term that stays away keeps what is remembered of it. Tensors are replaced, never changed in place.
 
     Attributes:
-        terms: term -> field -> tensor.
         shared: tensors that belong to no single term.
     """
 
     def __init__(self) -> None:
-        self.terms: dict[str, Fields] = {}
         self.shared: Fields = {}
+        self._terms: dict[str, Fields] = {}
+        self._names: tuple[str, ...] = ()  # of the rows of `_table`, which is newer than `_terms`
+        self._table: Fields | None = None
+
+    @property
+    def terms(self) -> dict[str, Fields]:
+        """Term -> field -> tensor."""
+        if self._table is not None:
+            columns = {field: values.unbind() for field, values in self._table.items()}
+            for i, name in enumerate(self._names):
+                self._terms[name] = {field: column[i] for field, column in columns.items()}
+            self._table = None
+        return self._terms
+
+    @terms.setter
+    def terms(self, terms: dict[str, Fields]) -> None:
+        self._terms, self._table = terms, None
 
     def stacked(
-        self, names: Sequence[str], start: Callable[[str], Mapping[str, int | float | Tensor]], like: Tensor
+        self, names: tuple[str, ...], start: Callable[[str], Mapping[str, float | Tensor]], like: Tensor
     ) -> Fields:
         """Field -> its values for the named terms, stacked; a new term begins with what `start` gives."""
+        if self._table is not None and names == self._names:
+            return self._table
         rows: list[Fields] = []
         for name in names:
             if name not in self.terms:
                 begin = {field: torch.as_tensor(value, dtype=like.dtype) for field, value in start(name).items()}
                 self.terms[name] = begin
             rows.append(self.terms[name])
-        device = like.device
-        return {field: torch.stack([row[field].to(device) for row in rows]) for field in rows[0]}
+        fields = {field: torch.stack([row[field].to(like.device) for row in rows]) for field in rows[0]}
+        self._names, self._table = names, fields
+        return fields
 
-    def keep(self, names: Sequence[str], fields: Fields) -> None:
-        """Remember the values that `stacked` gave, after they changed."""
-        columns = {field: values.unbind() for field, values in fields.items()}
-        for i, name in enumerate(names):
-            self.terms[name] = {field: column[i] for field, column in columns.items()}
+    def keep(self, fields: Fields) -> None:
+        """Remember the values that `stacked` gave last, after they changed."""
+        self._table = fields
 
     @contextmanager
     def generator(self, seed: int) -> Iterator[torch.Generator]:

@@ -6,8 +6,9 @@ import inspect
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, ClassVar, TypedDict, Unpack
+from typing import Any, ClassVar, TypedDict, Unpack, final
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from pinndiag._checked import checked
 from pinndiag._engine import SCALE, Combination, Evaluation, joined
 from pinndiag._errors import PinndiagError, TermError
-from pinndiag._graphs import leaves, shares
+from pinndiag._look import Graphs
 from pinndiag._processes import Processes
 from pinndiag._terms import mean_square, square
 from pinndiag.schemes._about import About
@@ -49,6 +50,21 @@ class Options(Unweighted, total=False):
     weights: Mapping[str, float] | None
 
 
+@final
+@dataclass
+class _Now:
+    """Where a loop is that calls the scheme: apart, since a module is slow to set attributes.
+
+    Attributes:
+        step: of the next (or present) call.
+        decided, decided_at: what is applied, at which step and to which terms.
+    """
+
+    step: int = 0
+    decided: Combination | None = None
+    decided_at: tuple[int, tuple[str, ...]] = (-1, ())
+
+
 class AbstractScheme(nn.Module, ABC):
     """A balancing scheme. Called with the terms it gives their weighted sum; `watch` and `remediate` use `combine`.
 
@@ -71,7 +87,7 @@ class AbstractScheme(nn.Module, ABC):
         optimizer: its steps are the scheme's steps, so that the weights stay as they are within a step of L-BFGS and
             over micro-batches. Without it each call with grad enabled is a step.
         parameters: the trainable tensors; default: the `nn.Parameter` leaves of the graphs, or all leaves where there
-            is none.
+            is none, as found at the first two calls and at every 64th.
     """
 
     about: ClassVar[About]
@@ -106,9 +122,8 @@ class AbstractScheme(nn.Module, ABC):
         self._trained = None if parameters is None else list(parameters)
         self.memory = Memory()
         self._shown: dict[str, Tensor] = {}
-        self._calls = 0
-        self._found: list[Tensor] = []
-        self._decided: tuple[tuple[int, tuple[str, ...]], Combination] | None = None
+        self._now = _Now()
+        self._graphs = Graphs()
         optimizer = options.get("optimizer")
         self._counted = optimizer is not None
         if optimizer is not None:
@@ -125,7 +140,8 @@ class AbstractScheme(nn.Module, ABC):
 
     def due(self, step: int) -> bool:
         """Whether the weights are refreshed at this step."""
-        return self.training and step >= self.first and (step - self.first) % self.every == 0
+        looks = self.training and self.about.needs != "nothing"
+        return looks and step >= self.first and (step - self.first) % self.every == 0
 
     def forms_gradients(self, step: int) -> bool:
         """Whether `combine` will ask for the gradient of every term at this step."""
@@ -167,19 +183,21 @@ class AbstractScheme(nn.Module, ABC):
         if not torch.is_grad_enabled():
             return self._replayed(outputs)
         evaluation = self._evaluation(outputs)
-        moment = (self._calls, evaluation.names)
-        if not (self._counted and self._decided is not None and self._decided[0] == moment):
-            self._decided = (moment, self.combine(evaluation))
+        now = self._now
+        if not self._counted or now.decided is None or now.decided_at != (now.step, evaluation.names):
+            now.decided, now.decided_at = self.combine(evaluation), (now.step, evaluation.names)
+            if evaluation.formed and not any(evaluation.pulled.reached):
+                raise _strangers(type(self).__name__, evaluation)
         if not self._counted:
-            self._calls += 1
-        return joined(evaluation, self._decided[1])
+            now.step += 1
+        return joined(evaluation, now.decided)
 
     def get_extra_state(self) -> dict[str, Any]:
         """All that the next step depends on."""
         return {
             "scheme": self.about.key,
             "reference": self.reference,
-            "calls": self._calls,
+            "step": self._now.step,
             "shown": dict(self._shown),
             "terms": {name: dict(fields) for name, fields in self.memory.terms.items()},
             "shared": dict(self.memory.shared),
@@ -197,10 +215,14 @@ class AbstractScheme(nn.Module, ABC):
                 cause="the run was made with another scheme",
                 fix="make the scheme that was used, or start without its state",
             )
-        self.reference, self._calls, self._shown = state["reference"], state["calls"], dict(state["shown"])
+        self.reference, self._shown = state["reference"], dict(state["shown"])
         self.memory.terms = {name: dict(fields) for name, fields in state["terms"].items()}
         self.memory.shared = dict(state["shared"])
-        self._decided = None
+        self._now.step, self._now.decided = state["step"], None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy looks at its graphs anew: they are not those of the original."""
+        return {**self.__dict__, "_graphs": Graphs(), "_now": _Now(self._now.step)}
 
     def extra_repr(self) -> str:
         """Preset, schedule and reference."""
@@ -238,30 +260,23 @@ class AbstractScheme(nn.Module, ABC):
         return Combination(weights, points, self.directs)
 
     def _evaluation(self, outputs: dict[str, Tensor]) -> Evaluation:
-        """The terms of a step. The graphs are walked only where gradients are formed from them by hand."""
-        trained, others, shared = self._trained or self._found, list[Tensor](), True
-        if self.directs or self.keeps_graphs or self.forms_gradients(self._calls) or not trained:
-            found = leaves(outputs.values())
-            if self._trained is None:
-                trained = [leaf for leaf in found if isinstance(leaf, nn.Parameter)] or found
-            if not trained:
-                raise TermError(
-                    "no term can be changed by training",
-                    where=f"terms: {', '.join(outputs)}",
-                    cause="the losses were detached, or every parameter is frozen",
-                    fix="hand over the losses with their graphs, or call the scheme under torch.no_grad()",
-                )
-            own = {id(parameter) for parameter in trained}
-            others = [leaf for leaf in found if id(leaf) not in own]
-            shared = shares(list(outputs.values()))
-            self._found = trained
-        half = torch.is_autocast_enabled(trained[0].device.type)
+        """The terms of a step of a loop that hands over nothing else."""
+        given = None if self._trained is None else [p for p in self._trained if p.requires_grad]
+        look = self._graphs.of(outputs, given)
+        if not look.parameters:
+            raise TermError(
+                "no term can be changed by training",
+                where=f"terms: {', '.join(outputs)}",
+                cause="the losses were detached, or every parameter is frozen",
+                fix="hand over the losses with their graphs, or call the scheme under torch.no_grad()",
+            )
+        half = torch.is_autocast_enabled(look.parameters[0].device.type)
         return Evaluation(
             outputs,
-            trained,
-            step=self._calls,
-            shared=shared,
-            others=others,
+            look.parameters,
+            step=self._now.step,
+            shared=look.shared,
+            others=look.others,
             keep=half,
             reduce=Processes.running().mean,
             seed=SCALE if half else 1.0,
@@ -278,6 +293,15 @@ class AbstractScheme(nn.Module, ABC):
             else:
                 parts.append(weight.mean() * mean_square(output))
         return torch.stack(parts).sum()
+
+
+def _strangers(name: str, evaluation: Evaluation) -> PinndiagError:
+    return PinndiagError(
+        f"no term depends on the parameters that {name} knows",
+        where=f"terms: {', '.join(evaluation.names)}; {len(evaluation.parameters)} tensors",
+        cause="the scheme was used with another network before, or parameters= is that of another",
+        fix="make a new scheme for each network",
+    )
 
 
 def _refuse_unknown(scheme: type[AbstractScheme], options: Iterable[str]) -> None:
@@ -301,7 +325,7 @@ def _count_steps(optimizer: torch.optim.Optimizer, scheme: AbstractScheme) -> No
     def stepped(*_: Any) -> None:
         alive = known()
         if alive is not None:
-            alive._calls += 1
+            alive._now.step += 1
 
     optimizer.register_step_post_hook(stepped)
 

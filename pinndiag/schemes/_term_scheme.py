@@ -76,7 +76,7 @@ class AbstractTermScheme(AbstractScheme):
             step: the optimizer's step, counted from 0.
             names: of the terms; default "0", "1", ...
         """
-        names = tuple(str(i) for i in range(len(losses))) if names is None else names
+        names = tuple(str(i) for i in range(len(losses))) if names is None else tuple(names)
         if self.reference is None:
             self.reference = names[0]
         like = losses.to(torch.promote_types(losses.dtype, torch.float32))
@@ -84,7 +84,7 @@ class AbstractTermScheme(AbstractScheme):
         reference = names.index(self.reference) if self.reference in names else None
         if self.due(step) and not (self.coupling == "reference" and reference is None):
             fields = self._refresh(fields, like, gradients, reference)
-            self.memory.keep(names, fields)
+            self.memory.keep(fields)
         return normalised(fields["applied"], self.normalise, reference)
 
     @final
@@ -104,38 +104,46 @@ class AbstractTermScheme(AbstractScheme):
 
     def _begin(self, name: str) -> dict[str, Number | Tensor]:
         weight = self.given.get(name, 1.0)
-        return {"applied": weight, "skipped": 0.0, "vanishing": 0.0, **self.start(name, weight)}
+        counters = {"skipped": 0.0, "vanishing": 0.0} if self.coupling == "reference" else {"skipped": 0.0}
+        return {"applied": weight, **counters, **self.start(name, weight)}
 
     def _refresh(self, fields: Fields, losses: Weights, gradients: Measured | None, reference: int | None) -> Fields:
-        size = losses.abs() if gradients is None else gradients.norm(dim=1)
-        sound = torch.isfinite(size) if gradients is None else torch.isfinite(size) & (size > 0)
-        vanishing = fields["vanishing"]
+        before = fields["applied"]
+        counted = {"skipped": fields["skipped"]}
+        if gradients is None:
+            sound = torch.isfinite(losses)
+        else:
+            size = torch.linalg.vector_norm(gradients, dim=1)
+            sound = torch.isfinite(size) & (size > 0)
         if self.coupling == "reference":
+            assert gradients is not None
             assert reference is not None
             sound = sound & sound[reference]
-            vanishing = vanishing + (size < VANISHING * size[reference])
-        before = fields["applied"]
+            counted["vanishing"] = fields["vanishing"] + (size < VANISHING * size[reference])
         new, weights = self.refreshed(fields, losses, gradients, sound, reference)
         sound = sound & torch.isfinite(weights)
         if self.coupling == "all":
             sound = sound.all().expand_as(sound)
-        changed = sound
-        if self.coupling == "reference":
-            changed = sound.clone()
-            changed[reference] = False
-        kept = {field: torch.where(_like(changed, value), value, fields[field]) for field, value in new.items()}
-        return {
-            **kept,
-            "applied": torch.where(changed, self.limits(weights, before), before),
-            "skipped": fields["skipped"] + ~sound,
-            "vanishing": vanishing,
-        }
+        applied = self.limits(weights, before)
+        if not _all_on_cpu(sound):
+            new = {field: torch.where(_like(sound, value), value, fields[field]) for field, value in new.items()}
+            applied = torch.where(sound, applied, before)
+            counted["skipped"] = fields["skipped"] + ~sound
+        if reference is not None and self.coupling == "reference":
+            place = torch.arange(len(applied), device=applied.device) == reference
+            applied = torch.where(place, before, applied)
+        return {**new, **counted, "applied": applied}
 
 
 def rows_of(evaluation: Evaluation, places: Sequence[int]) -> Measured:
     """The gradients of some of the terms."""
     gradients = evaluation.gradients
     return gradients if len(places) == len(gradients) else gradients[list(places)]
+
+
+def _all_on_cpu(sound: Sound) -> bool:
+    """Whether all is well, asked only where the answer costs no waiting."""
+    return sound.device.type == "cpu" and bool(sound.all())
 
 
 def _like(mask: Tensor, values: Tensor) -> Tensor:

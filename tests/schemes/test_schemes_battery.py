@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import pinndiag
 from pinndiag._errors import PinndiagError
 from pinndiag.schemes import SCHEMES, AbstractPointScheme, AbstractScheme
 from tests.schemes.toys import KEYS, made, network, terms, train, weighted
@@ -140,7 +141,7 @@ def test_weights_stay_as_they_are_within_a_step_of_lbfgs(key: str) -> None:
         assert len(seen[-1]) > 1
         for weights in seen[-1]:
             same(weights, seen[-1][0])
-    assert scheme._calls == 2
+    assert scheme.state_dict()["_extra_state"]["step"] == 2
 
 
 @every_scheme
@@ -274,3 +275,32 @@ def test_settings_are_plain_values_under_the_names_of_the_arguments(key: str) ->
     assert (settings["every"], settings["w_max"]) == (3, 50.0)
     for name in inspect.signature(SCHEMES[key]).parameters.keys() - {"options", "time", "layer", "terms", "alpha"}:
         assert name in settings, name
+
+
+@every_scheme
+def test_alone_and_in_watch_it_does_the_same(key: str) -> None:
+    alone, watched = network(), network()
+    train(alone, made(key), 4)
+    optimizer = torch.optim.SGD(watched.parameters(), lr=1e-3)
+    with pinndiag.watch(watched, optimizer, every=1, scheme=made(key)) as watch:
+        for _ in range(4):
+            optimizer.zero_grad()
+            watch(terms(watched)).backward()
+            optimizer.step()
+    for a, b in zip(alone.parameters(), watched.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
+
+
+def test_a_copy_of_the_scheme_alone_serves_another_network() -> None:
+    scheme = made("lra", every=1)
+    train(network(), scheme, 3)
+    other = network()
+    train(other, copy.deepcopy(scheme), 1)
+    assert all(p.grad is not None for p in other.parameters())
+
+
+def test_another_network_under_a_used_scheme_is_an_error() -> None:
+    scheme = made("lra", every=1)
+    train(network(), scheme, 3)
+    with pytest.raises(PinndiagError, match="used with another network"):
+        train(network(), scheme, 1)
