@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from pinndiag.schemes._memory import Fields
@@ -27,9 +28,9 @@ def adam(
 
     Source: Kingma, Ba 2015, arXiv:1412.6980, Algorithm 1.
     """
-    first = betas[0] * fields["first_moment"] + (1 - betas[0]) * gradient
-    second = betas[1] * fields["second_moment"] + (1 - betas[1]) * gradient.square()
+    first = fields["first_moment"].lerp(gradient, 1 - betas[0])
+    second = fields["second_moment"].lerp(gradient.square(), 1 - betas[1])
     steps = fields["inner_steps"] + 1
     size = (second / (1 - betas[1] ** steps)).sqrt() + EPS
-    value = value - lr * first / (1 - betas[0] ** steps) / size
-    return value, {"first_moment": first, "second_moment": second, "inner_steps": steps}
+    moved = torch.addcdiv(value, first / (1 - betas[0] ** steps), size, value=-lr)
+    return moved, {"first_moment": first, "second_moment": second, "inner_steps": steps}

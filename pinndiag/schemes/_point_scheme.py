@@ -149,24 +149,22 @@ class AbstractPointScheme(AbstractScheme):
 
     def _refresh(self, known: Mapping[str, Fields], measured: Mapping[str, Points]) -> dict[str, Fields]:
         new = self.refreshed(known, measured)
-        sound = {}
+        factors, sound = {}, {}
         for name, figures in measured.items():
-            values = [figures, *new[name].values()]
-            sound[name] = torch.stack([torch.isfinite(value).all() for value in values]).all()
+            factor = self.factor(known[name] if self.trained else new[name])
+            factors[name] = self.limits(factor, known[name]["applied"])
+            sound[name] = torch.isfinite(figures.sum() + sum(value.sum() for value in new[name].values()))
         if self.coupled:
-            together = torch.stack(list(sound.values())).all()
-            sound = dict.fromkeys(sound, together)
-        found = {}
-        for name, fields in known.items():
-            fine, before = sound[name], fields["applied"]
-            kept = {field: torch.where(fine, value, fields[field]) for field, value in new[name].items()}
-            factor = self.limits(self.factor(fields if self.trained else {**fields, **kept}), before)
-            found[name] = {
-                **kept,
-                "applied": torch.where(fine, factor, before),
-                "skipped": fields["skipped"] + ~fine,
-            }
-        return found
+            sound = dict.fromkeys(sound, torch.stack(list(sound.values())).all())
+        return {name: self._kept(known[name], new[name], factors[name], sound[name]) for name in known}
+
+    def _kept(self, known: Fields, new: Fields, factor: Points, sound: Tensor) -> Fields:
+        """What is remembered of one term, whose new figures may be unsound. A GPU is not waited for."""
+        if sound.device.type == "cpu" and sound:
+            return {**known, **new, "applied": factor}
+        kept = {field: torch.where(sound, value, known[field]) for field, value in new.items()}
+        applied = torch.where(sound, factor, known["applied"])
+        return {**known, **kept, "applied": applied, "skipped": known["skipped"] + ~sound}
 
 
 def _scalar(scheme: str, name: str) -> TermError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Unpack, final
@@ -42,7 +41,7 @@ class AbstractRatioScheme(AbstractTermScheme):
     @final
     def start(self, name: str, weight: Number) -> Mapping[str, Number | Tensor]:
         """See `AbstractTermScheme`."""
-        return {"average": 0.0 if self.bias_correction else weight, "refreshes": 0.0}
+        return {"average": 0.0 if self.bias_correction else weight, "share": 0.0}
 
     @final
     def refreshed(
@@ -52,15 +51,12 @@ class AbstractRatioScheme(AbstractTermScheme):
         assert gradients is not None
         applied = fields["applied"]
         proposal = self.ratio(gradients, applied, sound, reference).to(losses.dtype)
-        if self.coupling == "reference":
-            assert reference is not None
-            proposal = proposal * applied[reference]
-        average = self.keep * fields["average"] + (1 - self.keep) * self.limits(proposal)
-        refreshes = fields["refreshes"] + 1
-        new = {"average": average, "refreshes": refreshes}
-        return new, average / _weight_of_all(self.keep, refreshes) if self.bias_correction else average
-
-
-def _weight_of_all(keep: Number, refreshes: Tensor) -> Tensor:
-    """1 - keep^k, without the cancellation."""
-    return -torch.expm1(refreshes * (math.log(keep) if keep else -math.inf))
+        own = 1.0 if self.reference is None else self.given.get(self.reference, 1.0)
+        if self.coupling == "reference" and own != 1:
+            proposal = proposal * own
+        average = fields["average"].lerp(self.limits(proposal), 1 - self.keep)
+        if not self.bias_correction:
+            return {"average": average, "share": fields["share"]}, average
+        # 1 - keep^k, by the same recursion: no cancellation
+        share = fields["share"].lerp(torch.ones_like(average), 1 - self.keep)
+        return {"average": average, "share": share}, average / share

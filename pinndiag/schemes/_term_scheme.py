@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Literal, final
@@ -22,6 +23,7 @@ Weights = Float[Tensor, " terms"]
 Sound = Bool[Tensor, " terms"]
 Measured = Float[Tensor, "terms entries"]
 
+_COUNTERS = ("skipped", "vanishing")
 VANISHING = 1e-6  # of the reference's gradient norm: a ratio to so small a gradient means nothing
 
 
@@ -108,30 +110,31 @@ class AbstractTermScheme(AbstractScheme):
         return {"applied": weight, **counters, **self.start(name, weight)}
 
     def _refresh(self, fields: Fields, losses: Weights, gradients: Measured | None, reference: int | None) -> Fields:
-        before = fields["applied"]
-        counted = {"skipped": fields["skipped"]}
-        if gradients is None:
-            sound = torch.isfinite(losses)
-        else:
-            size = torch.linalg.vector_norm(gradients, dim=1)
-            sound = torch.isfinite(size) & (size > 0)
+        before, counted = fields["applied"], {name: fields[name] for name in _COUNTERS if name in fields}
+        size = losses if gradients is None else torch.linalg.vector_norm(gradients, dim=1)
+        positive = gradients is not None
+        # on a CPU the numbers are looked at, which is cheaper than a few operations on tensors; a GPU is not waited for
+        seen = size.tolist() if size.device.type == "cpu" else None
+        fine = seen is not None and all(math.isfinite(x) and (x > 0 or not positive) for x in seen)
+        sound = (
+            torch.ones_like(size, dtype=torch.bool) if fine else torch.isfinite(size) & ((size > 0) | (not positive))
+        )
         if self.coupling == "reference":
-            assert gradients is not None
             assert reference is not None
-            sound = sound & sound[reference]
-            counted["vanishing"] = fields["vanishing"] + (size < VANISHING * size[reference])
+            sound = sound if fine else sound & sound[reference]
+            if seen is None or not fine or min(seen) < VANISHING * seen[reference]:
+                counted["vanishing"] = counted["vanishing"] + (size < VANISHING * size[reference])
         new, weights = self.refreshed(fields, losses, gradients, sound, reference)
-        sound = sound & torch.isfinite(weights)
-        if self.coupling == "all":
-            sound = sound.all().expand_as(sound)
         applied = self.limits(weights, before)
-        if not _all_on_cpu(sound):
+        if not fine or not all(map(math.isfinite, weights.tolist())):
+            sound = sound & torch.isfinite(weights)
+            if self.coupling == "all":
+                sound = sound.all().expand_as(sound)
             new = {field: torch.where(_like(sound, value), value, fields[field]) for field, value in new.items()}
             applied = torch.where(sound, applied, before)
-            counted["skipped"] = fields["skipped"] + ~sound
-        if reference is not None and self.coupling == "reference":
-            place = torch.arange(len(applied), device=applied.device) == reference
-            applied = torch.where(place, before, applied)
+            counted["skipped"] = counted["skipped"] + ~sound
+        if self.coupling == "reference":
+            applied[reference] = before[reference]
         return {**new, **counted, "applied": applied}
 
 
@@ -139,11 +142,6 @@ def rows_of(evaluation: Evaluation, places: Sequence[int]) -> Measured:
     """The gradients of some of the terms."""
     gradients = evaluation.gradients
     return gradients if len(places) == len(gradients) else gradients[list(places)]
-
-
-def _all_on_cpu(sound: Sound) -> bool:
-    """Whether all is well, asked only where the answer costs no waiting."""
-    return sound.device.type == "cpu" and bool(sound.all())
 
 
 def _like(mask: Tensor, values: Tensor) -> Tensor:
