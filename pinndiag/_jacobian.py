@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pinndiag import _parameters
 from pinndiag._pinn import PINN
+from pinndiag._rows import batched, one_by_one
 from pinndiag._view import View
 
 __all__ = ["UNIFORM", "WHOLE", "Jacobian", "Rows", "draw", "generator", "uniform_rows"]
@@ -112,10 +113,10 @@ class Jacobian:
         whole = None if self.separable else self._pinn.outputs([self._name])[self._name].reshape(-1)
         for chosen in entries.split(BLOCK):
             flat = self._alone(chosen) if whole is None else whole[chosen]
-            flat = torch.view_as_real(flat.resolve_conj()).reshape(-1) if flat.is_complex() else flat
-            matrix = _batched(flat, self._pinn.tensors) if whole is None else None
+            flat = _parameters.real(flat)
+            matrix = batched(flat, self._pinn.tensors) if whole is None else None
             if matrix is None:
-                matrix = _one_by_one(flat, self._pinn.tensors)
+                matrix = one_by_one(flat, self._pinn.tensors)
             yield Rows(chosen, flat.detach(), matrix, flat.numel() // chosen.numel())
 
     def rows(self, entries: Entries) -> Rows:
@@ -143,41 +144,6 @@ class Jacobian:
         components = self._info.components
         points, position = torch.unique(entries // components, return_inverse=True)
         return self._at(points)[position * components + entries % components]
-
-
-def _batched(flat: Float[Tensor, " rows"], tensors: list[Tensor]) -> Float[Tensor, "rows params"] | None:
-    """All rows in one vectorised backward pass; None where an operator on the way does not support it."""
-    try:
-        pulled = torch.autograd.grad(
-            flat,
-            tensors,
-            torch.eye(flat.numel(), dtype=flat.dtype, device=flat.device),
-            retain_graph=True,
-            is_grads_batched=True,
-            allow_unused=True,
-        )
-    except (RuntimeError, NotImplementedError):
-        return None
-    columns = [
-        torch.zeros(flat.numel(), size, dtype=flat.dtype, device=flat.device)
-        if gradient is None
-        else _real_columns(gradient.detach(), flat.numel())
-        for gradient, size in zip(pulled, _parameters.sizes(tensors), strict=True)
-    ]
-    return torch.cat(columns, dim=1)
-
-
-def _one_by_one(flat: Float[Tensor, " rows"], tensors: list[Tensor]) -> Float[Tensor, "rows params"]:
-    rows = []
-    for residual in flat:
-        pulled = torch.autograd.grad(residual, tensors, retain_graph=True, allow_unused=True)
-        rows.append(_parameters.flatten([None if g is None else g.detach() for g in pulled], tensors))
-    return torch.stack(rows)
-
-
-def _real_columns(gradient: Tensor, rows: int) -> Tensor:
-    plain = torch.view_as_real(gradient.resolve_conj()) if gradient.is_complex() else gradient
-    return plain.reshape(rows, -1)
 
 
 def generator(seed: int) -> torch.Generator:

@@ -121,5 +121,5 @@ def unflatten(vector: Vector, like: Sequence[Tensor]) -> list[Tensor]:
         if p.is_complex():
             pairs = piece.reshape(*p.shape, 2).to(p.real.dtype)
             piece = torch.complex(pairs[..., 0], pairs[..., 1])
-        pieces.append(piece.reshape(p.shape).to(p.dtype))
+        pieces.append(piece.view(p.shape) if piece.dtype == p.dtype else piece.view(p.shape).to(p.dtype))
     return pieces

@@ -15,21 +15,21 @@ import torch
 from torch import Tensor
 
 from pinndiag import _statistics
-from pinndiag._engine import Combination, Evaluation, Matrix, joined
+from pinndiag._checked import checked
+from pinndiag._engine import SCALE, Combination, Evaluation, Matrix, joined
 from pinndiag._errors import PinndiagError
 from pinndiag._gradient_tables import Structure
+from pinndiag._look import Graphs
 from pinndiag._pinn import Reference
+from pinndiag._processes import Processes
 from pinndiag._randomness import RandomState, replayed
 from pinndiag._records import CurvatureLine
 from pinndiag._store import MemorySink, Run, RunWriter, Sink, read_run
 from pinndiag._watch._balance import Balance
-from pinndiag._watch._checked import checked
 from pinndiag._watch._clock import Clock
-from pinndiag._watch._graphs import Graphs
 from pinndiag._watch._ledger import Ledger, loaded
 from pinndiag._watch._moment import moment, work
 from pinndiag._watch._pending import Pending, Sums, tables_of
-from pinndiag._watch._processes import Processes
 from pinndiag._watch._rates import Due, Rates, When
 from pinndiag._watch._setup import Subject, header, run_name
 from pinndiag._wrap import Model, modules_of
@@ -45,7 +45,6 @@ __all__ = ["Watch", "watch"]
 OFF = "PINNDIAG_OFF"  # environment variable: 1 switches all measuring off
 WAITING = 64  # records that may wait on a GPU
 ERROR_EVERY = 100  # steps between two evaluations of the error, however often the terms are measured
-SCALE = 1024.0  # keeps gradients that are formed early from vanishing in half precision
 
 
 def watch(
@@ -118,7 +117,7 @@ def watch(
             name=run_name(to),
             weights=balance.weights,
             schedules=rates.words,
-            scheme="" if balance.scheme is None else balance.scheme.key,
+            scheme="" if balance.scheme is None else balance.scheme.about.key,
             settings={} if balance.scheme is None else balance.scheme.settings,
             pending=waiting,
             processes=processes.count,
@@ -153,7 +152,6 @@ class Watch:
         self._off = off
         self._clock = Clock(subject.optimizers, self._stepped)
         self._graphs = Graphs()
-        self._evaluation: Evaluation | None = None
         self._sums: Sums | None = None
         self._step: _Step | None = None
         self._warm: dict[str, Tensor] = {}
@@ -289,7 +287,6 @@ class Watch:
             seed=SCALE if half else 1.0,
         )
         combination = self._balance.combination(evaluation, first=self._clock.first)
-        self._evaluation = evaluation if self._balance.scheme is not None else None
         if due.anything:
             with self._ledger.measuring("recording the losses", self._clock.step):
                 self._begin(evaluation, combination, due)
@@ -319,9 +316,6 @@ class Watch:
         """The optimizer has taken the step that the evaluations belong to."""
         if self._sums is not None:
             self._finish(optimizer)
-        if self._evaluation is not None:
-            self._balance.settle(self._evaluation)
-            self._evaluation = None
         with self._ledger.measuring("keeping the state", self._clock.step):
             self._ledger.state({**self.state_dict(), "step": self._clock.step + 1})
 
