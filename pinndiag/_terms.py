@@ -12,6 +12,7 @@ from typing import Any, Literal, final
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from pinndiag._errors import PinndiagError, TermError
 from pinndiag._points import PointSet
@@ -157,13 +158,15 @@ class LiveTerms(AbstractTerms):
 
     @contextlib.contextmanager
     def _conditions(self, state: RandomState | None = None) -> Iterator[None]:
-        """Every evaluation: the same random numbers, gradients on, and compiled functions run as written.
+        """Every evaluation: the same random numbers, gradients on, compiled functions and attention run as written.
 
-        What `torch.compile` made cannot be differentiated twice; its original can.
+        What `torch.compile` made, and the fused kernels of attention, cannot be differentiated twice; what they
+        stand for can.
         """
         compiled = "torch._dynamo" in sys.modules
         eager = torch.compiler.set_stance("force_eager") if compiled else contextlib.nullcontext()
-        with replayed(state or self._state), torch.enable_grad(), eager:
+        plainly = sdpa_kernel(SDPBackend.MATH)
+        with replayed(state or self._state), torch.enable_grad(), eager, plainly:
             try:
                 yield
             finally:

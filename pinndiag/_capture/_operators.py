@@ -28,19 +28,21 @@ _DEFAULT = """
     cat ceil celu clamp clone complex conj_physical constant_pad_nd convolution convolution_backward copysign.Tensor
     cos cosh cumprod cumsum
     detach diag_embed diagonal diagonal_backward diagonal_scatter digamma dot
-    elu elu_backward embedding erf erfc erfinv exp exp2 expand expm1 eye
+    elu elu_backward embedding erf erfc erfinv exp exp2 expand expm1 eye fmax fmin
     fill.Scalar fill.Tensor flip floor floor_divide fmod.Scalar fmod.Tensor frac full full_like
     cholesky_solve col2im gather gelu gelu_backward glu glu_backward
     grid_sampler_2d grid_sampler_3d hardshrink hardshrink_backward
     hardsigmoid hardsigmoid_backward hardswish hardswish_backward hardtanh hardtanh_backward heaviside hypot
-    huber_loss huber_loss_backward i0 im2col imag index_add index_copy index_select isfinite isinf isnan
+    huber_loss huber_loss_backward i0 igamma igammac im2col imag index_add index_copy index_select isfinite isinf isnan
     leaky_relu leaky_relu_backward lerp.Scalar lerp.Tensor lgamma lift_fresh lift_fresh_copy linalg_cholesky_ex
-    linalg_cross linalg_eig linalg_householder_product linalg_inv_ex linalg_lu_factor_ex linalg_qr
+    kthvalue linalg_cross linalg_eig linalg_householder_product linalg_inv_ex linalg_lu linalg_lu_factor_ex
+    linalg_matrix_exp linalg_lu_solve linalg_pinv.atol_rtol_tensor linalg_qr
     linalg_solve_triangular
     linalg_vector_norm linear linspace log log10 log1p log2 log_sigmoid_backward log_sigmoid_forward logaddexp
     logaddexp2 logcumsumexp logical_and logical_not logical_or logical_xor logit logit_backward logsumexp
     masked_scatter max maximum mean min minimum mish mish_backward mm mse_loss mse_loss_backward mv
     nan_to_num nansum native_group_norm native_group_norm_backward native_layer_norm native_layer_norm_backward
+    native_batch_norm_backward
     neg new_full new_ones new_zeros
     ones ones_like
     permute polar polygamma prod
@@ -49,8 +51,10 @@ _DEFAULT = """
     scalar_tensor scatter_add select_backward select_scatter sgn sigmoid sigmoid_backward sign signbit silu
     silu_backward sin sinc sinh slice_backward slice_scatter smooth_l1_loss smooth_l1_loss_backward softshrink
     softshrink_backward softplus
-    softplus_backward special_bessel_j0 special_bessel_j1 special_entr special_erfcx special_i0e special_i1
-    special_i1e special_log_ndtr special_ndtri split_with_sizes sqrt square squeeze stack sum
+    softplus_backward special_airy_ai special_bessel_j0 special_bessel_j1 special_bessel_y0 special_bessel_y1 special_entr special_erfcx special_i0e special_i1
+    special_i1e special_log_ndtr special_modified_bessel_i0 special_modified_bessel_i1 special_modified_bessel_k0
+    special_modified_bessel_k1 special_ndtri special_scaled_modified_bessel_k0 special_scaled_modified_bessel_k1
+    special_spherical_bessel_j0 special_xlog1py special_zeta split_with_sizes sqrt square squeeze stack sum
     t take tan tanh tanh_backward threshold threshold_backward topk trace tril triu tril_indices triu_indices trunc
     unbind.int unfold unsqueeze upsample_linear1d
     view view_as_complex view_as_real
@@ -69,7 +73,7 @@ _OVERLOADS = """
     index.Tensor index_fill.int_Scalar index_fill.int_Tensor index_put
     le.Scalar le.Tensor lt.Scalar lt.Tensor logspace
     masked_fill.Scalar masked_fill.Tensor max.dim max.other mean.dim median median.dim min.dim min.other movedim.int
-    mul.Scalar mul.Tensor
+    mul.Scalar mul.Tensor _native_batch_norm_legit.no_stats
     ne.Scalar ne.Tensor norm.Scalar norm.ScalarOpt_dim norm.ScalarOpt_dim_dtype
     pow.Scalar pow.Tensor_Scalar pow.Tensor_Tensor prod.dim_int
     remainder.Scalar remainder.Tensor repeat_interleave.self_int round.decimals rsub.Scalar rsub.Tensor

@@ -253,7 +253,17 @@ class _Check:
 
     def present(self, values: Mapping[str, Tensor], points: Mapping[str, PointSet]) -> None:
         """At the present parameters, against the very evaluation that was recorded."""
-        self._compare(points, figures(values, self._tensors, 2), 2, "at the present parameters")
+        try:
+            live = figures(values, self._tensors, 2)
+        except RuntimeError as error:
+            name = _named(self._subject.names)
+            raise CaptureError(
+                f"{name} cannot be captured: it has no gradient: {str(error).splitlines()[0][:300]}",
+                where=name,
+                cause="an operator of it cannot be differentiated, or a value that its gradient needs was overwritten",
+                fix="call backward() on it once and mend what torch reports",
+            ) from error
+        self._compare(points, live, 2, "at the present parameters")
 
     def whole(self) -> None:
         """At all points, values only."""
@@ -350,7 +360,7 @@ _FIXES = {
 
 def _explained(error: CaptureError, hints: Mapping[Hint, str]) -> CaptureError:
     """The same error with the likely cause, from what was seen while the term ran."""
-    if not hints:
+    if not hints or error.fix != _FIX:
         return error
     cause = "; ".join(f"it {hint.value}" + (f": {detail}" if detail else "") for hint, detail in hints.items())
     return CaptureError(error.what, cause=cause, fix=_FIX)

@@ -18,6 +18,7 @@ from torch._ops import OpOverload
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from pinndiag._capture._decompose import decomposed
 from pinndiag._capture._graph import DEVICE, Constant, Node, Ref
 from pinndiag._capture._memory import Memory
 from pinndiag._capture._operators import ALLOWED
@@ -33,6 +34,7 @@ _QUESTIONS = frozenset(  # answers about shapes, which no value changes
     for name in ("is_same_size", "_has_same_storage_numel", "sym_size", "sym_numel", "sym_stride", "sym_storage_offset")
     if hasattr(aten, name) and "default" in getattr(aten, name).overloads()
 )
+_CHECKS = frozenset({aten._linalg_check_errors.default})  # raise or do nothing
 _READERS = frozenset({aten._local_scalar_dense.default, aten.equal.default, aten.is_nonzero.default})
 _BY_VALUE = frozenset(
     {aten.nonzero.default, aten.masked_select.default, aten._unique2.default, aten.unique_dim.default}
@@ -46,7 +48,9 @@ _UNINITIALISED = {  # their entries are nobody's business: zeros instead
     aten.new_empty.default: "aten.new_zeros.default",
     aten.new_empty_strided.default: "aten.new_zeros.default",
 }
+_CONSTANT = {aten._native_batch_norm_legit.no_stats: (1, 2)}  # outputs that autograd takes for constants
 _ZERO = aten._efficientzerotensor.default  # forward mode's zeros without memory
+_FUNCTIONAL = {aten.transpose_.default: "aten.transpose.int", aten.squeeze_.dim: "aten.squeeze.dim"}
 _STRIDED = frozenset({aten.empty_strided.default, aten.new_empty_strided.default})
 DETACHES = frozenset(
     {Tensor.detach, torch.detach, Tensor.detach_, torch.detach_, Tensor.data.__get__}  # type: ignore[attr-defined]
@@ -108,6 +112,7 @@ class _Tape(TorchDispatchMode):
         self.record = Recording()
         self.detaching = 0  # depth of the user's own detach calls
         self._memory = Memory(self._emit)
+        self._open: list[OpOverload] = []  # operators that are being rewritten
         self._reached: list[bool] = []  # node -> whether it depends on an input
         self._names = {(t.untyped_storage()._cdata, t.storage_offset(), t.shape): name for name, t in frozen.items()}
         self._frozen = list(frozen.values())  # keeps the addresses above from being used again
@@ -119,7 +124,7 @@ class _Tape(TorchDispatchMode):
     ) -> Any:
         kwargs = dict(kwargs or {})
         with torch._C.DisableTorchFunctionSubclass():
-            if func in _QUESTIONS or _about_shapes(args, kwargs):
+            if func in _QUESTIONS or func in _CHECKS or _about_shapes(args, kwargs):
                 return func(*args, **kwargs)
             if func in _READERS:
                 self.note(Hint.ITEM, str(func), *args)
@@ -200,13 +205,15 @@ class _Tape(TorchDispatchMode):
         plain = tuple(self._arguments(a) for a in args)
         return self._emit(operator, plain, {k: self._arguments(a) for k, a in kwargs.items() if k not in DROPPED})
 
-    def _bind(self, output: Any, ref: Ref) -> None:
+    def _bind(self, output: Any, ref: Ref, constant: Sequence[int] = ()) -> None:
         if isinstance(output, Tensor):
             self._memory.bind(output, ref)
         elif isinstance(output, (list, tuple)):
             for item, tensor in enumerate(output):
                 if isinstance(tensor, Tensor):
-                    self._memory.bind(tensor, Ref(ref.source, ref.index, item))
+                    piece = Ref(ref.source, ref.index, item)
+                    piece = self._emit("aten.detach.default", (piece,)) if item in constant else piece
+                    self._memory.bind(tensor, piece)
 
     def _plain(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if func is aten.masked_select.default and args[0].shape == args[1].shape:
@@ -219,8 +226,7 @@ class _Tape(TorchDispatchMode):
         if func is aten.as_strided.default and not (args[0].is_contiguous() and _inside(*args)):
             self.note(Hint.OPERATOR, "as_strided of a part of a tensor's memory", args[0])
         if str(func) not in ALLOWED:
-            with self:
-                composed = func.decompose(*args, **kwargs)
+            composed = NotImplemented if func in _BY_VALUE else self._composed(func, args, kwargs)
             if composed is not NotImplemented:
                 return composed
             given = _tensors((args, list(kwargs.values())))
@@ -233,8 +239,19 @@ class _Tape(TorchDispatchMode):
         output = func(*args, **kwargs)
         if isinstance(output, Tensor) and output.numel() > MAX_ENTRIES:
             self.record.hints.setdefault(Hint.LARGE, f"{func} of shape {tuple(output.shape)}")
-        self._bind(output, ref)
+        self._bind(output, ref, _CONSTANT.get(func, ()))
         return output
+
+    def _composed(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The result by operators that pass this tape in turn, or NotImplemented."""
+        if func in self._open:  # a rewriting may lead back to itself
+            return NotImplemented
+        self._open.append(func)
+        try:
+            with self:
+                return decomposed(func, args, kwargs)
+        finally:
+            self._open.pop()
 
     def _positions(self, indices: list[Tensor | None]) -> list[Tensor | None]:
         """Indexing by a mask as indexing by its positions, so that the shape does not depend on values."""
@@ -278,8 +295,11 @@ class _Tape(TorchDispatchMode):
 
     def _in_place(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         written = _written(func, args, kwargs)
-        if torch.Tag.inplace_view in func.tags or len(written) != 1 or written[0] is not args[0]:
+        if torch.Tag.inplace_view in func.tags:
             return self._opaque(func, args, kwargs, written)
+        if len(written) != 1 or written[0] is not args[0]:
+            composed = self._composed(func, args, kwargs)
+            return self._opaque(func, args, kwargs, written) if composed is NotImplemented else composed
         [target] = written
         before = self.ref(target)
         new = self._changed(func, target, before, args, kwargs)
@@ -322,7 +342,7 @@ class _Tape(TorchDispatchMode):
     def _opaque(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], written: list[Tensor]) -> Any:
         """An in-place call that is not recorded: what it wrote is a constant, unless it depended on an input."""
         if torch.Tag.inplace_view in func.tags:  # changes the shape of a tensor, not its values
-            functional = str(func).replace("_.", ".", 1)
+            functional = _FUNCTIONAL.get(func, str(func).replace("_.", ".", 1))
             ref = None
             if func is aten.detach_.default:
                 ref = self._emit("aten.detach.default", (self.ref(args[0]),)) if self.detaching else self.ref(args[0])
