@@ -6,7 +6,7 @@ arguments that fit. Found by calling every operator of the list with random argu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -15,19 +15,15 @@ from torch._ops import OpOverload
 __all__ = ["unsound"]
 
 
-def unsound(operator: OpOverload, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+def unsound(operator: OpOverload, given: Mapping[str, Any]) -> bool:
     """Whether a call must not be made, whatever its shape rule says.
 
     Args:
         operator: what is called.
-        args: positional arguments; tensors need a shape and a dtype, not values.
-        kwargs: the others, by name.
+        given: its arguments by name; tensors need a shape and a dtype, not values.
     """
     guard = _GUARDS.get(str(operator))
-    if guard is None:
-        return False
-    names = [argument.name for argument in operator._schema.arguments]
-    return not guard({**dict(zip(names, args, strict=False)), **kwargs})
+    return guard is not None and not guard(given)
 
 
 def _like_output(given: Mapping[str, Any]) -> bool:
