@@ -3,6 +3,10 @@
 torch knows most of these rewritings itself, because its compiler and its tracer need them; a few are added here. A
 rewritten operator is differentiated step by step too, and each step checks its arguments, which fused kernels often
 leave to their callers. So the list stays short, and the file stays readable where a kernel is missing.
+
+Some kernels must stay on the list: in torch 2.13 the higher derivatives of batch normalisation, layer normalisation
+and weight normalisation are wrong (a residual with second derivatives of a network with nn.LayerNorm has a wrong
+gradient). A file has to show what the training does, so it holds the same kernels.
 """
 
 from __future__ import annotations
@@ -25,7 +29,8 @@ def decomposed(func: OpOverload, args: Sequence[Any], kwargs: Mapping[str, Any])
 
     Args:
         func: the operator. One that writes (`out=`, running statistics) is rewritten with its writing.
-        args, kwargs: what it was called with.
+        args: what it was called with.
+        kwargs: likewise, by name.
 
     Cost: several calls instead of one, in the forward pass and in each derivative.
     """
@@ -40,18 +45,10 @@ def decomposed(func: OpOverload, args: Sequence[Any], kwargs: Mapping[str, Any])
     return composed
 
 
-def _weight_norm_backward(grad: Tensor, v: Tensor, g: Tensor, norms: Tensor, dim: int) -> tuple[Tensor, Tensor]:
-    """Of w = g v / |v|, the norm over all dimensions but `dim` (the first or the last)."""
-    others = [d for d in range(v.ndim) if d != dim % v.ndim]
-    along = (grad * v).sum(others, keepdim=True) / norms
-    return g / norms * (grad - v * along / norms), along
-
-
 def _batch_norm(
     x: Tensor, weight: Tensor | None, bias: Tensor | None, mean: Tensor, variance: Tensor, *settings: Any
 ) -> tuple[Tensor, ...]:
-    """Over the batch, with running statistics. The kernel stays: its third derivative is wrong in torch 2.13, and what
-    it does in the live term it must do in the file."""
+    """Over the batch: the kernel without running statistics, and their change in operators of its own."""
     training, momentum, eps = settings
     if not training:
         decomposition = decomposition_table[aten._native_batch_norm_legit.default]
@@ -64,7 +61,6 @@ def _batch_norm(
 
 
 _OWN: Mapping[str, Callable[..., Any]] = {
-    "aten._weight_norm_interface_backward.default": _weight_norm_backward,
     "aten._native_batch_norm_legit.default": _batch_norm,
     "aten.cholesky_inverse.default": lambda x, upper=False: torch.cholesky_solve(
         torch.eye(x.shape[-1], dtype=x.dtype, device=x.device), x, upper=upper

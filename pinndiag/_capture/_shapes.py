@@ -7,10 +7,11 @@ from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
+from torch._ops import OpOverload
 
 from pinndiag._capture._cost import Cost, call_cost, pieces
 from pinndiag._capture._graph import DEVICE, Graph, Ref, Size, references
-from pinndiag._capture._guards import unsound
+from pinndiag._capture._guards import unproven, unsound
 from pinndiag._capture._operators import resolve
 from pinndiag._capture._plain import MAX_ENTRIES, MAX_ITEMS, MAX_NODES
 from pinndiag._errors import CheckpointError
@@ -73,7 +74,7 @@ def checked_shapes(graph: Graph, counts: Mapping[str, int] | None = None) -> Cos
             given = {**dict(zip(names, args, strict=False)), **kwargs}
             if node.operator == "aten.as_strided.default":
                 _check_window(*args)
-            if unsound(operator, given):
+            if unproven(graph.nodes, node) or _unfit(operator, given):
                 _refuse(f"call {index}, {node.operator}, has arguments that it does not check itself")
             returned += (parts := pieces(operator, given))
             if parts > MAX_ITEMS or returned > _MAX_VALUES:
@@ -107,6 +108,13 @@ def _check_window(source: Any = None, shape: Any = (), strides: Any = (), offset
     last = (offset or 0) + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=False) if n)
     if last >= max(source.numel(), 1):
         _refuse("as_strided looks outside its source")
+
+
+def _unfit(operator: OpOverload, given: Mapping[str, Any]) -> bool:
+    try:
+        return unsound(operator, given)
+    except Exception:  # a guard may call a shape rule, and those raise errors of every kind
+        return True
 
 
 def _constant(value: Tensor) -> Tensor:
