@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -59,7 +59,7 @@ def call_cost(operator: OpOverload, given: Given, output: Any) -> Cost:
         return Cost(sum(sizes) + _largest(output) * min(kernel, _largest(given["self"])), 0)
     if packet == "_trilinear":
         return _trilinear(given)
-    if "linalg_" in packet and packet not in _ENTRYWISE or packet.startswith("cholesky"):
+    if ("linalg_" in packet and packet not in _ENTRYWISE) or packet.startswith("cholesky"):
         return Cost(_SOLVES * sum(t.numel() * max(t.shape[-2:], default=1) for t in _tensors(list(given.values()))), 0)
     return Cost(_SORTS * sum(sizes), 0)
 
@@ -101,7 +101,10 @@ def _trilinear(given: Given) -> Cost:
 
 _PRODUCTS = {  # packet -> the argument whose last dimension is summed over
     **dict.fromkeys(("mm", "bmm", "mv", "dot"), "self"),
-    **{"addmm": "mat1", "addmv": "mat", "baddbmm": "batch1", "linear": "input"},
+    "addmm": "mat1",
+    "addmv": "mat",
+    "baddbmm": "batch1",
+    "linear": "input",
 }
 _BY_PAIRS = frozenset({"_cdist_forward", "_cdist_backward", "_euclidean_dist"})
 _ENTRYWISE = frozenset({"linalg_vector_norm", "linalg_cross"})

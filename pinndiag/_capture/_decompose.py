@@ -38,7 +38,7 @@ def decomposed(func: OpOverload, args: Sequence[Any], kwargs: Mapping[str, Any])
     if own is not None:
         return own(*args, **kwargs)
     if func.namespace == "prims":  # in which torch writes some of its rewritings
-        return func.impl_aten(*args, **kwargs)
+        return func.impl_aten(*args, **kwargs)  # type: ignore[attr-defined]
     composed = func.decompose(*args, **kwargs)
     if composed is NotImplemented and func in decomposition_table:
         return decomposition_table[func](*args, **kwargs)

@@ -67,6 +67,8 @@ def _pooled(given: Given) -> bool:
     grad, source = given.get("grad_output"), given.get("self")
     if not isinstance(grad, Tensor) or not isinstance(source, Tensor) or grad.dtype != source.dtype:
         return False
+    if not grad.numel() or not source.numel():
+        return False
     return grad.ndim == source.ndim and grad.ndim in (3, 4) and grad.shape[:-2] == source.shape[:-2]
 
 
@@ -176,6 +178,8 @@ _GUARDS: Mapping[str, Callable[[Given], bool]] = {
         "_weight_norm_interface.default": _weight_norm,
         "_weight_norm_interface_backward.default": _weight_norm_backward,
         "convolution_backward.default": _convolution_backward,
-        "log_sigmoid_backward.default": lambda given: _alike(*(given.get(n) for n in ("grad_output", "self", "buffer"))),
+        "log_sigmoid_backward.default": lambda given: _alike(
+            *(given.get(n) for n in ("grad_output", "self", "buffer"))
+        ),
     }.items()
 }

@@ -17,7 +17,7 @@ from pinndiag._capture._recording import Hint, Recording
 from pinndiag._capture._replay import Plan
 from pinndiag._capture._shapes import checked_shapes
 from pinndiag._capture._tape import taped
-from pinndiag._capture._verify import Figures, difference, figures, perturbed, uncompiled
+from pinndiag._capture._verify import Figures, custom_functions, difference, figures, perturbed, uncompiled
 from pinndiag._errors import CaptureError
 from pinndiag._points import PointSet
 
@@ -195,7 +195,8 @@ def _captured(subject: Subject, record: Record) -> Piece:
                 if candidate is generic:
                     check.other_count()
         except CaptureError as found:
-            error = error if error is not None and candidate is base else _explained(found, recording.hints)
+            own = custom_functions(values.values())
+            error = error if error is not None and candidate is base else _explained(found, recording.hints, own)
             continue
         fixed = frozenset() if candidate is generic else frozenset(counts)
         notes = [f"{_named([group])}: its number of points is part of the stored graph" for group in fixed if group]
@@ -358,9 +359,18 @@ _FIXES = {
 }
 
 
-def _explained(error: CaptureError, hints: Mapping[Hint, str]) -> CaptureError:
+def _explained(error: CaptureError, hints: Mapping[Hint, str], own: Sequence[str]) -> CaptureError:
     """The same error with the likely cause, from what was seen while the term ran."""
-    if not hints or error.fix != _FIX:
+    if error.fix != _FIX:
         return error
-    cause = "; ".join(f"it {hint.value}" + (f": {detail}" if detail else "") for hint, detail in hints.items())
-    return CaptureError(error.what, cause=cause, fix=_FIX)
+    causes = [f"it {hint.value}" + (f": {detail}" if detail else "") for hint, detail in hints.items()]
+    if own and "values" not in error.what:
+        causes.append(f"the backward of torch.autograd.Function {', '.join(own)} is not the derivative of its forward")
+        return CaptureError(error.what, where=error.where, cause="; ".join(causes), fix=_OWN_BACKWARD)
+    return CaptureError(error.what, where=error.where, cause="; ".join(causes) or error.cause, fix=_FIX)
+
+
+_OWN_BACKWARD = (
+    "mend that backward, if it is a mistake (a file stores operators, and torch differentiates those); if it is "
+    "meant so, save with skip_uncapturable=True and analyse the live PINN"
+)
