@@ -158,15 +158,13 @@ class LiveTerms(AbstractTerms):
 
     @contextlib.contextmanager
     def _conditions(self, state: RandomState | None = None) -> Iterator[None]:
-        """Every evaluation: the same random numbers, gradients on, compiled functions and attention run as written.
+        """Every evaluation: the same random numbers, gradients on, and everything run as written.
 
-        What `torch.compile` made, and the fused kernels of attention, cannot be differentiated twice; what they
-        stand for can.
+        What `torch.compile` made, and some fused kernels, cannot be differentiated twice; what they stand for can.
         """
         compiled = "torch._dynamo" in sys.modules
         eager = torch.compiler.set_stance("force_eager") if compiled else contextlib.nullcontext()
-        plainly = sdpa_kernel(SDPBackend.MATH)
-        with replayed(state or self._state), torch.enable_grad(), eager, plainly:
+        with replayed(state or self._state), torch.enable_grad(), eager, _unfused():
             try:
                 yield
             finally:
@@ -276,6 +274,14 @@ class LiveTerms(AbstractTerms):
                 fix=f"move the points and constants of this term to {device}",
             )
         return residual
+
+
+@contextlib.contextmanager
+def _unfused() -> Iterator[None]:
+    """Without the kernels that do the work of many operators in one: cuDNN's recurrent layers, fused attention."""
+    mkldnn, cudnn = torch.backends.mkldnn.flags(enabled=False), torch.backends.cudnn.flags(enabled=False)
+    with mkldnn, cudnn, sdpa_kernel(SDPBackend.MATH):
+        yield
 
 
 def _plain(output: Tensor) -> Tensor:

@@ -235,8 +235,8 @@ class _Tape(TorchDispatchMode):
             self.note(hint, str(func), *given)
             return func(*args, **kwargs)
         shown = (args[0], self._positions(args[1]), *args[2:]) if func in _INDEXED else args
-        ref = self._call(str(func), shown, kwargs)
         output = func(*args, **kwargs)
+        ref = self._call(str(func), shown, _with_dtype(func, args, kwargs, output))
         if isinstance(output, Tensor) and output.numel() > MAX_ENTRIES:
             self.record.hints.setdefault(Hint.LARGE, f"{func} of shape {tuple(output.shape)}")
         self._bind(output, ref, _CONSTANT.get(func, ()))
@@ -277,8 +277,8 @@ class _Tape(TorchDispatchMode):
     def _uninitialised(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         kept = args[:-1] if func in _STRIDED and len(args) > 1 else args
         options = {k: v for k, v in kwargs.items() if k not in ("memory_format", "stride")}
-        ref = self._call(_UNINITIALISED[func], kept, options)
         output = func(*args, **kwargs).zero_()
+        ref = self._call(_UNINITIALISED[func], kept, _with_dtype(func, args, options, output))
         self._memory.bind(output, ref)
         return output
 
@@ -383,6 +383,14 @@ def _refs(value: Any) -> list[Ref]:
     if isinstance(value, (list, tuple)):
         return [ref for item in value for ref in _refs(item)]
     return []
+
+
+def _with_dtype(func: OpOverload, args: Sequence[Any], kwargs: dict[str, Any], output: Any) -> dict[str, Any]:
+    """The keyword arguments of a call that makes a tensor out of numbers, with the default dtype named."""
+    names = {argument.name for argument in func._schema.arguments}
+    if not {"dtype", "device"} <= names or kwargs.get("dtype") is not None or _tensors(args):
+        return kwargs
+    return {**kwargs, "dtype": output.dtype}
 
 
 def _inside(source: Tensor, shape: Sequence[int], strides: Sequence[int], offset: int | None = None) -> bool:

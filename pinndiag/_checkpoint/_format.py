@@ -144,9 +144,9 @@ def plain(value: Any) -> Any:
 def _plain(value: Any, copies: dict[int, Tensor]) -> Any:
     if isinstance(value, Tensor):
         if id(value) not in copies:
-            copies[id(value)] = (
-                value.detach().cpu().resolve_conj().resolve_neg().clone(memory_format=torch.contiguous_format)
-            )
+            bare = value.detach().as_subclass(Tensor)  # classes of frameworks would be pickled as objects
+            bare = bare.cpu().resolve_conj().resolve_neg()
+            copies[id(value)] = bare.clone(memory_format=torch.contiguous_format)
         return copies[id(value)]
     if isinstance(value, msgspec.Struct):
         return {field: _plain(getattr(value, field), copies) for field in value.__struct_fields__}
