@@ -278,10 +278,19 @@ class LiveTerms(AbstractTerms):
 
 @contextlib.contextmanager
 def _unfused() -> Iterator[None]:
-    """Without the kernels that do the work of many operators in one: cuDNN's recurrent layers, fused attention."""
-    mkldnn, cudnn = torch.backends.mkldnn.flags(enabled=False), torch.backends.cudnn.flags(enabled=False)
-    with mkldnn, cudnn, sdpa_kernel(SDPBackend.MATH):
-        yield
+    """Without the kernels that do the work of many operators in one: recurrent layers, attention.
+
+    Not by `torch.backends...flags`, which set more than is asked, and warn of it.
+    """
+    mkldnn, cudnn = torch._C._get_mkldnn_enabled(), torch._C._get_cudnn_enabled()
+    torch._C._set_mkldnn_enabled(False)
+    torch._C._set_cudnn_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch._C._set_mkldnn_enabled(mkldnn)
+        torch._C._set_cudnn_enabled(cudnn)
 
 
 def _plain(output: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 from pinndiag._capture._counts import unified
 from pinndiag._capture._fold import Pruned, folded, pruned
 from pinndiag._capture._graph import Graph, Input
+from pinndiag._capture._plain import MAX_NODES
 from pinndiag._capture._recording import Hint, Recording
 from pinndiag._capture._replay import Plan
 from pinndiag._capture._shapes import checked_shapes
@@ -187,6 +188,13 @@ def _captured(subject: Subject, record: Record) -> Piece:
     error: CaptureError | None = None
     for candidate in candidates:
         graph = folded(candidate)
+        if len(graph.nodes) > MAX_NODES:
+            raise CaptureError(
+                f"{_named(subject.names)} cannot be captured: it makes {len(graph.nodes)} calls",
+                where=_named(subject.names),
+                cause=f"a long loop; a file holds at most {MAX_NODES} calls",
+                fix="work on all points at once, or save with skip_uncapturable=True and analyse the live PINN",
+            )
         try:
             check = _Check(subject, inputs, graph)
             check.present(values, points)
@@ -349,12 +357,14 @@ _CAUSES = {
     Hint.LAYOUT: "only dense tensors can be stored",
     Hint.OPERATOR: "only operators on a list of pure tensor arithmetic can be stored",
     Hint.LARGE: "the term compares all points with one another, or has very many of them",
+    Hint.MANY: "a loop runs over points one by one",
     Hint.SHAPE: "points are selected by a condition on parameters or points, so the shape is not known beforehand",
 }
 _FIXES = {
     Hint.LAYOUT: "call .to_dense() on it",
     Hint.OPERATOR: "replace it by ordinary tensor arithmetic",
     Hint.LARGE: "let the term take its points (points=), or give it fewer",
+    Hint.MANY: "give the network all points at once, as rows of one tensor",
     Hint.SHAPE: "multiply by the mask, or use torch.where, instead of indexing with it",
 }
 

@@ -19,7 +19,7 @@ from pinndiag._errors import CheckpointError
 __all__ = ["checked_shapes"]
 
 _META = torch.device("meta")
-_MAX_VALUES = 2**20  # tensors that all calls return together
+_MAX_FURTHER = 2**15  # tensors that calls return beside their first, all together
 
 
 def checked_shapes(graph: Graph, counts: Mapping[str, int] | None = None) -> Cost:
@@ -49,7 +49,7 @@ def checked_shapes(graph: Graph, counts: Mapping[str, int] | None = None) -> Cos
         inputs.append(_small(torch.empty(shape, dtype=i.dtype, device=_META), f"input {i.name!r}"))
     constants = [_small(_constant(c.value), "a constant") for c in graph.constants]
     values: dict[int, Any] = {}
-    work = beside = returned = 0
+    work = beside = further = 0
     memory: dict[int, int] = {}  # by storage, so that views count once; `values` keeps the storages apart
 
     def resolved(value: Any) -> Any:
@@ -76,9 +76,9 @@ def checked_shapes(graph: Graph, counts: Mapping[str, int] | None = None) -> Cos
                 _check_window(*args)
             if unproven(graph.nodes, node) or _unfit(operator, given):
                 _refuse(f"call {index}, {node.operator}, has arguments that it does not check itself")
-            returned += (parts := pieces(operator, given))
-            if parts > MAX_ITEMS or returned > _MAX_VALUES:
-                _refuse(f"call {index}, {node.operator}, would return {parts} tensors, all calls so far {returned}")
+            further += (parts := pieces(operator, given)) - 1
+            if parts > MAX_ITEMS or further > _MAX_FURTHER:
+                _refuse(f"call {index}, {node.operator}, would return too many tensors ({parts})")
             try:
                 output = operator(*args, **kwargs)
                 cost = call_cost(operator, given, output)

@@ -22,7 +22,7 @@ from pinndiag._capture._decompose import decomposed
 from pinndiag._capture._graph import DEVICE, Constant, Node, Ref
 from pinndiag._capture._memory import Memory
 from pinndiag._capture._operators import ALLOWED
-from pinndiag._capture._plain import MAX_ENTRIES
+from pinndiag._capture._plain import MAX_ENTRIES, MAX_ITEMS
 from pinndiag._capture._recording import Hint, Recording
 
 __all__ = ["DETACHES", "DROPPED", "taped"]
@@ -239,6 +239,8 @@ class _Tape(TorchDispatchMode):
         ref = self._call(str(func), shown, _with_dtype(func, args, kwargs, output))
         if isinstance(output, Tensor) and output.numel() > MAX_ENTRIES:
             self.record.hints.setdefault(Hint.LARGE, f"{func} of shape {tuple(output.shape)}")
+        if isinstance(output, (list, tuple)) and len(output) > MAX_ITEMS:
+            self.record.hints.setdefault(Hint.MANY, f"{func} makes {len(output)}")
         self._bind(output, ref, _CONSTANT.get(func, ()))
         return output
 

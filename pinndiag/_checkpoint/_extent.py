@@ -14,7 +14,7 @@ from torch import Tensor
 
 __all__ = ["Extent", "extent"]
 
-MOST_ENTRIES = 2**22  # in lists and dictionaries, those shared counted each time
+MOST_ENTRIES = 2**21  # in lists and dictionaries, those shared counted each time
 
 
 @final
@@ -40,7 +40,7 @@ class Extent:
     @property
     def work(self) -> int:
         """Elementary operations a file may ask for: seconds for a small one, an hour for one of 100 MB."""
-        return 2**38 + 2**25 * self.stored
+        return 2**35 + 2**23 * self.stored
 
     @property
     def fault(self) -> str:
