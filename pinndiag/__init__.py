@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 from pinndiag._version import __version__
 
 if TYPE_CHECKING:
-    from pinndiag import analyzers, checks, linalg
+    from pinndiag import analyzers, checks, linalg, nn, problems
     from pinndiag._analyze import analyze
     from pinndiag._checkpoint import load
     from pinndiag._compare import compare
     from pinndiag._diagnosis import Diagnosis
     from pinndiag._errors import CaptureError, CheckpointError, PinndiagError, TermError
     from pinndiag._pinn import PINN
+    from pinndiag._watch import Watch, watch
     from pinndiag._wrap import wrap
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Diagnosis",
     "PinndiagError",
     "TermError",
+    "Watch",
     "__version__",
     "analyze",
     "analyzers",
@@ -37,6 +39,9 @@ __all__ = [
     "compare",
     "linalg",
     "load",
+    "nn",
+    "problems",
+    "watch",
     "wrap",
 ]
 
@@ -47,9 +52,11 @@ _HOME = {
     "Diagnosis": "pinndiag._diagnosis",
     "PinndiagError": "pinndiag._errors",
     "TermError": "pinndiag._errors",
+    "Watch": "pinndiag._watch",
     "analyze": "pinndiag._analyze",
     "compare": "pinndiag._compare",
     "load": "pinndiag._checkpoint",
+    "watch": "pinndiag._watch",
     "wrap": "pinndiag._wrap",
 }
 
@@ -57,7 +64,7 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(import_module(_HOME[name]), name)
-    if name in ("analyzers", "checks", "linalg"):
+    if name in ("analyzers", "checks", "linalg", "nn", "problems"):
         return import_module(f"pinndiag.{name}")
     raise AttributeError(f"module 'pinndiag' has no attribute {name!r}")
 

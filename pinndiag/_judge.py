@@ -9,7 +9,7 @@ import msgspec
 from pinndiag._records import DiagnosisRecord, Finding, NotApplicable, Verdict
 from pinndiag.checks import CHECKS, DEFAULT, Outcome, Thresholds, gate, matching
 
-__all__ = ["judge"]
+__all__ = ["judge", "verdict_of"]
 
 RANK = {"problem": 0, "warning": 1, "note": 2}
 
@@ -47,7 +47,7 @@ def judge(
     found.sort(key=lambda finding: (RANK[finding.severity], bool(finding.caused_by)))
     skipped = [o for o in outcomes.values() if isinstance(o, NotApplicable)]
     passed = [code for code, o in outcomes.items() if not isinstance(o, Finding | NotApplicable)]
-    verdict = _verdict(record, found, passed, bounds, _scope(select, ignore))
+    verdict = verdict_of(record, found, passed, bounds, select, ignore)
     return msgspec.structs.replace(record, findings=found, passed=passed, not_applicable=skipped, verdict=verdict)
 
 
@@ -74,15 +74,18 @@ def _outcomes(record: DiagnosisRecord, thresholds: Thresholds, left_out: set[str
 
 
 def _with_causes(outcomes: dict[str, Outcome]) -> dict[str, Outcome]:
-    """Name for each finding the finding that probably causes it; never two that cause each other, never a note."""
+    """Name for each finding the one that probably causes it; never two that cause each other, never one less grave."""
     found = [o for o in outcomes.values() if isinstance(o, Finding) and o.severity != "note"]
     codes = {finding.pathology: finding.code for finding in reversed(found)}
+    ranks = {finding.code: RANK[finding.severity] for finding in found}
     causes: dict[str, str] = {}
     for check in CHECKS:
         outcome = outcomes.get(check.code)
         if not isinstance(outcome, Finding) or outcome.severity == "note":
             continue
+        rank = RANK[outcome.severity]
         candidates = [codes[p] for p in check.symptom_of if p in codes and p != outcome.pathology]
+        candidates = [code for code in candidates if ranks[code] <= rank]
         cause = next((c for c in candidates if c != check.code and not _leads_to(causes, c, check.code)), "")
         if cause:
             causes[check.code] = cause
@@ -97,6 +100,18 @@ def _leads_to(causes: dict[str, str], code: str, target: str) -> bool:
         if code == target:
             return True
     return False
+
+
+def verdict_of(
+    record: DiagnosisRecord,
+    found: list[Finding],
+    passed: list[str],
+    thresholds: Thresholds | None,
+    select: Sequence[str],
+    ignore: Sequence[str],
+) -> Verdict:
+    """The verdict in a sentence, given the findings, worst first, and what was chosen to be judged."""
+    return _verdict(record, found, passed, thresholds or DEFAULT, _scope(select, ignore))
 
 
 def _scope(select: Sequence[str], ignore: Sequence[str]) -> str:

@@ -44,8 +44,8 @@ def figures(rows: Rows) -> Float[Tensor, "rows figures"]:
 
     l2 = sqrt(sum g^2), l1 = sum |g|, max |g|, mean |g|, std = sqrt(mean (g - mean g)^2) (divided by n), kurtosis =
     mean (g - mean g)^4 / std^4 (3 for a normal distribution, NaN for a constant row), and the number of entries that
-    are NaN or infinite. Squares are taken after a scaling by a power of two, so that neither 1e-200 nor 1e200 leaves
-    the range of float64.
+    are NaN or infinite. Of float64 rows squares are taken after a scaling by a power of two, so that neither 1e-200 nor
+    1e200 leaves the range.
 
     Cost: a few passes over the rows, memory of about three copies in float64.
 
@@ -54,25 +54,36 @@ def figures(rows: Rows) -> Float[Tensor, "rows figures"]:
     [5.0990195135927845, 8.0, 4.0, 2.0]
     """
     values = rows.detach().double()
-    magnitude = values.abs()
-    largest = magnitude.amax(1)
-    scale = _scale(largest)
-    scaled = values / scale[:, None]
-    deviation = scaled - scaled.mean(1, keepdim=True)
-    variance = deviation.square().mean(1)
-    constant = values.amin(1) == values.amax(1)
-    kurtosis = deviation.square().square().mean(1) / variance.square()
-    mean = (magnitude / scale[:, None]).mean(1) * scale
+    low, high = values.amin(1), values.amax(1)
+    largest = torch.maximum(-low, high)
+    if rows.dtype == torch.float64:
+        scale = _scale(largest)
+        values = values / scale[:, None]
+    else:  # fourth powers of a narrower type stay far inside float64
+        scale = torch.ones_like(largest)
+    second = values.square().mean(1)
+    squared = (values - values.mean(1, keepdim=True)).square()
+    variance = squared.mean(1)
+    kurtosis = squared.square().mean(1) / variance.square()
+    constant = low == high
+    mean = values.abs().mean(1) * scale
     columns = [
-        scaled.square().sum(1).sqrt() * scale,
+        (second * values.shape[1]).sqrt() * scale,
         mean * values.shape[1],
         largest,
         mean,
-        torch.where(constant, torch.zeros_like(scale), variance.sqrt() * scale),
-        torch.where(constant, torch.full_like(scale, torch.nan), kurtosis),
-        (~values.isfinite()).sum(1).double(),
+        torch.where(constant, 0.0, variance.sqrt() * scale),
+        torch.where(constant, torch.nan, kurtosis),
+        _nonfinite(values, second),
     ]
     return torch.stack(columns, dim=1)
+
+
+def _nonfinite(values: Rows, second: Column) -> Column:
+    """How many entries are NaN or infinite. Where it costs no waiting, they are only counted if there are any."""
+    if second.device.type == "cpu" and math.isfinite(second.sum()):
+        return torch.zeros_like(second)
+    return (~values.isfinite()).sum(1).double()
 
 
 def norms(rows: Rows) -> Column:

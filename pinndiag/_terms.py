@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from pinndiag._errors import PinndiagError, TermError
+from pinndiag._graphs import shares
 from pinndiag._points import PointSet
 from pinndiag._randomness import RandomState, replayed
 
@@ -68,6 +69,11 @@ class TermInfo:
         """Whether the first dimension of the output runs over the points."""
         return self.points is not None and len(self.shape) > 0 and self.shape[0] == self.points.count
 
+    @property
+    def components(self) -> int:
+        """Entries of the residual at each point; 1 where they cannot be told apart by points."""
+        return self.entries // self.points.count if self.points is not None and self.by_point else 1
+
 
 class AbstractTerms(ABC):
     """Named terms that can be evaluated at the present parameters."""
@@ -118,7 +124,7 @@ class LiveTerms(AbstractTerms):
         if not all(torch.equal(a, b) for a, b in zip(kept, self._buffers, strict=True)):
             self._kept = kept  # running statistics that an evaluation moves: put back after each
             self._put_back()
-        self._shared = _share_graph(list(first.values()))
+        self._shared = shares(list(first.values()))
         self.infos = self._look(first)
 
     @property
@@ -333,21 +339,3 @@ def _same(a: Tensor, b: Tensor) -> bool:
         return False
     a, b = torch.nan_to_num(a), torch.nan_to_num(b)
     return bool((a - b).abs().max() <= 100 * torch.finfo(a.dtype).eps * a.abs().max())
-
-
-def _share_graph(outputs: Sequence[Tensor]) -> bool:
-    """Whether two outputs have an interior node of their graphs in common (leaves do not count)."""
-    seen: set[Any] = set()
-    for output in outputs:
-        mine: set[Any] = set()
-        stack = [output.grad_fn]
-        while stack:
-            node = stack.pop()
-            if node is None or node in mine or hasattr(node, "variable"):
-                continue
-            mine.add(node)
-            stack.extend(parent for parent, _ in node.next_functions)
-        if mine & seen:
-            return True
-        seen |= mine
-    return False

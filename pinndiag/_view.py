@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import final
 
@@ -29,6 +30,13 @@ class View:
     def of(subject: PINN | View) -> View:
         """The view itself, or a new one of a PINN."""
         return subject if isinstance(subject, View) else View(subject)
+
+    @staticmethod
+    def known(pinn: PINN, losses: Mapping[str, float], gradients: Mapping[str, Vector]) -> View:
+        """A view whose losses and gradients were had elsewhere."""
+        view = View(pinn)
+        view.__dict__["_first_order"] = {name: (losses[name], gradients[name], 1.0) for name in pinn.names}
+        return view
 
     @cached_property
     def losses(self) -> dict[str, float]:

@@ -16,7 +16,7 @@ from pinndiag._pinn import PINN, Reference, Sampler
 from pinndiag._points import PointSet
 from pinndiag._terms import LiveTerms
 
-__all__ = ["wrap"]
+__all__ = ["Model", "check_names", "forward_of", "modules_of", "optimized_by", "reference_of", "wrap"]
 
 Model = nn.Module | Mapping[str, nn.Module] | Callable[..., Tensor]
 
@@ -44,7 +44,8 @@ def wrap(
             residuals at fresh points.
         sampler: name -> `draw(n)`, fresh points of the same form. Default: the box of the points.
         solution: (points, values) of a known solution, for the relative L2 error; called as `model(points)`, or
-            `model(*points)` for a tuple of columns. Of several modules the outputs are put side by side.
+            `model(*points)` for a tuple of columns. Of several modules the outputs are put side by side. Points of
+            another precision than the parameters are rounded to theirs, values are not.
         weights: fixed weights the training uses (default 1).
         parameters: trainable tensors outside the module, a list or a mapping of names.
         optimizer: the optimizer in use: its kind, settings and state go into the checks and the file.
@@ -64,16 +65,16 @@ def wrap(
     (['data'], 2)
     """
     _check_arguments(points=points, sampler=sampler, weights=weights, initial=initial, optimizer=optimizer)
-    modules = _modules(model)
-    found = _parameters.collect(modules, parameters, _optimized(optimizer))
+    modules = modules_of(model)
+    found = _parameters.collect(modules, parameters, optimized_by(optimizer))
     device = _single_device(found)
-    _check_names(terms)
+    check_names(terms)
     _check_callable(terms)
     sets = {name: PointSet.of(value, name) for name, value in (points or {}).items()}
     for what, given in (("points", sets), ("sampler", sampler or {}), ("weights", weights or {})):
         _check_keys(what, given, terms)
     buffers = [buffer for module in modules.values() for buffer in module.buffers()]
-    live = LiveTerms(terms, sets, _forward(model, parameters, found), device, buffers)
+    live = LiveTerms(terms, sets, forward_of(model, parameters, found), device, buffers)
     state = {name: tensor for key, module in modules.items() for name, tensor in _state(module, key).items()}
     pinn = PINN(
         found,
@@ -82,7 +83,7 @@ def wrap(
         state={**state, **{n: t for n, t in found.items() if n not in state}},
         initial=_initial(initial, found),
         optimizer=None if optimizer is None else OptimizerState.of(optimizer, {id(t): n for n, t in found.items()}),
-        reference=_reference(solution, device),
+        reference=reference_of(solution, device, _parameters.widest(found.values())),
         samplers=dict(sampler or {}),
         modules=list(modules.values()),
     )
@@ -90,7 +91,7 @@ def wrap(
     return pinn
 
 
-def _modules(model: Model) -> dict[str, nn.Module]:
+def modules_of(model: Model) -> dict[str, nn.Module]:
     if isinstance(model, nn.Module):
         return {"": _bare(model)}
     if isinstance(model, Mapping):
@@ -121,7 +122,7 @@ def _bare(module: nn.Module) -> nn.Module:
     return _bare(inner) if isinstance(inner, nn.Module) else module
 
 
-def _forward(
+def forward_of(
     model: Model, parameters: Mapping[str, Tensor] | Iterable[Tensor] | None, found: Mapping[str, Tensor]
 ) -> Callable[[PointSet], Tensor] | None:
     if isinstance(model, nn.Module):
@@ -140,7 +141,7 @@ def _forward(
     )
 
 
-def _optimized(optimizer: torch.optim.Optimizer | None) -> list[Tensor]:
+def optimized_by(optimizer: torch.optim.Optimizer | None) -> list[Tensor]:
     return [] if optimizer is None else [p for group in optimizer.param_groups for p in group["params"]]
 
 
@@ -156,7 +157,7 @@ def _single_device(parameters: Mapping[str, Tensor]) -> torch.device:
     return next(iter(devices))
 
 
-def _check_names(terms: Mapping[str, Any]) -> None:
+def check_names(terms: Mapping[str, Any]) -> None:
     if not isinstance(terms, Mapping) or not terms:
         raise TermError(
             "no loss terms were given",
@@ -259,7 +260,7 @@ def _initial(initial: Mapping[str, Tensor] | None, found: Mapping[str, Tensor]) 
     return {name: v.detach().to(found[name]).clone() for name, v in values.items()}
 
 
-def _reference(solution: Any, device: torch.device) -> Reference | None:
+def reference_of(solution: Any, device: torch.device, dtype: torch.dtype) -> Reference | None:
     if solution is None:
         return None
     if not isinstance(solution, tuple) or len(solution) != 2 or not isinstance(solution[1], Tensor):
@@ -277,4 +278,6 @@ def _reference(solution: Any, device: torch.device) -> Reference | None:
             cause="the values are not listed point by point",
             fix="give values of shape (points, outputs)",
         )
-    return Reference(points.to(device=device), values.detach().reshape(points.count, -1).to(device))
+    # the network takes points of its own precision; the values keep theirs, and errors are formed in the wider one
+    placed = points.to(device=device, dtype=dtype)
+    return Reference(placed, values.detach().reshape(points.count, -1).to(device))

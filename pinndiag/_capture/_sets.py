@@ -18,8 +18,9 @@ from pinndiag._capture._recording import Hint, Recording
 from pinndiag._capture._replay import Plan
 from pinndiag._capture._shapes import checked_shapes
 from pinndiag._capture._tape import taped
-from pinndiag._capture._verify import Figures, custom_functions, difference, figures, perturbed, uncompiled
+from pinndiag._capture._verify import Figures, difference, figures, perturbed, uncompiled
 from pinndiag._errors import CaptureError
+from pinndiag._graphs import custom_functions
 from pinndiag._points import PointSet
 
 __all__ = ["Piece", "Subject", "captured_set"]

@@ -18,8 +18,17 @@ from torch._ops import OpOverload
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from pinndiag._capture._calls import (
+    about_shapes,
+    class_being_made,
+    is_subclass,
+    stays_inside,
+    tensors_in,
+    with_dtype,
+    written_by,
+)
 from pinndiag._capture._decompose import decomposed
-from pinndiag._capture._graph import DEVICE, Constant, Node, Ref
+from pinndiag._capture._graph import DEVICE, Constant, Node, Ref, references
 from pinndiag._capture._memory import Memory
 from pinndiag._capture._operators import ALLOWED
 from pinndiag._capture._plain import MAX_ENTRIES, MAX_ITEMS
@@ -124,7 +133,7 @@ class _Tape(TorchDispatchMode):
     ) -> Any:
         kwargs = dict(kwargs or {})
         with torch._C.DisableTorchFunctionSubclass():
-            if func in _QUESTIONS or func in _CHECKS or _about_shapes(args, kwargs):
+            if func in _QUESTIONS or func in _CHECKS or about_shapes(args, kwargs):
                 return func(*args, **kwargs)
             if func in _READERS:
                 self.note(Hint.ITEM, str(func), *args)
@@ -145,12 +154,12 @@ class _Tape(TorchDispatchMode):
 
     def note(self, hint: Hint, detail: str, *args: Any) -> None:
         """Remember something doubtful, if one of the arguments depends on parameters or points."""
-        if any(self._depends(t) for t in _tensors(args)):
+        if any(self._depends(t) for t in tensors_in(args)):
             self.record.hints.setdefault(hint, detail)
 
     def ref(self, tensor: Tensor) -> Ref:
         """Where the value of a tensor stands; what the tape has not seen becomes a constant."""
-        tensor = tensor if type(tensor) is Tensor else tensor.as_subclass(Tensor) if _is_subclass(tensor) else tensor
+        tensor = tensor if type(tensor) is Tensor else tensor.as_subclass(Tensor) if is_subclass(tensor) else tensor
         if tensor.layout is not torch.strided:
             self.record.hints.setdefault(Hint.LAYOUT, str(tensor.layout))
             return self._constant(torch.zeros((), dtype=tensor.dtype))
@@ -185,7 +194,7 @@ class _Tape(TorchDispatchMode):
         kwargs = kwargs or {}
         self.record.nodes.append(Node(operator, args, kwargs, torch.is_grad_enabled()))
         self.record.backward.append(torch._C._current_autograd_node() is not None)
-        self._reached.append(any(self._reaches(r) for r in _refs((args, list(kwargs.values())))))
+        self._reached.append(any(self._reaches(r) for r in references((args, list(kwargs.values())))))
         return Ref("node", len(self.record.nodes) - 1)
 
     def _arguments(self, value: Any) -> Any:
@@ -223,20 +232,20 @@ class _Tape(TorchDispatchMode):
             output = func(*args, **kwargs)
             self._bind(output, ref)
             return output
-        if func is aten.as_strided.default and not (args[0].is_contiguous() and _inside(*args)):
+        if func is aten.as_strided.default and not (args[0].is_contiguous() and stays_inside(*args)):
             self.note(Hint.OPERATOR, "as_strided of a part of a tensor's memory", args[0])
         if str(func) not in ALLOWED:
             composed = NotImplemented if func in _BY_VALUE else self._composed(func, args, kwargs)
             if composed is not NotImplemented:
                 return composed
-            given = _tensors((args, list(kwargs.values())))
+            given = tensors_in((args, list(kwargs.values())))
             sparse = any(t.layout is not torch.strided for t in given)
             hint = Hint.LAYOUT if sparse else Hint.SHAPE if func in _BY_VALUE else Hint.OPERATOR
             self.note(hint, str(func), *given)
             return func(*args, **kwargs)
         shown = (args[0], self._positions(args[1]), *args[2:]) if func in _INDEXED else args
         output = func(*args, **kwargs)
-        ref = self._call(str(func), shown, _with_dtype(func, args, kwargs, output))
+        ref = self._call(str(func), shown, with_dtype(func, args, kwargs, output))
         if isinstance(output, Tensor) and output.numel() > MAX_ENTRIES:
             self.record.hints.setdefault(Hint.LARGE, f"{func} of shape {tuple(output.shape)}")
         if isinstance(output, (list, tuple)) and len(output) > MAX_ITEMS:
@@ -273,21 +282,21 @@ class _Tape(TorchDispatchMode):
             self._memory.bind(output, self._emit("aten.detach.default", (source,)), stopped=True)
         else:
             self._memory.bind(output, source)
-        made = _class_being_made(frame) if func is aten.alias.default else None
+        made = class_being_made(frame) if func is aten.alias.default else None
         return output if made is None else output.as_subclass(made)
 
     def _uninitialised(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         kept = args[:-1] if func in _STRIDED and len(args) > 1 else args
         options = {k: v for k, v in kwargs.items() if k not in ("memory_format", "stride")}
         output = func(*args, **kwargs).zero_()
-        ref = self._call(_UNINITIALISED[func], kept, _with_dtype(func, args, options, output))
+        ref = self._call(_UNINITIALISED[func], kept, with_dtype(func, args, options, output))
         self._memory.bind(output, ref)
         return output
 
     def _random(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         output = func(*args, **kwargs)  # its values are constants, taken when they are used
         if func._schema.is_mutable:
-            for tensor in _written(func, args, kwargs):
+            for tensor in written_by(func, args, kwargs):
                 self._memory.forget(tensor)
         elif func is aten.native_dropout.default and args[2] is not False:
             # fused on GPUs: the mask is drawn, the product is not
@@ -296,7 +305,7 @@ class _Tape(TorchDispatchMode):
         return output
 
     def _in_place(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        written = _written(func, args, kwargs)
+        written = written_by(func, args, kwargs)
         if torch.Tag.inplace_view in func.tags:
             return self._opaque(func, args, kwargs, written)
         if len(written) != 1 or written[0] is not args[0]:
@@ -319,7 +328,7 @@ class _Tape(TorchDispatchMode):
     ) -> Ref | None:
         """The value of `target` after an in-place call, as a new value."""
         packet, _, overload = str(func).removeprefix("aten.").partition(".")
-        others = [t for t in _tensors((args[1:], list(kwargs.values()))) if isinstance(t, Tensor)]
+        others = [t for t in tensors_in((args[1:], list(kwargs.values()))) if isinstance(t, Tensor)]
         if packet == "copy_":
             new, shape = self.ref(args[1]), args[1].shape
             if args[1].dtype != target.dtype:
@@ -365,70 +374,3 @@ class _Tape(TorchDispatchMode):
     ) -> None:
         self._frozen = []
         super().__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
-
-
-def _is_subclass(tensor: Tensor) -> bool:
-    return type(tensor) is not torch.nn.Parameter and isinstance(tensor, Tensor)
-
-
-def _tensors(value: Any) -> list[Tensor]:
-    if isinstance(value, Tensor):
-        return [value]
-    if isinstance(value, (list, tuple)):
-        return [tensor for item in value for tensor in _tensors(item)]
-    return []
-
-
-def _refs(value: Any) -> list[Ref]:
-    if isinstance(value, Ref):
-        return [value]
-    if isinstance(value, (list, tuple)):
-        return [ref for item in value for ref in _refs(item)]
-    return []
-
-
-def _with_dtype(func: OpOverload, args: Sequence[Any], kwargs: dict[str, Any], output: Any) -> dict[str, Any]:
-    """The keyword arguments of a call that makes a tensor out of numbers, with the default dtype named."""
-    names = {argument.name for argument in func._schema.arguments}
-    if not {"dtype", "device"} <= names or kwargs.get("dtype") is not None or _tensors(args):
-        return kwargs
-    return {**kwargs, "dtype": output.dtype}
-
-
-def _inside(source: Tensor, shape: Sequence[int], strides: Sequence[int], offset: int | None = None) -> bool:
-    """Whether a strided view of a tensor stays among its own entries."""
-    start = source.storage_offset() if offset is None else offset
-    last = start + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True) if n)
-    return source.storage_offset() == 0 and last < max(source.numel(), 1)
-
-
-def _about_shapes(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
-    """Whether a call only works out a shape, on tensors without memory."""
-    device = kwargs.get("device")
-    return (device is not None and torch.device(device).type == "meta") or any(t.is_meta for t in _tensors(args))
-
-
-def _written(func: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Tensor]:
-    """The arguments that a call changes."""
-    found: list[Any] = []
-    for position, argument in enumerate(func._schema.arguments):
-        if argument.alias_info is not None and argument.alias_info.is_write:
-            found.append(args[position] if position < len(args) else kwargs.get(argument.name))
-    return _tensors(found)
-
-
-def _class_being_made(frame: FrameType | None) -> type[Tensor] | None:
-    """The tensor subclass whose `__new__` asked for this alias, or None.
-
-    `Tensor.__new__(cls, x)` accepts from a dispatch mode only a tensor that is a `cls` already.
-    """
-    for _ in range(12):
-        if frame is None:
-            break
-        code = frame.f_code
-        if code.co_name == "__new__" and code.co_varnames:
-            made = frame.f_locals.get(code.co_varnames[0])
-            if isinstance(made, type) and issubclass(made, Tensor) and made is not Tensor:
-                return made
-        frame = frame.f_back
-    return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from pinndiag import _parameters
 from pinndiag._terms import mean_square
 
-__all__ = ["Figures", "custom_functions", "difference", "figures", "perturbed", "uncompiled"]
+__all__ = ["Figures", "difference", "figures", "perturbed", "uncompiled"]
 
 _TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}
 _LOOSE = 1e-2  # half precision
@@ -86,22 +86,6 @@ def difference(graph: Mapping[str, Figures], live: Mapping[str, Figures]) -> tup
                     f"its {what} differs by {off:.1e} from the live one"
                 )
     return None
-
-
-def custom_functions(outputs: Iterable[Tensor]) -> list[str]:
-    """Names of the user's own `torch.autograd.Function`s that values were made with."""
-    found: dict[str, None] = {}
-    seen: set[object] = set()
-    pending = [output.grad_fn for output in outputs]
-    while pending:
-        node = pending.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        pending += [parent for parent, _ in node.next_functions]
-        if isinstance(node, torch.autograd.function.BackwardCFunction):
-            found.setdefault(type(node).__name__.removesuffix("Backward"))
-    return list(found)
 
 
 def _relative(a: Tensor, b: Tensor) -> float:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pinndiag._records._common import Histogram, Record
 from pinndiag._records._curvature import Density, Eigenvalue, Estimate, PredictedChange, Stability
 from pinndiag._records._experiments import DerivativeCheck, Precision, Probe, Start, Trials, Work
 from pinndiag._records._gradients import LayerGradients
-from pinndiag._records._network import Activations, Parameters, Pareto, Solution
+from pinndiag._records._history import History, Interval
+from pinndiag._records._network import Activations, Constant, Parameters, Pareto, Solution
+from pinndiag._records._optimizer import OptimizerCard
 from pinndiag._records._points import HeldOut, Kernel, Pointwise
 
 __all__ = [
@@ -18,7 +20,6 @@ __all__ = [
     "Evidence",
     "Finding",
     "NotApplicable",
-    "OptimizerCard",
     "Prescription",
     "RunCard",
     "Severity",
@@ -82,6 +83,8 @@ class Finding(Record):
         caused_by: code of an earlier finding that probably causes this one, or "".
         reference: literature.
         sure: how sure the judgement is: what was looked at and what was not.
+        held: of a run: the steps in which it held.
+        course: of a run: "persistent", "growing", "recent", "at the start" or "now and then"; "" at one moment.
     """
 
     code: str
@@ -96,6 +99,8 @@ class Finding(Record):
     caused_by: str = ""
     reference: str = ""
     sure: str = ""
+    held: list[Interval] = []
+    course: str = ""
 
 
 class NotApplicable(Record):
@@ -161,22 +166,6 @@ class Spectrum(Record):
     basis_limit: int = 0
 
 
-class OptimizerCard(Record):
-    """The optimizer as the file names it.
-
-    Attributes:
-        kind: class name, such as "Adam".
-        lr: learning rate (of the first group).
-        settings: the other settings of the first group.
-        has_state: whether its state (moments, momentum) came along.
-    """
-
-    kind: str
-    lr: float | None
-    settings: dict[str, Any] = {}
-    has_state: bool = False
-
-
 class RunCard(Record):
     """Under what circumstances the diagnosis was made."""
 
@@ -226,6 +215,8 @@ class DiagnosisRecord(Record):
     run: RunCard
     reasons: dict[str, str]
     trials: Trials | None = None
+    history: History | None = None
+    constant: Constant | None = None
 
     @property
     def problems(self) -> list[Finding]:

@@ -10,7 +10,7 @@ from pinndiag._records._experiments import Work
 from pinndiag._records._points import PerTerm
 from pinndiag._view import View
 
-__all__ = ["work"]
+__all__ = ["over", "work"]
 
 
 def work(subject: PINN | View, *, seed: int = 0) -> PerTerm[Work]:
@@ -43,13 +43,13 @@ def _work(view: View, name: str, seed: int) -> Work:
     loss = view.losses[name]
     if view.pinn.infos[name].kind == "loss":
         slope = float(view.gradients[name].double().square().sum())
-        return Work(value=_over(4 * loss**2, slope), how="scalar", points=1)
+        return Work(value=over(4 * loss**2, slope), how="scalar", points=1)
     rows = uniform_rows(view, name, seed)
     slope = float(rows.squared_norms.double().mean())
-    return Work(value=_over(loss, slope), how="residuals", points=len(rows.entries))
+    return Work(value=over(loss, slope), how="residuals", points=len(rows.entries))
 
 
-def _over(residual: float, slope: float) -> float:
+def over(residual: float, slope: float) -> float:
     """Their quotient; 0 where nothing is left to do, infinite where no parameter can do it."""
     if residual == 0:
         return 0.0

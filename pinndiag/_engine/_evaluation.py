@@ -1,0 +1,211 @@
+"""One evaluation of the loss terms, with their live graphs; per-term gradients are formed once, when first needed."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pinndiag import _parameters
+from pinndiag._terms import mean_square, square
+
+__all__ = ["Evaluation", "Matrix", "Pulled"]
+
+Matrix = Float[Tensor, "terms params"]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Pulled:
+    """Gradients of the terms: over the parameters as the rows of a matrix, and of each other leaf.
+
+    Attributes:
+        rows: one row a term, detached; zeros where a term does not reach a parameter.
+        rest: for each term, the gradient of each leaf in `Evaluation.others`; None where it is not reached.
+        reached: for each parameter, whether any term reaches it. An optimizer leaves out a parameter without a
+            gradient, and would decay one whose gradient is zero.
+    """
+
+    rows: Matrix
+    rest: list[list[Tensor | None]]
+    reached: list[bool]
+
+    def scaled(self, factor: Tensor) -> Pulled:
+        """All of it times a number."""
+        if _is_one(factor):
+            return self
+        rest = [[None if g is None else g * factor.to(g.device) for g in row] for row in self.rest]
+        return Pulled(self.rows * factor.to(self.rows.dtype), rest, self.reached)
+
+    def divided(self, factor: Tensor) -> Pulled:
+        """All of it divided by a number; by zero it is divided as floating-point numbers are."""
+        return self.scaled(torch.reciprocal(factor)) if not _is_one(factor) else self
+
+    def replaced(self, places: Sequence[int], other: Pulled) -> Pulled:
+        """Some rows taken from another matrix, in its order."""
+        rows = self.rows.clone()
+        rows[list(places)] = other.rows
+        return Pulled(rows, self.rest, self.reached)
+
+    def sums(self, weights: Float[Tensor, " terms"]) -> list[Tensor | None]:
+        """The weighted sum over the terms for each of the other leaves."""
+        found: list[Tensor | None] = []
+        for column in zip(*self.rest, strict=True):
+            parts = [g * w.to(g.dtype) for g, w in zip(column, weights.unbind(), strict=True) if g is not None]
+            found.append(functools.reduce(torch.add, parts) if parts else None)
+        return found
+
+
+def _is_one(factor: Tensor) -> bool:
+    """Whether a factor changes nothing; asked on the CPU only, where the answer costs no waiting."""
+    return factor.device.type == "cpu" and factor.item() == 1.0
+
+
+@final
+class Evaluation:
+    """The terms of one step: outputs, losses, and on demand the gradient of each.
+
+    Terms on points of their own have disjoint graphs, so that their gradients one after another cost what one backward
+    pass of the sum costs. Terms that share a forward pass cost the shared part once for each.
+
+    Args:
+        outputs: name -> residuals (any shape) or scalar loss, with its graph.
+        parameters: the trainable tensors, P real entries together.
+        step: the optimizer's step, counted from 0.
+        shared: whether two of the graphs have a part in common (`pinndiag._engine.shares`).
+        others: leaves beside the parameters that the plain loss would give a gradient to; they get theirs too.
+        keep: keep the graphs when the gradients are formed early (the backward pass wants them again, under autocast).
+        reduce: brings a matrix of gradients or a vector of losses to the mean over all processes; None in one process.
+        seed: the upstream gradient used when gradients are formed before the loss's own backward pass; it is divided
+            out again. Larger than 1 keeps half-precision gradients from vanishing.
+    """
+
+    def __init__(
+        self,
+        outputs: Mapping[str, Tensor],
+        parameters: Sequence[Tensor],
+        *,
+        step: int = 0,
+        shared: bool = True,
+        others: Sequence[Tensor] = (),
+        keep: bool = False,
+        reduce: Callable[[Tensor], Tensor] | None = None,
+        seed: float = 1.0,
+    ) -> None:
+        self.outputs = dict(outputs)
+        self.names = tuple(self.outputs)
+        self.parameters = list(parameters)
+        self.others = list(others)
+        self.step = step
+        self.losses = {name: mean_square(output) for name, output in self.outputs.items()}
+        self.keep = keep
+        self.upstream: Tensor | None = None  # what the loss's backward pass was begun with
+        self._shared = shared
+        self._reduce = reduce
+        self._seed = seed
+        self._values: Float[Tensor, " terms"] | None = None
+        self._pulled: Pulled | None = None
+        self._gradients: Matrix | None = None
+
+    @property
+    def values(self) -> Float[Tensor, " terms"]:
+        """The unweighted losses, detached; over all processes where there are several."""
+        if self._values is None:
+            values = torch.stack([loss.detach().to(self.parameters[0].device) for loss in self.losses.values()])
+            self._values = self.reduced(values)
+        return self._values
+
+    @property
+    def gradients(self) -> Matrix:
+        """Gradient of each unweighted loss over all P trainable parameters, detached; zeros where a term reaches none.
+
+        Over all processes where there are several. Cost, the first time: one backward pass of each term.
+        """
+        if self._gradients is None:
+            seed = torch.full((), self._seed, dtype=self.parameters[0].dtype, device=self.parameters[0].device)
+            self.take(self.pull(self.losses, seed, keep=self.keep).divided(seed))
+        assert self._gradients is not None
+        return self._gradients
+
+    @property
+    def formed(self) -> bool:
+        """Whether the gradients are known."""
+        return self._gradients is not None
+
+    @property
+    def pulled(self) -> Pulled:
+        """`gradients` of this process alone, with those of the other leaves."""
+        _ = self.gradients
+        assert self._pulled is not None
+        return self._pulled
+
+    def take(self, pulled: Pulled) -> None:
+        """Take gradients of the unweighted losses as known: they were formed in the loss's own backward pass."""
+        self._pulled = pulled
+        self._gradients = self.reduced(pulled.rows)
+
+    def reduced(self, tensor: Tensor) -> Tensor:
+        """The mean over all processes where there are several."""
+        return tensor if self._reduce is None else self._reduce(tensor)
+
+    def release(self) -> None:
+        """Let the graphs go; the losses' values and the gradients stay."""
+        _ = self.values
+        self.outputs = {name: output.detach() for name, output in self.outputs.items()}
+        self.losses = {name: loss.detach() for name, loss in self.losses.items()}
+
+    def weighted(self, points: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The losses with the residuals of some terms weighted entry by entry: mean of v |r|^2.
+
+        Args:
+            points: name -> v, of the residual's shape or one that broadcasts to it.
+        """
+        return {
+            name: (points[name] * square(self.outputs[name])).mean() if name in points else loss
+            for name, loss in self.losses.items()
+        }
+
+    def pull(self, losses: Mapping[str, Tensor], upstream: Tensor, *, keep: bool = False) -> Pulled:
+        """Gradients of `losses` times `upstream`. Cost: one backward pass of each.
+
+        Args:
+            losses: scalars with their graphs.
+            upstream: a number; it is put in before the pass, as a gradient scaler needs it.
+            keep: keep the graphs.
+        """
+        inputs = [*self.parameters, *self.others]
+        count = len(self.parameters)
+        rows: list[Tensor] = []
+        rest: list[list[Tensor | None]] = []
+        reached = [False] * count
+        last = len(losses) - 1
+        with _silent_hooks(inputs):
+            for i, loss in enumerate(losses.values()):
+                found: Sequence[Tensor | None] = [None] * len(inputs)
+                if loss.requires_grad:
+                    seed = upstream.to(device=loss.device, dtype=loss.dtype)
+                    held = keep or (self._shared and i < last)
+                    found = torch.autograd.grad(loss, inputs, seed, retain_graph=held, allow_unused=True)
+                reached = [known or g is not None for known, g in zip(reached, found[:count], strict=True)]
+                rows.append(_parameters.flatten(found[:count], self.parameters))
+                rest.append(list(found[count:]))
+        return Pulled(torch.stack(rows), rest, reached)
+
+
+@contextmanager
+def _silent_hooks(tensors: Sequence[Tensor]) -> Iterator[None]:
+    """Hold back hooks that a user registered on leaves: they are for the gradient of the sum, which comes later."""
+    kept = [(hooks, dict(hooks)) for t in tensors if (hooks := t._backward_hooks)]
+    for hooks, _ in kept:
+        hooks.clear()
+    try:
+        yield
+    finally:
+        for hooks, entries in kept:
+            hooks.update(entries)

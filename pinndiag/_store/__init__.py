@@ -1,0 +1,21 @@
+"""The run folder: what a watched training leaves on disk, readable while it is written and after a kill."""
+
+from pinndiag._store._columns import Columns
+from pinndiag._store._layout import Layout
+from pinndiag._store._reader import lines, read_header, read_run
+from pinndiag._store._run import Run, packed
+from pinndiag._store._sink import MemorySink, Sink
+from pinndiag._store._writer import RunWriter
+
+__all__ = [
+    "Columns",
+    "Layout",
+    "MemorySink",
+    "Run",
+    "RunWriter",
+    "Sink",
+    "lines",
+    "packed",
+    "read_header",
+    "read_run",
+]

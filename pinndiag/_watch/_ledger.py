@@ -1,0 +1,133 @@
+"""The account of a watched training: records on their way out, time spent, and what went wrong."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, final
+
+import msgspec
+import torch
+
+from pinndiag._engine import Evaluation
+from pinndiag._errors import PinndiagError
+from pinndiag._records import EventLine, Line, RunTerm
+from pinndiag._store import Sink
+from pinndiag._watch._pending import Pending, flush
+
+__all__ = ["Ledger"]
+
+STATE_EVERY = 30.0  # seconds between two writings of what is needed to go on
+
+
+@final
+class Ledger:
+    """Takes measurements, brings them over in batches, writes them, and keeps the time.
+
+    Args:
+        sink: where records go; None in a process that does not write.
+        waiting: most measurements that wait for one transfer.
+    """
+
+    def __init__(self, sink: Sink | None, waiting: int) -> None:
+        self.sink = sink
+        self._waiting = waiting
+        self._pending: list[Pending] = []
+        self._failed: set[str] = set()
+        self._began = self._last = self._state_at = time.perf_counter()
+        self._spent = 0.0
+
+    @property
+    def time(self) -> float:
+        """Seconds since the run began."""
+        return time.perf_counter() - self._began
+
+    def go_on(self, seconds: float) -> None:
+        """The run had lasted for `seconds` before."""
+        self._began -= seconds
+
+    def share(self) -> float | None:
+        """Share of the wall time since the last call that was spent in watching."""
+        now = time.perf_counter()
+        passed, spent = now - self._last, self._spent
+        self._last, self._spent = now, 0.0
+        return min(1.0, spent / passed) if passed > 0 else None
+
+    @contextmanager
+    def measuring(self, what: str, step: int) -> Iterator[None]:
+        """A block of measuring: its time is kept, and whatever it raises does not reach the training.
+
+        It is recorded and shown, once for each kind of measurement.
+        """
+        began = time.perf_counter()
+        try:
+            yield
+        except Exception as error:
+            self._failure(what, step, error)
+        finally:
+            self._spent += time.perf_counter() - began
+
+    def add(self, entry: Pending) -> None:
+        """Take a measurement; it is written when enough wait, on the CPU at once."""
+        self._pending.append(entry)
+        if len(self._pending) >= self._waiting or entry.layers:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write everything that waits."""
+        entries, self._pending = self._pending, []
+        if self.sink is not None and entries:
+            flush(entries, self.sink)
+
+    def write(self, line: Line) -> None:
+        """Write a record, after those that wait."""
+        self.flush()
+        if self.sink is not None:
+            self.sink.write(line)
+
+    def event(self, event: str, text: str, step: int) -> None:
+        """Record something that happened once."""
+        self.write(EventLine(step=step, event=event, text=text, time=self.time))
+
+    def terms(self, evaluation: Evaluation) -> None:
+        """Enter terms that came for the first time into the header."""
+        if self.sink is None:
+            return
+        known = self.sink.header.terms
+        new = {
+            name: RunTerm(
+                kind="loss" if output.ndim == 0 else "residual", shape=list(output.shape), since=evaluation.step
+            )
+            for name, output in evaluation.outputs.items()
+            if name not in known
+        }
+        if new:
+            self.sink.update(msgspec.structs.replace(self.sink.header, terms={**known, **new}))
+
+    def state(self, state: Mapping[str, Any], *, now: bool = False) -> None:
+        """Keep what is needed to go on; not more often than every 30 seconds, unless now."""
+        if self.sink is not None and (now or time.perf_counter() - self._state_at > STATE_EVERY):
+            self._state_at = time.perf_counter()
+            self.sink.state({**state, "seconds": self.time})
+
+    def _failure(self, what: str, step: int, error: Exception) -> None:
+        if what in self._failed:
+            return
+        self._failed.add(what)
+        words = error.what if isinstance(error, PinndiagError) else f"{type(error).__name__}: {error}"
+        text = f"{what} failed: {words}"
+        try:
+            self.event("analyzer_failed", text, step)
+        except Exception as second:  # the disk may be the reason
+            text += f" (and could not be recorded: {second})"
+        warnings.warn(f"pinndiag, step {step}: {text}; the training goes on without it", RuntimeWarning, stacklevel=2)
+
+
+def loaded(path: Any) -> dict[str, Any]:
+    """What `Ledger.state` wrote; empty where there is none."""
+    if not path.is_file():
+        return {}
+    state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+    return state

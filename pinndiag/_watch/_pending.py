@@ -1,0 +1,211 @@
+"""Measurements of one step while they are still on the device, and the records they become."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from pinndiag import _gradient_tables, _statistics
+from pinndiag._engine import Matrix
+from pinndiag._gradient_tables import Key, Structure
+from pinndiag._records import HistogramLine, StepLine, TermFigures, TotalFigures
+from pinndiag._store import Sink, packed
+
+__all__ = ["Pending", "Sums", "flush", "tables_of"]
+
+Page = list[list[float]]
+
+
+@final
+class Sums:
+    """Sums over the evaluations of one step: losses, gradients, and what the optimizer sees of each term.
+
+    Args:
+        names: the terms.
+        weights: w_i.
+    """
+
+    def __init__(self, names: Sequence[str], weights: Tensor) -> None:
+        self.names = tuple(names)
+        self.weights = weights.detach().double()
+        self.points: Tensor | None = None
+        self.count = 0
+        self.upstream: Tensor | None = None
+        self._losses: Tensor | None = None
+        self._rows: Matrix | None = None
+        self._applied: Matrix | None = None
+        self._measured = 0
+
+    def add_losses(self, values: Tensor) -> None:
+        """One more evaluation."""
+        self._losses = values if self._losses is None else self._losses + values
+        self.count += 1
+
+    def add_gradients(self, rows: Matrix, applied: Matrix) -> None:
+        """The gradients of one evaluation: unweighted, and as they go into the sum (before w_i)."""
+        self._rows = rows if self._rows is None else self._rows + rows
+        if applied is not rows:
+            self._applied = applied if self._applied is None else self._applied + applied
+        self._measured += 1
+
+    @property
+    def losses(self) -> Tensor:
+        """Mean unweighted losses, in float64."""
+        assert self._losses is not None
+        return self._losses.double() / self.count
+
+    @property
+    def measured(self) -> bool:
+        """Whether the gradients are known."""
+        return self._measured > 0
+
+    @property
+    def rows(self) -> Matrix:
+        """Mean unweighted gradients."""
+        assert self._rows is not None
+        return self._rows if self._measured == 1 else self._rows / self._measured
+
+    @property
+    def applied(self) -> Matrix:
+        """Mean of what the optimizer sees of each term, w_i g_i."""
+        rows = self.rows if self._applied is None else self._applied / self._measured
+        return self.weights.to(rows.dtype)[:, None] * rows
+
+    @property
+    def unusable(self) -> bool:
+        """Whether a gradient scaler will not let the step be taken: a gradient it scaled up is not finite.
+
+        Waits for the device, as the scaler does.
+        """
+        return self.upstream is not None and float(self.upstream) > 1 and not bool(self.rows.isfinite().all())
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Pending:
+    """A measured step whose numbers may still be on the device.
+
+    Attributes:
+        step, time, lr, share, batches, skipped: as in `StepLine`.
+        names: the terms.
+        tables: what was measured, each a matrix in float64; keys as in `_gradient_tables`, and "losses", "weights",
+            "points", "rel_l2" of the whole network.
+        line: whether a step record is wanted.
+        layers: layer -> entries of its parameters, where the tables of the layers are there, for a file of arrays.
+    """
+
+    step: int
+    time: float
+    lr: float | None
+    names: tuple[str, ...]
+    tables: Mapping[Key, Tensor]
+    share: float | None = None
+    batches: int = 1
+    skipped: bool = False
+    line: bool = True
+    layers: Mapping[str, int] = field(default_factory=dict)
+
+
+def tables_of(sums: Sums, structure: Structure | None) -> dict[Key, Tensor]:
+    """The tables of one step; those of the layers too where their structure is given."""
+    found: dict[Key, Tensor] = {("", "losses"): sums.losses[None], ("", "weights"): sums.weights[None]}
+    if sums.points is not None:
+        found["", "points"] = sums.points
+    if not sums.measured:
+        return found
+    rows, applied = sums.rows, sums.applied
+    if structure is not None:
+        found |= _gradient_tables.tables(structure, rows.double(), applied.double())
+    else:
+        found["", "figures"] = _statistics.figures(torch.cat([rows, applied.sum(0, keepdim=True)]))
+    wide = rows.double()
+    found["", "gram"] = wide @ wide.T
+    if sums.points is not None:
+        found["", "sizes"] = _statistics.norms(applied)[:, None]
+    return found
+
+
+def flush(pending: Sequence[Pending], sink: Sink) -> None:
+    """Bring the measurements over in one transfer, and write them in order."""
+    tables = [table for entry in pending for table in entry.tables.values()]
+    pages = iter(_statistics.fetch(tables) if tables else [])
+    for entry in pending:
+        found = {key: next(pages) for key in entry.tables}
+        if entry.line:
+            sink.write(_step_line(entry, found))
+        if entry.layers:
+            _write_histograms(entry, found, sink)
+
+
+def _step_line(entry: Pending, pages: Mapping[Key, Page]) -> StepLine:
+    names = entry.names
+    losses, weights = pages["", "losses"][0], pages["", "weights"][0]
+    rows = pages.get(("", "figures"))
+    figures: list[dict[str, Any]] = [{} if rows is None else _fields(row) for row in rows or [[]] * (len(names) + 1)]
+    points = pages.get(("", "points"))
+    cosines, alignment = _directions(names, pages["", "gram"]) if rows is not None else ({}, None)
+    applied = [abs(w) * f["grad_l2"] for w, f in zip(weights, figures, strict=False)] if rows is not None else []
+    if points is not None and rows is not None:
+        applied = [row[0] for row in pages["", "sizes"]]
+    terms = {}
+    for i, name in enumerate(names):
+        low, mean, high = points[i] if points is not None else (None, 1.0, None)
+        terms[name] = TermFigures(
+            loss=losses[i], weight=weights[i] * mean, weight_min=low, weight_max=high, **figures[i]
+        )
+    return StepLine(
+        step=entry.step,
+        time=entry.time,
+        lr=entry.lr,
+        terms=terms,
+        total=TotalFigures(loss=sum(w * v for w, v in zip(weights, losses, strict=True)), **figures[-1]),
+        cosine=cosines,
+        applied=dict(zip(names, applied, strict=False)),
+        alignment=alignment,
+        share=entry.share,
+        batches=entry.batches,
+        rel_l2=pages["", "rel_l2"][0][0] if ("", "rel_l2") in pages else None,
+        skipped=entry.skipped,
+    )
+
+
+def _directions(names: Sequence[str], gram: Page) -> tuple[dict[str, float], float | None]:
+    """The cosines and the alignment, as in `Gradients`, from the products g_i . g_j."""
+    lengths = [math.sqrt(row[i]) for i, row in enumerate(gram)]
+    page = [
+        [_statistics.quotient(g, a * b) for g, b in zip(row, lengths, strict=True)]
+        for row, a in zip(gram, lengths, strict=True)
+    ]
+    known = [i for i, length in enumerate(lengths) if 0 < length < math.inf]
+    count = len(known)
+    mean = sum(1.0 if i == j else page[i][j] for i in known for j in known) / count**2 if count else math.nan
+    return _gradient_tables.pairwise(names, page), 2 * mean - 1
+
+
+def _fields(row: Sequence[float]) -> dict[str, Any]:
+    record = _gradient_tables.figures_of(row)
+    return {name: getattr(record, name) for name in record.__struct_fields__}
+
+
+def _write_histograms(entry: Pending, pages: Mapping[Key, Page], sink: Sink) -> None:
+    apart = ("losses", "weights", "points", "rel_l2")
+    tensors = {
+        packed(key): torch.tensor(page, dtype=torch.float64) for key, page in pages.items() if key[1] not in apart
+    }
+    file = sink.arrays(f"histograms-{entry.step:09d}", tensors, {"step": str(entry.step)})
+    sink.write(
+        HistogramLine(
+            step=entry.step,
+            time=entry.time,
+            terms=list(entry.names),
+            layers=dict(entry.layers),
+            file=file,
+            losses=dict(zip(entry.names, pages["", "losses"][0], strict=True)),
+            weights=dict(zip(entry.names, pages["", "weights"][0], strict=True)),
+        )
+    )

@@ -1,0 +1,83 @@
+"""When what is measured: the three schedules of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, final
+
+from pinndiag._records import Schedules
+from pinndiag._watch._schedule import Schedule
+
+__all__ = ["Due", "Rates", "When"]
+
+SPARSE = 1000  # steps between two sparse measurements, unless told
+
+When = int | Callable[[int], Any]
+
+
+@final
+@dataclass(frozen=True)
+class Due:
+    """What is measured at a step.
+
+    Attributes:
+        line: losses, weights, gradient figures, cosines.
+        layers: figures and histograms per layer.
+        curvature: the Hessians.
+    """
+
+    line: bool = False
+    layers: bool = False
+    curvature: bool = False
+
+    @property
+    def gradients(self) -> bool:
+        """Whether the gradients of single terms are needed in the backward pass."""
+        return self.line or self.layers
+
+    @property
+    def anything(self) -> bool:
+        """Whether anything is measured."""
+        return self.line or self.layers or self.curvature
+
+
+@final
+@dataclass(frozen=True)
+class Rates:
+    """The schedules.
+
+    Attributes:
+        every: of the step records.
+        histograms: of the histograms.
+        curvature: of the curvature.
+    """
+
+    every: Schedule
+    histograms: Schedule
+    curvature: Schedule
+
+    @staticmethod
+    def of(every: When, histograms: When | None, curvature: When | None) -> Rates:
+        """What the user gave. Sparse measurements are made every 1000 steps unless told, and not at all if every=0."""
+        first = Schedule.of(every, "every")
+        sparse = 0 if first.never else SPARSE
+        return Rates(
+            first,
+            Schedule.of(sparse if histograms is None else histograms, "histograms"),
+            Schedule.of(sparse if curvature is None else curvature, "curvature"),
+        )
+
+    @property
+    def never(self) -> bool:
+        """Whether nothing is ever measured."""
+        return self.every.never and self.histograms.never and self.curvature.never
+
+    @property
+    def words(self) -> Schedules:
+        """The schedules in words."""
+        return Schedules(every=self.every.words, histograms=self.histograms.words, curvature=self.curvature.words)
+
+    def due(self, step: int) -> Due:
+        """What is measured at a step."""
+        return Due(self.every.due(step), self.histograms.due(step), self.curvature.due(step))

@@ -1,0 +1,147 @@
+"""What is watched, and where its records go."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+
+from pinndiag import _parameters
+from pinndiag._errors import PinndiagError
+from pinndiag._optimizer import OptimizerState
+from pinndiag._pinn import Reference
+from pinndiag._records import RUN_SCHEMA, Environment, OptimizerCard, RunHeader, Schedules
+from pinndiag._version import __version__
+from pinndiag._wrap import Model, forward_of, modules_of, optimized_by, reference_of
+
+__all__ = ["Subject", "header", "run_name"]
+
+
+@final
+@dataclass(frozen=True)
+class Subject:
+    """The model in training.
+
+    Attributes:
+        modules: the bare modules, by prefix.
+        parameters: every tensor that is or may become trainable, by name.
+        optimizers: those whose steps count.
+        reference: the known solution, or None.
+        solve: the network's output at points, or None.
+    """
+
+    modules: Mapping[str, nn.Module]
+    parameters: Mapping[str, Tensor]
+    optimizers: Sequence[torch.optim.Optimizer]
+    reference: Reference | None
+    solve: Any
+
+    @staticmethod
+    def of(
+        model: Model,
+        optimizer: torch.optim.Optimizer | Sequence[torch.optim.Optimizer] | None,
+        parameters: Mapping[str, Tensor] | Iterable[Tensor] | None,
+        solution: tuple[Any, Tensor] | None,
+    ) -> Subject:
+        """Look at what the user gave.
+
+        Raises:
+            PinndiagError: no model, nothing trainable, two devices, or something that is not an optimizer.
+        """
+        given: list[Any] = [optimizer] if not isinstance(optimizer, (list, tuple)) else list(optimizer)
+        optimizers = [entry for entry in given if entry is not None]
+        wrong = [entry for entry in optimizers if not _steps(entry)]
+        if wrong:
+            raise PinndiagError(
+                "optimizer= is not a torch optimizer",
+                where=f"got {type(wrong[0]).__name__}",
+                cause="a scheduler, a name or a wrapper without hooks was passed",
+                fix="pass the torch.optim.Optimizer object, a list of them, or None and call watch.step()",
+            )
+        modules = modules_of(model)
+        extra = None if parameters is None else parameters if isinstance(parameters, Mapping) else list(parameters)
+        trained = [tensor for entry in optimizers for tensor in optimized_by(entry)]
+        found = _parameters.collect(modules, extra, trained)
+        every = {
+            name: tensor
+            for prefix, module in modules.items()
+            for name, tensor in module.named_parameters(prefix=prefix)
+        }
+        named = {**every, **{name: tensor for name, tensor in found.items() if name not in every}}
+        devices = {tensor.device for tensor in named.values()}
+        if len(devices) > 1:
+            raise PinndiagError(
+                "the trainable parameters live on several devices",
+                where=", ".join(sorted(map(str, devices))),
+                cause="the model is split over devices, or a part of it was not moved",
+                fix="move all of it to one device before pinndiag.watch",
+            )
+        reference = reference_of(solution, next(iter(devices)), _parameters.widest(found.values()))
+        solve = None if reference is None else forward_of(model, extra, found)
+        return Subject(modules, named, optimizers, reference, solve)
+
+    @property
+    def trainable(self) -> dict[str, Tensor]:
+        """The tensors that require grad now."""
+        return {name: tensor for name, tensor in self.parameters.items() if tensor.requires_grad}
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters live."""
+        return next(iter(self.parameters.values())).device
+
+
+def header(
+    subject: Subject,
+    *,
+    name: str,
+    weights: Mapping[str, float],
+    schedules: Schedules,
+    scheme: str,
+    settings: Mapping[str, Any],
+    pending: int,
+    processes: int,
+) -> RunHeader:
+    """`run.json` before the first step; its terms come with the first evaluation."""
+    parameters = subject.trainable
+    names = {id(tensor): key for key, tensor in subject.parameters.items()}
+    sizes = _parameters.sizes(parameters.values())
+    states = [OptimizerState.of(optimizer, names) for optimizer in subject.optimizers]
+    return RunHeader(
+        schema=RUN_SCHEMA,
+        name=name,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        terms={},
+        parameters=dict(zip(parameters, sizes, strict=True)),
+        layers=_parameters.layers(parameters),
+        weights=dict(weights),
+        schedules=schedules,
+        pending=pending,
+        scheme=scheme,
+        settings=dict(settings),
+        optimizers=[OptimizerCard(kind=s.kind, lr=s.lr, settings=s.settings, has_state=bool(s.state)) for s in states],
+        environment=Environment(
+            pinndiag=__version__,
+            torch=str(torch.__version__),
+            python=platform.python_version(),
+            device=str(subject.device),
+            dtype=str(_parameters.widest(parameters.values())).removeprefix("torch."),
+            processes=processes,
+        ),
+        reference=subject.reference is not None,
+    )
+
+
+def _steps(optimizer: object) -> bool:
+    return hasattr(optimizer, "param_groups") and hasattr(optimizer, "register_step_post_hook")
+
+
+def run_name(to: str | Path | None) -> str:
+    """How reports call a run: by its folder."""
+    return "training" if to is None else Path(to).resolve().name

@@ -1,0 +1,423 @@
+"""`watch`: one changed line in a training loop, and the story of the run in a folder."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import weakref
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, final
+
+import torch
+from torch import Tensor
+
+from pinndiag import _statistics
+from pinndiag._engine import Combination, Evaluation, Matrix, joined
+from pinndiag._errors import PinndiagError
+from pinndiag._gradient_tables import Structure
+from pinndiag._pinn import Reference
+from pinndiag._randomness import RandomState, replayed
+from pinndiag._records import CurvatureLine
+from pinndiag._store import MemorySink, Run, RunWriter, Sink, read_run
+from pinndiag._watch._balance import Balance
+from pinndiag._watch._checked import checked
+from pinndiag._watch._clock import Clock
+from pinndiag._watch._graphs import Graphs
+from pinndiag._watch._ledger import Ledger, loaded
+from pinndiag._watch._moment import moment, work
+from pinndiag._watch._pending import Pending, Sums, tables_of
+from pinndiag._watch._processes import Processes
+from pinndiag._watch._rates import Due, Rates, When
+from pinndiag._watch._setup import Subject, header, run_name
+from pinndiag._wrap import Model, modules_of
+from pinndiag.analyzers import curvature as measure_curvature
+
+if TYPE_CHECKING:
+    from pinndiag._diagnosis import Diagnosis
+    from pinndiag._pinn import PINN
+    from pinndiag.schemes import AbstractScheme
+
+__all__ = ["Watch", "watch"]
+
+OFF = "PINNDIAG_OFF"  # environment variable: 1 switches all measuring off
+WAITING = 64  # records that may wait on a GPU
+ERROR_EVERY = 100  # steps between two evaluations of the error, however often the terms are measured
+SCALE = 1024.0  # keeps gradients that are formed early from vanishing in half precision
+
+
+def watch(
+    model: Model,
+    optimizer: torch.optim.Optimizer | Sequence[torch.optim.Optimizer] | None = None,
+    *,
+    to: str | Path | None = None,
+    every: When = 100,
+    histograms: When | None = None,
+    curvature: When | None = None,
+    weights: Mapping[str, float] | None = None,
+    scheme: AbstractScheme | str | None = None,
+    solution: tuple[Any, Tensor] | None = None,
+    parameters: Mapping[str, Tensor] | Iterable[Tensor] | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> Watch:
+    """Watch a training loop. One line of it changes: the sum of the losses is handed to the watch.
+
+        watch = pinndiag.watch(model, optimizer, to="runs/heat", every=100)
+        for step in range(20_000):
+            optimizer.zero_grad()
+            loss = watch({"pde": pde(), "bc": bc()})      # residuals or unweighted losses
+            loss.backward()
+            optimizer.step()
+        watch.close()
+
+    Works with closures (L-BFGS: the first evaluation of a step is recorded), gradient accumulation, clipping,
+    schedulers, `torch.amp.GradScaler`, several optimizers, DistributedDataParallel (figures are those of the whole
+    batch) and Lightning. Each term's gradient is formed in the loss's own backward pass, so that a measured step costs
+    little more than a plain one where terms have points of their own; on other steps the plain loss is returned. The
+    gradients of a measured step are those of the plain loop up to the order of additions (1e-12 in float64).
+
+    Args:
+        model: as in `wrap`: a module, a dictionary of modules, or a function (then `parameters` is its mapping).
+        optimizer: whose steps count; a list where there are several (also one after the other); None: call
+            `watch.step()` after each step.
+        to: the run folder; None keeps the records in memory.
+        every: when losses, weights, gradient figures, cosines and, every 100 steps at most, the error are recorded: a
+            number of steps, a function of the step, or a `torch.profiler.schedule`. 0 switches all measuring off that
+            is not asked for by name.
+        histograms: when figures and histograms per layer are recorded; default every 1000 steps.
+        curvature: when the Hessians' largest eigenvalues, the stability limit and the remaining work are recorded, on
+            the graph of the step; default every 1000 steps. Costs about 40 gradients.
+        weights: the fixed weights to train with (default 1).
+        scheme: a balancing scheme, or its key in `pinndiag.schemes`; it sets the weights, also while measuring is off.
+        solution: (points, values) of a known solution, for the relative L2 error.
+        parameters: trainable tensors outside the module.
+        resume: go on with the run in `to`: its step number and the scheme's state, new records after the old ones.
+        overwrite: replace the run in `to`.
+
+    Raises:
+        PinndiagError: a run lies in `to`; a sharded model; schedules or weights that make no sense.
+
+    Cost: `benchmarks/watch.py` measures it. Memory of a few copies of the terms x P matrix of gradients, constant in
+        the number of steps.
+
+    `PINNDIAG_OFF=1` in the environment switches all measuring off: the plain loop.
+    """
+    subject = Subject.of(model, optimizer, parameters, solution)
+    given = [model] if isinstance(model, torch.nn.Module) else list(modules_of(model).values())
+    processes = Processes.of(given)
+    rates, balance = Rates.of(every, histograms, curvature), Balance.of(weights, scheme)
+    off = os.environ.get(OFF, "") not in ("", "0") or rates.never
+    sink: Sink | None = None
+    waiting = 1 if subject.device.type == "cpu" else WAITING
+    if not off and processes.writes:
+        head = header(
+            subject,
+            name=run_name(to),
+            weights=balance.weights,
+            schedules=rates.words,
+            scheme="" if balance.scheme is None else balance.scheme.key,
+            settings={} if balance.scheme is None else balance.scheme.settings,
+            pending=waiting,
+            processes=processes.count,
+        )
+        sink = MemorySink(head) if to is None else RunWriter(Path(to), head, resume=resume, overwrite=overwrite)
+    found = Watch(subject, processes, rates, balance, Ledger(sink, waiting), off=off)
+    if resume and to is not None:
+        found.go_on(Path(to))
+    return found
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """A step under way: when it began, and what is measured at it."""
+
+    index: int
+    time: float
+    due: Due
+    error: Tensor | None
+
+
+@final
+class Watch:
+    """A watched training; made by `watch`. Also a context manager, and closed when the program ends."""
+
+    def __init__(
+        self, subject: Subject, processes: Processes, rates: Rates, balance: Balance, ledger: Ledger, *, off: bool
+    ) -> None:
+        self._subject, self._processes, self._rates, self._balance = subject, processes, rates, balance
+        self._ledger = ledger
+        self._off = off
+        self._clock = Clock(subject.optimizers, self._stepped)
+        self._graphs = Graphs()
+        self._evaluation: Evaluation | None = None
+        self._sums: Sums | None = None
+        self._step: _Step | None = None
+        self._warm: dict[str, Tensor] = {}
+        self._error_at = -ERROR_EVERY
+        self._closed = False
+        if ledger.sink is not None:
+            atexit.register(_close, weakref.ref(self))
+
+    def __call__(self, losses: Mapping[str, Tensor]) -> Tensor:
+        """The weighted sum of the terms, to call `backward` on.
+
+        Args:
+            losses: name -> residual tensor (its loss is the mean of |r|^2) or scalar loss, unweighted. Terms may come
+                and go. Without grad (validation) it is the weighted sum, and nothing is counted.
+
+        Raises:
+            TermError: a value is no loss.
+        """
+        terms = checked(losses)
+        if not torch.is_grad_enabled() or not any(term.requires_grad for term in terms.values()):
+            return self._balance.plain(terms)
+        if self._clock.evaluations and not self._clock.inside and self._sums is not None and self._sums.unusable:
+            self._finish(None, skipped=True)
+            self._clock.abandon()
+        self._clock.evaluated()
+        counted = self._clock.counted and not self._off and not self._closed
+        due = self._rates.due(self._clock.step) if counted else Due()
+        if not due.anything and self._balance.scheme is None:
+            return self._balance.plain(terms)
+        return self._joined(terms, due)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The fixed weights, or those of the scheme's last step (of per-point weights the mean)."""
+        if self._balance.scheme is None:
+            return dict(self._balance.weights)
+        return {
+            name: float(weight.mean()) if isinstance(weight, Tensor) else weight
+            for name, weight in self._balance.scheme.weights.items()
+        }
+
+    def step(self) -> None:
+        """Count a step; only needed when no optimizer was given."""
+        self._clock.tick()
+
+    def run(self) -> Run:
+        """The records so far. Those of a run folder are read from it."""
+        self._ledger.flush()
+        if self._ledger.sink is None:
+            raise PinndiagError(
+                "nothing was recorded",
+                cause="measuring is switched off (every=0, PINNDIAG_OFF), or another process writes the run",
+                fix="switch it on, or ask the process of rank 0",
+            )
+        return self._ledger.sink.run()
+
+    def diagnose(
+        self, pinn: PINN | None = None, *, select: Sequence[str] = (), ignore: Sequence[str] = ()
+    ) -> Diagnosis:
+        """Judge the run so far.
+
+        Args:
+            pinn: the trained PINN, wrapped: it is analysed as it is now, with its experiments, and the run completes
+                the picture.
+            select: codes or prefixes of the checks to report.
+            ignore: codes or prefixes of the checks to leave out.
+
+        Raises:
+            PinndiagError: nothing was recorded that could be judged.
+        """
+        from pinndiag._analyze import analyze  # the analysis of a network is no part of a training loop
+        from pinndiag._diagnosis import Diagnosis
+        from pinndiag._history import diagnose_run
+
+        run = self.run()
+        base = None if pinn is None else analyze(pinn, name=run.header.name).record
+        source = "" if run.layout is None else str(run.layout.folder)
+        return Diagnosis(diagnose_run(run, base=base, select=select, ignore=ignore, source=source))
+
+    def state_dict(self) -> dict[str, Any]:
+        """What is needed to go on later: the step number and the scheme's state."""
+        return {"step": self._clock.step, "scheme": self._balance.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state that `state_dict` gave; records of later steps are replaced."""
+        self._clock.step = int(state["step"])
+        self._balance.load_state_dict(state["scheme"])
+        self._ledger.event("resumed", f"goes on at step {self._clock.step}", self._clock.step)
+
+    def go_on(self, folder: Path) -> None:
+        """Take up the run in a folder where it stopped."""
+        state = loaded(folder / "state.pt")
+        recorded = read_run(folder).last_step + 1
+        step = max(int(state.get("step", 0)), recorded)
+        self._ledger.go_on(float(state.get("seconds", 0.0)))
+        self.load_state_dict({"step": step, "scheme": state.get("scheme", {})})
+
+    def close(self) -> None:
+        """Write what waits and let go of the optimizers. A closed watch gives the plain loss."""
+        if self._closed:
+            return
+        if self._sums is not None and self._sums.unusable:
+            self._finish(None, skipped=True)
+        self._closed = True
+        self._clock.close()
+        with self._ledger.measuring("closing", self._clock.step):
+            self._ledger.event("closed", "the training ended", self._clock.step)
+            self._ledger.state(self.state_dict(), now=True)
+        if self._ledger.sink is not None:
+            self._ledger.sink.close()
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _joined(self, terms: dict[str, Tensor], due: Due) -> Tensor:
+        parameters = self._subject.trainable
+        tensors = list(parameters.values())
+        look = self._graphs.of(terms, tensors)
+        half = torch.is_autocast_enabled(self._subject.device.type)
+        evaluation = Evaluation(
+            terms,
+            tensors,
+            step=self._clock.step,
+            shared=look.shared,
+            others=look.others,
+            keep=half or due.curvature or self._balance.keeps_graphs,
+            reduce=self._processes.mean,
+            seed=SCALE if half else 1.0,
+        )
+        combination = self._balance.combination(evaluation, first=self._clock.first)
+        self._evaluation = evaluation if self._balance.scheme is not None else None
+        if due.anything:
+            with self._ledger.measuring("recording the losses", self._clock.step):
+                self._begin(evaluation, combination, due)
+        if due.curvature and self._processes.writes:
+            with self._ledger.measuring("the curvature", self._clock.step):
+                self._measure_curvature(evaluation, combination, parameters)
+        return joined(evaluation, combination, self._measured if due.gradients else None)
+
+    def _begin(self, evaluation: Evaluation, combination: Combination, due: Due) -> None:
+        """One more evaluation of a measured step."""
+        if self._clock.first or self._sums is None:
+            self._sums = Sums(evaluation.names, combination.weights)
+            self._step = _Step(evaluation.step, self._ledger.time, due, self._error(due))
+            self._ledger.terms(evaluation)
+        if self._sums.names == evaluation.names:
+            self._sums.add_losses(evaluation.values)
+            self._sums.points = _point_weights(evaluation, combination)
+
+    def _measured(self, evaluation: Evaluation, applied: Matrix) -> None:
+        """The gradients of an evaluation are known."""
+        with self._ledger.measuring("recording the gradients", evaluation.step):
+            if self._sums is not None and self._sums.names == evaluation.names:
+                self._sums.add_gradients(evaluation.gradients, applied)
+                self._sums.upstream = evaluation.upstream
+
+    def _stepped(self, optimizer: torch.optim.Optimizer | None) -> None:
+        """The optimizer has taken the step that the evaluations belong to."""
+        if self._sums is not None:
+            self._finish(optimizer)
+        if self._evaluation is not None:
+            self._balance.settle(self._evaluation)
+            self._evaluation = None
+        with self._ledger.measuring("keeping the state", self._clock.step):
+            self._ledger.state({**self.state_dict(), "step": self._clock.step + 1})
+
+    def _finish(self, optimizer: torch.optim.Optimizer | None, *, skipped: bool = False) -> None:
+        """The step under way is over: its sums become a record."""
+        sums, step, self._sums = self._sums, self._step, None
+        if sums is None or step is None or self._ledger.sink is None:
+            return
+        with self._ledger.measuring("recording a step", step.index):
+            layers = step.due.layers and sums.measured
+            structure = Structure.of(self._subject.trainable) if layers else None
+            tables = tables_of(sums, structure)
+            if step.error is not None:
+                tables["", "rel_l2"] = step.error.reshape(1, 1)
+            self._ledger.add(
+                Pending(
+                    step=step.index,
+                    time=step.time,
+                    lr=_rate(optimizer or next(iter(self._subject.optimizers), None)),
+                    names=sums.names,
+                    tables=tables,
+                    share=self._ledger.share() if step.due.line else None,
+                    batches=sums.count,
+                    skipped=skipped,
+                    line=step.due.line,
+                    layers={} if structure is None else structure.entries,
+                )
+            )
+
+    def _error(self, due: Due) -> Tensor | None:
+        """Relative L2 error of the present network, at most every 100 steps. Cost: one forward pass."""
+        reference = self._subject.reference
+        if reference is None or not due.line or self._clock.step - self._error_at < ERROR_EVERY:
+            return None
+        self._error_at = self._clock.step
+        with torch.no_grad(), replayed(RandomState.now()):
+            return _relative_error(self._subject.solve(reference.points), reference)
+
+    def _measure_curvature(
+        self, evaluation: Evaluation, combination: Combination, parameters: Mapping[str, Tensor]
+    ) -> None:
+        began = self._ledger.time
+        weights = dict(zip(evaluation.names, combination.weights.tolist(), strict=True))
+        optimizer = next(iter(self._subject.optimizers), None)
+        view = moment(evaluation, parameters, weights, optimizer)
+        found = measure_curvature(view, density=False, warm=self._warm)
+        reasons = dict(found.reasons)
+        if combination.points:
+            reasons["points"] = "the curvature is that of the terms without their per-point weights"
+        if self._processes.count > 1:
+            reasons["processes"] = "the curvature is that of the share of the points of one process"
+        self._ledger.write(
+            CurvatureLine(
+                step=evaluation.step,
+                time=began,
+                terms=found.terms,
+                total=found.total,
+                stability=found.stability,
+                shares=found.shares,
+                work=work(view),
+                products=found.products,
+                seconds=self._ledger.time - began,
+                reasons=reasons,
+            )
+        )
+
+
+def _close(found: weakref.ref[Watch]) -> None:
+    """A program that ends without closing loses nothing."""
+    watch_ = found()
+    if watch_ is not None:
+        watch_.close()
+
+
+def _rate(optimizer: torch.optim.Optimizer | None) -> float | None:
+    return None if optimizer is None else float(optimizer.param_groups[0]["lr"])
+
+
+def _relative_error(output: Tensor, reference: Reference) -> Tensor:
+    values = reference.values
+    error = output.detach().reshape(values.shape) - values
+    lengths = _statistics.norms(torch.stack([_flat(error), _flat(values)]))
+    return lengths[0] / lengths[1]
+
+
+def _flat(values: Tensor) -> Tensor:
+    return (torch.view_as_real(values.resolve_conj()) if values.is_complex() else values).double().reshape(-1)
+
+
+def _point_weights(evaluation: Evaluation, combination: Combination) -> Tensor | None:
+    """Smallest, mean and largest per-point weight of every term; ones where a term has none."""
+    if not combination.points:
+        return None
+    ones = torch.ones(3, dtype=torch.float64, device=combination.weights.device)
+    rows = []
+    for name in evaluation.names:
+        weights = combination.points.get(name)
+        rows.append(ones if weights is None else torch.stack([*weights.double().aminmax(), weights.double().mean()]))
+    return torch.stack(rows)[:, [0, 2, 1]]
