@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pinndiag._version import __version__
 
 if TYPE_CHECKING:
-    from pinndiag import analyzers, checks, linalg
+    from pinndiag import analyzers, checks, linalg, nn, problems, schemes
     from pinndiag._analyze import analyze
     from pinndiag._checkpoint import load
     from pinndiag._compare import compare
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pinndiag._errors import CaptureError, CheckpointError, PinndiagError, TermError
     from pinndiag._fronts import pareto_fronts
     from pinndiag._pinn import PINN
+    from pinndiag._remediate import Comparison, remediate
     from pinndiag._watch import Watch, watch
     from pinndiag._wrap import wrap
 
@@ -29,6 +30,7 @@ __all__ = [
     "PINN",
     "CaptureError",
     "CheckpointError",
+    "Comparison",
     "Diagnosis",
     "PinndiagError",
     "TermError",
@@ -40,7 +42,11 @@ __all__ = [
     "compare",
     "linalg",
     "load",
+    "nn",
     "pareto_fronts",
+    "problems",
+    "remediate",
+    "schemes",
     "watch",
     "wrap",
 ]
@@ -49,6 +55,7 @@ _HOME = {
     "PINN": "pinndiag._pinn",
     "CaptureError": "pinndiag._errors",
     "CheckpointError": "pinndiag._errors",
+    "Comparison": "pinndiag._remediate",
     "Diagnosis": "pinndiag._diagnosis",
     "PinndiagError": "pinndiag._errors",
     "TermError": "pinndiag._errors",
@@ -57,6 +64,7 @@ _HOME = {
     "compare": "pinndiag._compare",
     "load": "pinndiag._checkpoint",
     "pareto_fronts": "pinndiag._fronts",
+    "remediate": "pinndiag._remediate",
     "watch": "pinndiag._watch",
     "wrap": "pinndiag._wrap",
 }
@@ -65,7 +73,7 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(import_module(_HOME[name]), name)
-    if name in ("analyzers", "checks", "linalg"):
+    if name in ("analyzers", "checks", "linalg", "nn", "problems", "schemes"):
         return import_module(f"pinndiag.{name}")
     raise AttributeError(f"module 'pinndiag' has no attribute {name!r}")
 

@@ -15,7 +15,9 @@ from torch import Tensor
 from pinndiag import _parameters
 from pinndiag._terms import mean_square, square
 
-__all__ = ["Evaluation", "Matrix", "Pulled"]
+__all__ = ["SCALE", "Evaluation", "Matrix", "Pulled"]
+
+SCALE = 1024.0  # a seed that keeps gradients formed early from vanishing in half precision
 
 Matrix = Float[Tensor, "terms params"]
 

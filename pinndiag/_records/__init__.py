@@ -47,9 +47,10 @@ from pinndiag._records._history import (
     ParetoPath,
     Snapshot,
 )
-from pinndiag._records._network import Activation, Activations, LayerParameters, Parameters, Pareto, Solution
+from pinndiag._records._network import Activation, Activations, Constant, LayerParameters, Parameters, Pareto, Solution
 from pinndiag._records._optimizer import OptimizerCard
 from pinndiag._records._points import Field, HeldOut, Kernel, Pointwise, TermKernel
+from pinndiag._records._remedy import REMEDY_SCHEMA, Arm, ArmRun, Outcome, PointWeights, RemedyRecord, Trial
 from pinndiag._records._run import (
     RUN_SCHEMA,
     CurvatureLine,
@@ -67,11 +68,15 @@ from pinndiag._records._run import (
 
 __all__ = [
     "ONLY_THOROUGH",
+    "REMEDY_SCHEMA",
     "RUN_SCHEMA",
     "SCHEMA",
     "Activation",
     "Activations",
+    "Arm",
+    "ArmRun",
     "Band",
+    "Constant",
     "Curvature",
     "CurvatureLine",
     "CurvatureSeries",
@@ -99,15 +104,18 @@ __all__ = [
     "Line",
     "NotApplicable",
     "OptimizerCard",
+    "Outcome",
     "Parameters",
     "Pareto",
     "ParetoPath",
+    "PointWeights",
     "Pointwise",
     "Precision",
     "PredictedChange",
     "Prescription",
     "Probe",
     "Record",
+    "RemedyRecord",
     "Rescaled",
     "Restart",
     "RunCard",
@@ -127,6 +135,7 @@ __all__ = [
     "TermKernel",
     "TermRecord",
     "TotalFigures",
+    "Trial",
     "Trials",
     "Verdict",
     "WeightTrial",

@@ -93,11 +93,6 @@ class Balance:
         self._names = evaluation.names
         return self._combination
 
-    def settle(self, evaluation: Evaluation) -> None:
-        """The step was taken."""
-        if self.scheme is not None:
-            self.scheme.settle(evaluation)
-
     def state_dict(self) -> dict[str, Any]:
         """The scheme's state."""
         return {} if self.scheme is None else dict(self.scheme.state_dict())

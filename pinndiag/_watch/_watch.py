@@ -9,27 +9,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, final
+from typing import TYPE_CHECKING, Any, final
 
 import torch
 from torch import Tensor
 
 from pinndiag import _statistics
-from pinndiag._engine import Combination, Evaluation, Matrix, joined
+from pinndiag._checked import checked
+from pinndiag._engine import SCALE, Combination, Evaluation, Matrix, joined
 from pinndiag._errors import PinndiagError
 from pinndiag._gradient_tables import Structure
+from pinndiag._look import Graphs
 from pinndiag._pinn import Reference
+from pinndiag._processes import Processes
 from pinndiag._randomness import RandomState, replayed
 from pinndiag._records import CurvatureLine
 from pinndiag._store import MemorySink, Run, RunWriter, Sink, read_run
 from pinndiag._watch._balance import Balance
-from pinndiag._watch._checked import checked
 from pinndiag._watch._clock import Clock
-from pinndiag._watch._graphs import Graphs
 from pinndiag._watch._ledger import Ledger, loaded
 from pinndiag._watch._moment import moment, work
 from pinndiag._watch._pending import Pending, Sums, tables_of
-from pinndiag._watch._processes import Processes
 from pinndiag._watch._rates import Due, Rates, When
 from pinndiag._watch._setup import Subject, header, run_name
 from pinndiag._wrap import Model, modules_of
@@ -45,7 +45,6 @@ __all__ = ["Watch", "watch"]
 OFF = "PINNDIAG_OFF"  # environment variable: 1 switches all measuring off
 WAITING = 64  # records that may wait on a GPU
 ERROR_EVERY = 100  # steps between two evaluations of the error, however often the terms are measured
-SCALE = 1024.0  # keeps gradients that are formed early from vanishing in half precision
 
 
 def watch(
@@ -113,16 +112,7 @@ def watch(
     sink: Sink | None = None
     waiting = 1 if subject.device.type == "cpu" else WAITING
     if not off and processes.writes:
-        head = header(
-            subject,
-            name=run_name(to),
-            weights=balance.weights,
-            schedules=rates.words,
-            scheme="" if balance.scheme is None else balance.scheme.key,
-            settings={} if balance.scheme is None else balance.scheme.settings,
-            pending=waiting,
-            processes=processes.count,
-        )
+        head = header(subject, balance, rates, name=run_name(to), waiting=waiting, processes=processes.count)
         sink = MemorySink(head) if to is None else RunWriter(Path(to), head, resume=resume, overwrite=overwrite)
     found = Watch(subject, processes, rates, balance, Ledger(sink, waiting), off=off)
     if resume and to is not None:
@@ -153,7 +143,6 @@ class Watch:
         self._off = off
         self._clock = Clock(subject.optimizers, self._stepped)
         self._graphs = Graphs()
-        self._evaluation: Evaluation | None = None
         self._sums: Sums | None = None
         self._step: _Step | None = None
         self._warm: dict[str, Tensor] = {}
@@ -194,6 +183,12 @@ class Watch:
             name: float(weight.mean()) if isinstance(weight, Tensor) else weight
             for name, weight in self._balance.scheme.weights.items()
         }
+
+    @property
+    def point_weights(self) -> dict[str, Tensor]:
+        """The per-point weights of a scheme's last step, for the terms that have such."""
+        known = {} if self._balance.scheme is None else self._balance.scheme.weights
+        return {name: weight.detach() for name, weight in known.items() if isinstance(weight, Tensor)}
 
     def step(self) -> None:
         """Count a step; only needed when no optimizer was given."""
@@ -247,9 +242,14 @@ class Watch:
         """Take up the run in a folder where it stopped."""
         state = loaded(folder / "state.pt")
         recorded = read_run(folder).last_step + 1
-        step = max(int(state.get("step", 0)), recorded)
-        self._ledger.go_on(float(state.get("seconds", 0.0)))
-        self.load_state_dict({"step": step, "scheme": state.get("scheme", {})})
+        self.continue_at(max(int(state.get("step", 0)), recorded), float(state.get("seconds", 0.0)))
+        self._balance.load_state_dict(state.get("scheme", {}))
+        self._ledger.event("resumed", f"goes on at step {self._clock.step}", self._clock.step)
+
+    def continue_at(self, step: int, seconds: float) -> None:
+        """Count on from a step, of a run that has lasted so long."""
+        self._clock.step = step
+        self._ledger.go_on(seconds)
 
     def close(self) -> None:
         """Write what waits and let go of the optimizers. A closed watch gives the plain loss."""
@@ -265,7 +265,7 @@ class Watch:
         if self._ledger.sink is not None:
             self._ledger.sink.close()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Watch:
         return self
 
     def __exit__(
@@ -289,7 +289,6 @@ class Watch:
             seed=SCALE if half else 1.0,
         )
         combination = self._balance.combination(evaluation, first=self._clock.first)
-        self._evaluation = evaluation if self._balance.scheme is not None else None
         if due.anything:
             with self._ledger.measuring("recording the losses", self._clock.step):
                 self._begin(evaluation, combination, due)
@@ -319,9 +318,6 @@ class Watch:
         """The optimizer has taken the step that the evaluations belong to."""
         if self._sums is not None:
             self._finish(optimizer)
-        if self._evaluation is not None:
-            self._balance.settle(self._evaluation)
-            self._evaluation = None
         with self._ledger.measuring("keeping the state", self._clock.step):
             self._ledger.state({**self.state_dict(), "step": self._clock.step + 1})
 

@@ -1,4 +1,4 @@
-"""checks, explain, env."""
+"""checks, explain, schemes, env."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from pinndiag import __version__
+from pinndiag import __version__, schemes
 from pinndiag.checks import CHECKS, Check, explain
 
 Run = Callable[..., Result]
@@ -70,6 +70,39 @@ def test_explain_nothing_near(run: Run, typed: str) -> None:
     assert done.exit_code == 2
     assert "did you mean" not in done.stderr
     assert "\x1b" not in done.stderr
+
+
+def test_schemes(run: Run) -> None:
+    done = run("schemes")
+    assert done.exit_code == 0
+    assert "pinndiag schemes KEY" in done.stdout
+    listed = json.loads(run("schemes", "--json").stdout)
+    assert [row["key"] for row in listed] == list(schemes.SCHEMES)
+    for row in listed:
+        scheme = schemes.by_key(row["key"])
+        assert row["class"] == scheme.__name__
+        assert row["presets"] == list(scheme.presets)
+        assert f"\n{row['key']} " in done.stdout
+        for words in ("needs", "source", "failure"):
+            assert row[words].split()[0] in done.stdout
+
+
+@pytest.mark.parametrize("key", schemes.SCHEMES)
+def test_schemes_explains_every_key(run: Run, key: str) -> None:
+    said = run("schemes", key).stdout
+    assert said == schemes.explain(key)
+    scheme = schemes.by_key(key)
+    assert said.startswith(f"## {key} ({scheme.__name__})")
+    for words in ("**Arguments of every scheme**", "`max_growth`", "Cost", "Source", scheme.about.failure):
+        assert words in said
+    assert all(f"- `{preset}`: " in said for preset in scheme.presets)
+    assert json.loads(run("schemes", scheme.__name__, "--json").stdout)[0]["key"] == key
+
+
+def test_schemes_asks_what_was_meant(run: Run) -> None:
+    done = run("schemes", "dynamic_nrom")
+    assert done.exit_code == 2
+    assert "did you mean 'dynamic_norm'?" in done.stderr
 
 
 def test_env(run: Run) -> None:

@@ -46,7 +46,12 @@ class Processes:
                 fix="train with DistributedDataParallel, or watch a smaller model in one process",
             )
         parallel = any(isinstance(module, nn.parallel.DistributedDataParallel) for module in found)
-        if not parallel or not dist.is_available() or not dist.is_initialized():
+        return Processes.running() if parallel else Processes()
+
+    @staticmethod
+    def running() -> Processes:
+        """All processes that were started to train together, whatever they train."""
+        if not dist.is_available() or not dist.is_initialized():
             return Processes()
         return Processes(dist.get_world_size(), dist.get_rank())
 

@@ -1,0 +1,52 @@
+"""What each balancing scheme costs over the plain loop, on the Helmholtz PINN (4x50, 1000 + 400 points).
+
+    python benchmarks/schemes.py [KEY ...] [--blocks 12] [--steps 20]
+
+Schemes that look at gradients refresh at every step here, whatever their default, but for the two that differentiate
+single residuals, which run as they come (every 100 steps) or every 50. Goals: 5 % for gradients at every step, 2 % for
+losses. Figures as `helmholtz.race` describes.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from helmholtz import Helmholtz, plain, race
+
+from pinndiag.schemes import SCHEMES, AbstractScheme
+
+SETTINGS: dict[str, dict[str, Any]] = {"ntk": {}, "point_grad_norm": {"every": 1000}}
+
+
+def balanced(problem: Helmholtz, scheme: AbstractScheme) -> Callable[[int], None]:
+    def step(_: int) -> None:
+        problem.optimizer.zero_grad()
+        scheme(problem.terms()).backward()
+        problem.optimizer.step()
+
+    return step
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("keys", nargs="*", default=list(SCHEMES), metavar="KEY")
+    parser.add_argument("--blocks", type=int, default=12)
+    parser.add_argument("--steps", type=int, default=20)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    ways = {"plain loop": plain(Helmholtz()), "plain loop again": plain(Helmholtz())}  # the second shows the noise
+    for key in arguments.keys:
+        problem = Helmholtz()
+        settings = SETTINGS.get(key, {"every": 1})
+        if key == "causal":
+            settings = {**settings, "time": {"pde": problem.x[:, 0]}}
+        scheme = SCHEMES[key](**settings)
+        ways[f"{key}, {scheme.about.needs}, every {scheme.every}"] = balanced(problem, scheme)
+    race(ways, arguments.blocks, arguments.steps)
+
+
+if __name__ == "__main__":
+    main()

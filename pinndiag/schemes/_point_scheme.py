@@ -1,0 +1,175 @@
+"""Schemes that give each collocation point of a term its own weight."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal, Unpack, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pinndiag._engine import Combination, Evaluation
+from pinndiag._errors import PinndiagError, TermError
+from pinndiag._terms import square
+from pinndiag.schemes._guards import normalised
+from pinndiag.schemes._memory import Fields
+from pinndiag.schemes._scheme import AbstractScheme, Options
+
+__all__ = ["AbstractPointScheme", "Points", "TermChoice"]
+
+Points = Float[Tensor, " points"]
+TermChoice = Sequence[str] | Literal["all"] | None
+
+
+class AbstractPointScheme(AbstractScheme):
+    """L_i = mean_j f_j |r_j|^2 for the terms chosen; f_j, the factor of point j, is what `weights` shows.
+
+    The other terms keep their weight of `weights=`. Every entry of a residual counts as a point. Weights that are
+    remembered belong to their points: these must stay the same from step to step, and their number is checked.
+
+    Args:
+        terms: whose points are weighted, or "all"; default: the reference's.
+        options: see `AbstractScheme`.
+    """
+
+    remembers: ClassVar[bool] = True
+    """Whether a point's weight depends on earlier steps, so that the points must stay."""
+
+    trained: ClassVar[bool] = False
+    """Whether a refresh acts from the next step on."""
+
+    coupled: ClassVar[bool] = False
+    """Whether the weights of one term depend on the points of another."""
+
+    def __init__(self, *, terms: TermChoice = None, every: int = 1, **options: Unpack[Options]) -> None:
+        super().__init__(every=every, **options)
+        if self.normalise == "ref":
+            raise PinndiagError(
+                f'{type(self).__name__} weighs points, for which normalise="ref" means nothing',
+                fix='use normalise="mean"',
+            )
+        self.terms = terms if terms is None or isinstance(terms, str) else tuple(terms)
+
+    @abstractmethod
+    def start(self, name: str, like: Points) -> Fields:
+        """What is remembered of a term's points before the first refresh."""
+
+    @abstractmethod
+    def refreshed(self, fields: Mapping[str, Fields], measured: Mapping[str, Points]) -> dict[str, Fields]:
+        """One refresh of all terms whose points are weighted.
+
+        Args:
+            fields: term -> what is remembered of it.
+            measured: term -> a figure of each point: |r_j|, where the scheme does not say otherwise.
+        """
+
+    @abstractmethod
+    def factor(self, fields: Fields) -> Points:
+        """f_j from what is remembered."""
+
+    def measure(self, evaluation: Evaluation, name: str) -> Points:
+        """The figure of each point of a term that `refreshed` gets: |r_j|."""
+        return square(evaluation.outputs[name].detach()).sqrt().reshape(-1)
+
+    @property
+    def remembered(self) -> Mapping[str, Mapping[str, Tensor]]:
+        """Term -> field -> a figure of each point, such as RBA's v."""
+        return {
+            name: {field: value for field, value in fields.items() if field not in ("applied", "skipped")}
+            for name, fields in self.memory.terms.items()
+        }
+
+    @final
+    def weigh(self, measured: Mapping[str, Points], step: int = 0) -> dict[str, Points]:
+        """One step on numbers alone: the scheme's memory advances, nothing else is touched.
+
+        Args:
+            measured: term -> |r_j| (or what the scheme measures) of each point.
+            step: the optimizer's step, counted from 0.
+
+        Returns:
+            term -> the factor of each |r_j|^2.
+        """
+        known = {name: self._fields(name, figures, self.due(step)) for name, figures in measured.items()}
+        if self.due(step):
+            known = self._refresh(known, measured)
+            self.memory.terms.update(known)
+        return {name: normalised(fields["applied"], self.normalise) for name, fields in known.items()}
+
+    @final
+    def combine(self, evaluation: Evaluation) -> Combination:
+        """See `AbstractScheme`."""
+        names = evaluation.names
+        self._settle(names)
+        chosen = [name for name in self._chosen(names) if name in names]
+        for name in chosen:
+            if evaluation.outputs[name].ndim == 0:
+                raise _scalar(type(self).__name__, name)
+        due = self.due(evaluation.step)
+        measured = {
+            name: self.measure(evaluation, name) if due else evaluation.outputs[name].detach().abs().reshape(-1)
+            for name in chosen
+        }
+        factors = self.weigh(measured, evaluation.step)
+        points = {name: factor.reshape(evaluation.outputs[name].shape) for name, factor in factors.items()}
+        given = [1.0 if name in points else self.given.get(name, 1.0) for name in names]
+        return self._answer(names, evaluation.values.new_tensor(given), points)
+
+    def _chosen(self, names: Sequence[str]) -> Sequence[str]:
+        if self.terms == "all":
+            return [name for name in names if name not in self.exclude]
+        if self.terms is not None:
+            unknown = [name for name in self.terms if name not in names and name not in self._shown]
+            if unknown:
+                raise PinndiagError(
+                    f"{type(self).__name__} was told of terms that are not there: {', '.join(unknown)}",
+                    where=f"terms: {', '.join(names)}",
+                    fix="use the names of the terms as they are given",
+                )
+            return [name for name in self.terms if name not in self.exclude]
+        assert self.reference is not None
+        return [self.reference]
+
+    def _fields(self, name: str, figures: Points, due: bool) -> Fields:
+        """What is remembered of a term, or its start."""
+        fields = self.memory.terms.get(name)
+        if fields is None or (len(fields["applied"]) != len(figures) and due and not self.remembers):
+            applied = torch.full_like(figures, self.given.get(name, 1.0))
+            return {"applied": applied, "skipped": figures.new_zeros(()), **self.start(name, figures)}
+        if len(fields["applied"]) != len(figures):
+            raise PinndiagError(
+                f"the points of term {name!r} changed, and {type(self).__name__} weighs points one by one",
+                where=f"{len(fields['applied'])} residuals at the last refresh, {len(figures)} now",
+                cause="the points are drawn afresh, or the term was given another mini-batch",
+                fix="keep the points of this term fixed, or use a scheme that weighs terms",
+            )
+        return {field: value.to(figures.device) for field, value in fields.items()}
+
+    def _refresh(self, known: Mapping[str, Fields], measured: Mapping[str, Points]) -> dict[str, Fields]:
+        new = self.refreshed(known, measured)
+        factors, sound = {}, {}
+        for name, figures in measured.items():
+            factor = self.factor(known[name] if self.trained else new[name])
+            factors[name] = self.limits(factor, known[name]["applied"])
+            sound[name] = torch.isfinite(figures.sum() + sum(value.sum() for value in new[name].values()))
+        if self.coupled:
+            sound = dict.fromkeys(sound, torch.stack(list(sound.values())).all())
+        return {name: self._kept(known[name], new[name], factors[name], sound[name]) for name in known}
+
+    def _kept(self, known: Fields, new: Fields, factor: Points, sound: Tensor) -> Fields:
+        """What is remembered of one term, whose new figures may be unsound. A GPU is not waited for."""
+        if sound.device.type == "cpu" and sound:
+            return {**known, **new, "applied": factor}
+        kept = {field: torch.where(sound, value, known[field]) for field, value in new.items()}
+        applied = torch.where(sound, factor, known["applied"])
+        return {**known, **kept, "applied": applied, "skipped": known["skipped"] + ~sound}
+
+
+def _scalar(scheme: str, name: str) -> TermError:
+    return TermError(
+        f"{scheme} weighs points, and term {name!r} is a scalar loss",
+        cause="the mean of squares was taken before the scheme saw the residuals",
+        fix="hand over the residual tensor, or name other terms in terms=",
+    )

@@ -1,0 +1,103 @@
+"""All schemes by key."""
+
+from __future__ import annotations
+
+import inspect
+from difflib import get_close_matches
+from typing import Any
+
+from pinndiag._errors import PinndiagError
+from pinndiag.schemes._aligned_mtl import AlignedMTL
+from pinndiag.schemes._brdr import BRDR
+from pinndiag.schemes._causal import Causal
+from pinndiag.schemes._config import ConFIG
+from pinndiag.schemes._dcgd import DCGD
+from pinndiag.schemes._dynamic_norm import DynamicNorm
+from pinndiag.schemes._fixed import Fixed
+from pinndiag.schemes._global_grad_norm import GlobalGradNorm
+from pinndiag.schemes._grad_norm import GradNorm
+from pinndiag.schemes._inverse_dirichlet import InverseDirichlet
+from pinndiag.schemes._lr_annealing import LRAnnealing
+from pinndiag.schemes._ntk_weights import NTKWeights
+from pinndiag.schemes._pcgrad import PCGrad
+from pinndiag.schemes._point_grad_norm import PointGradNorm
+from pinndiag.schemes._rba import RBA
+from pinndiag.schemes._relobralo import ReLoBRaLo
+from pinndiag.schemes._scheme import AbstractScheme
+from pinndiag.schemes._self_adaptive import SelfAdaptive
+from pinndiag.schemes._softadapt import SoftAdapt
+from pinndiag.schemes._uncertainty import Uncertainty
+from pinndiag.schemes._upgrad import UPGrad
+
+__all__ = ["SCHEMES", "by_key", "make"]
+
+SCHEMES: dict[str, type[AbstractScheme]] = {
+    scheme.about.key: scheme
+    for scheme in (
+        Fixed,
+        LRAnnealing,
+        InverseDirichlet,
+        DynamicNorm,
+        GlobalGradNorm,
+        NTKWeights,
+        GradNorm,
+        SoftAdapt,
+        ReLoBRaLo,
+        Uncertainty,
+        SelfAdaptive,
+        PointGradNorm,
+        RBA,
+        BRDR,
+        Causal,
+        PCGrad,
+        ConFIG,
+        DCGD,
+        AlignedMTL,
+        UPGrad,
+    )
+}
+
+
+def by_key(key: str) -> type[AbstractScheme]:
+    """The scheme with that key, in any case, or with that class name.
+
+    Raises:
+        PinndiagError: there is none.
+
+    >>> by_key("dynamic-norm").__name__, by_key("RBA").__name__
+    ('DynamicNorm', 'RBA')
+    """
+    wanted = key.strip().lower().replace("-", "_")
+    for known, scheme in SCHEMES.items():
+        if wanted in (known, scheme.__name__.lower()):
+            return scheme
+    near = get_close_matches(wanted, SCHEMES, 1)
+    raise PinndiagError(
+        f"there is no scheme {key!r}" + (f"; did you mean {near[0]!r}?" if near else ""),
+        where=f"known: {', '.join(SCHEMES)}",
+        fix="use one of these; `pinndiag schemes` lists them",
+    )
+
+
+def make(key: str, **options: Any) -> AbstractScheme:
+    """A new scheme by its key, with arguments of its constructor.
+
+    Raises:
+        PinndiagError: there is no such scheme, or it needs arguments that were not given.
+
+    >>> make("lra", every=100)
+    LRAnnealing(every=100, first=0, reference=the first term given)
+    """
+    scheme = by_key(key)
+    needed = [
+        name
+        for name, parameter in inspect.signature(scheme).parameters.items()
+        if parameter.default is parameter.empty and name not in ("options", *options)
+    ]
+    if needed:
+        raise PinndiagError(
+            f"the scheme {scheme.about.key!r} cannot be made without {', '.join(needed)}",
+            cause="it needs to know more than the terms",
+            fix=f"make it by hand: pinndiag.schemes.{scheme.__name__}({needed[0]}=...)",
+        )
+    return scheme(**options)
