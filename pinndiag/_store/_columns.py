@@ -38,7 +38,7 @@ class Column:
         self.values = array("d", [math.nan]) * rows
         self.given = array("B", bytes(rows))
 
-    def append(self, value: float | None) -> None:
+    def append(self, value: float | int | None) -> None:
         """Add a number, or that there is none."""
         self.values.append(math.nan if value is None else value)
         self.given.append(value is not None)
