@@ -18,7 +18,18 @@ from pinndiag_cli._streams import fail, note
 
 __all__ = ["main"]
 
-COMMANDS = ("analyze", "watch", "compare", "report", "checks", "explain", "schemes", "init", "env")
+COMMANDS = (
+    "analyze",
+    "remediate",
+    "watch",
+    "compare",
+    "report",
+    "checks",
+    "explain",
+    "schemes",
+    "init",
+    "env",
+)
 
 
 class Commands(click.Group):
