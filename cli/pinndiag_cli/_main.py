@@ -27,6 +27,9 @@ COMMANDS = (
     "checks",
     "explain",
     "schemes",
+    "problems",
+    "train",
+    "demo",
     "init",
     "env",
 )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
 from pinndiag_cli._streams import note
 from pinndiag_reports._names import clean
 
-__all__ = ["Progress", "progress"]
+__all__ = ["Progress", "of_training", "progress"]
 
 SPARSE = 2.0  # seconds between two lines where stderr is not a terminal
 
@@ -43,6 +43,29 @@ class Progress(Protocol):
 
     def steps(self, what: str, done: int, total: int) -> None:
         """So many of so many equal steps are done."""
+
+
+class Training(Protocol):
+    """How far a remediation is; `total` is 0 where something of unknown length begins."""
+
+    @property
+    def words(self) -> str: ...
+    @property
+    def done(self) -> int: ...
+    @property
+    def total(self) -> int: ...
+
+
+def of_training(shown: Progress) -> Callable[[Training], None]:
+    """What `remediate` reports to."""
+
+    def told(now: Training) -> None:
+        if now.total:
+            shown.steps(now.words, now.done, now.total)
+        else:
+            shown.begin(now.words)
+
+    return told
 
 
 @contextmanager

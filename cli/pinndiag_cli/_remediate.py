@@ -16,7 +16,7 @@ from pinndiag_cli import _options as options
 from pinndiag_cli._browser import show
 from pinndiag_cli._loading import described, device_of, dtype_of, needs_factory
 from pinndiag_cli._places import folder_made, places
-from pinndiag_cli._progress import Progress, progress
+from pinndiag_cli._progress import Progress, of_training, progress
 from pinndiag_cli._remedies import read_remedy, status_of, write_page
 from pinndiag_cli._status import FINE, INTERRUPTED
 from pinndiag_cli._stored import existing
@@ -170,13 +170,6 @@ def _trained(pinn: PINN, asked: _Asked, target: Path, shown: Progress) -> Compar
         by_key(key)
     shown.state(f"{described(pinn, target.name)}\n{_cost(asked)}")
 
-    def told(now: object) -> None:
-        words, done, total = (getattr(now, name) for name in ("words", "done", "total"))
-        if total:
-            shown.steps(words, done, total)
-        else:
-            shown.begin(words)
-
     return pinndiag.remediate(
         pinn,
         list(asked.schemes) or "auto",
@@ -186,7 +179,7 @@ def _trained(pinn: PINN, asked: _Asked, target: Path, shown: Progress) -> Compar
         jobs=asked.jobs,
         name=target.name,
         source=str(target),
-        progress=told,
+        progress=of_training(shown),
     )
 
 

@@ -74,25 +74,31 @@ def _print(console: Console, shown: RemedyRecord, page: RemedyView, *, explain: 
 def _arms(console: Console, page: RemedyView) -> None:
     from rich.text import Text
 
-    narrow = console.width < 96
-    titles = shorten_all((arm.title for arm in page.arms), 22 if narrow else 34)
-    widest = (
-        max(len(cell) for cell in cells)
-        for cells in zip(*((a.outcome, a.figure, a.time) for a in page.arms), strict=True)
-    )
-    used = max(map(len, titles)) + 4 + sum(max(width, 6) + 2 for width in widest) + (0 if narrow else 10) + 6
-    room = min(len(page.terms), MOST_TERMS, max(1, (console.width - used) // 12))
-    terms = shorten_all(page.terms[:room], 12)
-    last = ("time",) if narrow else ("time", "overhead")
-    table = plain_table(("arm", "outcome", page.measure, *(f"loss {name}" for name in terms), *last), right=room + 2)
-    for arm, title in zip(page.arms, titles, strict=True):
+    titles = shorten_all((arm.title for arm in page.arms), 34 if console.width >= 96 else 22)
+    cells = [
+        [f"{arm.sign or ' '} {title}", arm.outcome, arm.figure] for arm, title in zip(page.arms, titles, strict=True)
+    ]
+    last = {"time": [arm.time for arm in page.arms], "overhead": [arm.overhead for arm in page.arms]}
+    wanted = min(len(page.terms), MOST_TERMS)
+    while (room := _room(console.width, cells, list(last))) < min(wanted, 2) and last:
+        last.popitem()  # the losses say more
+    room = max(1, min(room, wanted))
+    head = ("arm", "outcome", page.measure, *(f"loss {name}" for name in shorten_all(page.terms[:room], 12)), *last)
+    table = plain_table(head, right=len(head) - 2)
+    for row, (arm, begin) in enumerate(zip(page.arms, cells, strict=True)):
         style = STYLES.get(arm.severity, "") if arm.chosen or arm.severity == "problem" else "" if arm.key else "dim"
-        cells = (arm.outcome, arm.figure, *arm.losses[:room], *((arm.time,) if narrow else (arm.time, arm.overhead)))
-        table.add_row(Text(f"{arm.sign or ' '} {title}", style), *(Text(cell, style) for cell in cells))
+        line = (*begin, *arm.losses[:room], *(column[row] for column in last.values()))
+        table.add_row(*(Text(cell, style) for cell in line))
     console.print(table)
     if len(page.terms) > room:
         console.print(Text(f"{room} of {len(page.terms)} terms; the report has all", "dim"))
     console.print()
+
+
+def _room(width: int, cells: list[list[str]], last: list[str]) -> int:
+    """How many columns of losses there is room for."""
+    used = sum(max(map(len, column)) + 3 for column in zip(*cells, strict=True))
+    return (width - used - 11 * len(last)) // 12
 
 
 def _findings(console: Console, shown: RemedyRecord) -> None:

@@ -24,8 +24,8 @@ def remedy_sections(record: RemedyRecord) -> tuple[Section, ...]:
         return ()
     with drawing():
         return (
-            Section("outcome", "Every seed", "", (seeds(stage),)),
-            Section("solution", "Solution and error", _SOLUTION, (fields(stage),)),
+            Section("outcome", "Outcome", "", (seeds(stage),)),
+            Section("solution", "Solution and error", _SOLUTION, fields(stage)),
             Section("balance", "Gradients before and after", _BALANCE, (balance(stage), histograms(stage))),
             Section("over-time", "Over time", _TIME, (courses(stage), weights(stage))),
             Section("trajectories", "Pareto trajectories", _PATHS, (paths(stage),)),

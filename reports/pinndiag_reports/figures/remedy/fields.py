@@ -20,28 +20,38 @@ __all__ = ["fields"]
 NETWORK, SOLUTION = "network_0", "solution_0"
 
 
-def fields(stage: Stage) -> Part:
-    """Maps of every network and of its error on common colour scales; lines in one dimension."""
-    found = [(name, field, diagnosis) for name, diagnosis in stage.networks if (field := _field(diagnosis)) is not None]
+def fields(stage: Stage) -> tuple[Part, ...]:
+    """Maps of every network, then of every error, on common colour scales; lines in one dimension."""
+    found = [(name, field) for name, diagnosis in stage.networks if (field := _field(diagnosis)) is not None]
     if not found:
         why = stage.scene.why("solution", default="no reference solution was given")
-        return Absent("Solution and error", why)
+        return (Absent("Solution and error", why),)
     exact = found[0][1]
-    flat = len(exact.coordinates) == 1
-    outputs = len(found[0][2].solution.outputs) if found[0][2].solution is not None else 1
+    outputs = sum(name.startswith("solution_") for name in exact.values)
     first = f"The first of {outputs} outputs. " if outputs > 1 else ""
-    points = f"{count(len(exact.coordinates[0]))} of {count(exact.of)} points. "
-    scale = "Networks and solution share one colour scale; the errors share another, logarithmic one. "
-    pairs = [(name, field) for name, field, _ in found]
-    return Figure(
+    points = f"{count(len(exact.coordinates[0]))} of {count(exact.of)} points. {first}"
+    known = [(name, d.solution) for name, d in stage.networks if d.solution is not None]
+    claim = "Relative L2 error: " + ", ".join(f"{name} {number(item.rel_l2)}" for name, item in known)
+    tables = (_table(stage),)
+    if len(exact.coordinates) == 1:
+        panels = tuple(_lines(stage, found))
+        return (Figure("fig-fields", claim, panels, points, _keys(stage, found), tables),)
+    networks = Figure(
         "fig-fields",
-        "Relative L2 error: " + ", ".join(f"{name} {number(d.solution.rel_l2)}" for name, _, d in found if d.solution),
-        tuple(_lines(stage, pairs) if flat else _maps(pairs)),
-        note=points + first + ("" if flat else scale),
-        keys=_keys(stage, pairs) if flat else (),
-        tables=(_table(stage),),
-        size="medium" if flat else "small",
+        "Solution and networks",
+        _networks(found),
+        f"{points}One colour scale, that of the solution and a quarter more; what lies beyond has its end colours.",
+        size="small",
     )
+    errors = Figure(
+        "fig-errors",
+        claim,
+        _errors(found),
+        "Absolute errors at the same points; one logarithmic colour scale for all.",
+        tables=tables,
+        size="small",
+    )
+    return networks, errors
 
 
 def _field(diagnosis: DiagnosisRecord) -> Field | None:
@@ -54,22 +64,33 @@ def _error(field: Field) -> Array:
     return error
 
 
-def _maps(found: list[tuple[str, Field]]) -> list[Panel]:
+def _networks(found: list[tuple[str, Field]]) -> tuple[Panel, ...]:
     exact = array(found[0][1].values[SOLUTION])
     # what lies far outside the solution is drawn in the end colours: it must not grey out all else
     low, high = value_range(exact) or (0.0, 1.0)
     room = 0.25 * (high - low)
-    errors = np.concatenate([_error(field) for _, field in found])
-    span = extent(errors) or (-1.0, 0.0)
-    solution = Shown("value", exact, "viridis", low - room, high + room)
-    panels = [map_panel(found[0][1].coordinates, solution, "solution", "field-solution", PLAIN)]
-    for name, field in found:
-        network = Shown("value", array(field.values[NETWORK]), "viridis", low - room, high + room)
-        panels.append(map_panel(field.coordinates, network, f"network, {name}", f"field-{name}", PLAIN))
-    for name, field in found:
-        error = Shown("|network - solution|", _error(field), "plasma", *span, logarithmic=True)
-        panels.append(map_panel(field.coordinates, error, f"|error|, {name}", f"field-error-{name}", PLAIN))
-    return [panel for panel in panels if panel is not None]
+
+    def panel(field: Field, key: str, title: str) -> Panel | None:
+        shown = Shown("value", array(field.values[key]), "viridis", low - room, high + room)
+        return map_panel(field.coordinates, shown, title, f"field-{title}", PLAIN)
+
+    panels = [panel(found[0][1], SOLUTION, "the solution"), *(panel(field, NETWORK, name) for name, field in found)]
+    return tuple(item for item in panels if item is not None)
+
+
+def _errors(found: list[tuple[str, Field]]) -> tuple[Panel, ...]:
+    span = extent(np.concatenate([_error(field) for _, field in found])) or (-1.0, 0.0)
+    panels = [
+        map_panel(
+            field.coordinates,
+            Shown("|network - solution|", _error(field), "plasma", *span, logarithmic=True),
+            f"error, {name}",
+            f"field-error-{name}",
+            PLAIN,
+        )
+        for name, field in found
+    ]
+    return tuple(item for item in panels if item is not None)
 
 
 def _look(stage: Stage, name: str) -> Style:

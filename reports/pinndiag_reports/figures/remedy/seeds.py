@@ -24,10 +24,10 @@ def seeds(stage: Stage) -> Part:
     plot = Plot(
         Log.over(known),
         Rows(tuple(stage.titles)),
-        width=560,
+        width=440,
         height=64 + 30 * len(rows),
-        left=210,
-        x_label=f"{words}, logarithmic: left is better",
+        left=152,
+        x_label=f"{words}: left is better",
     )
     alt = []
     for index, (title, values) in enumerate(zip(stage.titles, rows, strict=True)):
@@ -60,7 +60,7 @@ def _claim(stage: Stage) -> str:
     for arm, title in zip(stage.arms, stage.titles, strict=True):
         if arm.mean is not None:
             parts.append(f"{title} {number(arm.mean) if arm.error is None else estimate(arm.mean, arm.error)}")
-    return f"{measured_as(stage.record).capitalize()}: {', '.join(parts[:4])}" if parts else "Every run"
+    return f"Every seed, {measured_as(stage.record)}: {', '.join(parts[:4])}" if parts else "Every seed"
 
 
 def _note(stage: Stage) -> str:
