@@ -13,7 +13,8 @@ from pinndiag_reports._names import clean
 
 __all__ = ["Progress", "of_training", "progress"]
 
-SPARSE = 2.0  # seconds between two lines where stderr is not a terminal
+SPARSE = 2.0  # seconds between two lines, at least, where stderr is not a terminal
+LONG = 30.0  # seconds of equal steps after which a line is written in any case
 
 
 class Event(Protocol):
@@ -126,7 +127,8 @@ class _Lines:
     def steps(self, what: str, done: int, total: int) -> None:
         words = self._left.words(what, done, total)
         now, tenth = time.monotonic(), (what, 10 * done // max(total, 1))
-        if tenth != self._tenth and now - self._last >= SPARSE:
+        passed = now - self._last
+        if passed >= LONG or (passed >= SPARSE and tenth != self._tenth):
             note(words)
             self._last, self._tenth = now, tenth
 

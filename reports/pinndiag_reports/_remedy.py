@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pinndiag._records import Arm, Outcome, RemedyRecord
+from pinndiag._records._comparison import ComparisonRecord, FindingPair
 from pinndiag_reports._names import one_line
 from pinndiag_reports._numbers import count, estimate, number, percent, plural, seconds, times
+from pinndiag_reports.comparison import changes
 
 __all__ = ["SEVERITIES", "SIGNS", "ArmRow", "RemedyView", "all_arms", "measured_as", "remedy_view"]
 
@@ -96,6 +98,11 @@ def all_arms(record: RemedyRecord) -> list[Arm]:
 def measured_as(record: RemedyRecord) -> str:
     """The figure of comparison in words."""
     return "rel. L2 error" if record.measure == "rel_l2" else "mean loss"
+
+
+def findings_changed(pair: ComparisonRecord) -> list[tuple[str, FindingPair]]:
+    """Findings of training on against the treated network; "open" where one of the two was not judged."""
+    return [(change if item.judged else "open", item) for change, item in changes(pair)]
 
 
 def remedy_view(record: RemedyRecord) -> RemedyView:

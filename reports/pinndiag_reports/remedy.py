@@ -10,9 +10,9 @@ from pinndiag_reports._console import drawn, plain_table
 from pinndiag_reports._input import read_remedy
 from pinndiag_reports._markdown import escaped, markdown_table
 from pinndiag_reports._names import one_line, shorten, shorten_all
-from pinndiag_reports._remedy import RemedyView, remedy_view
+from pinndiag_reports._remedy import RemedyView, findings_changed, remedy_view
 from pinndiag_reports._text import STYLES
-from pinndiag_reports.comparison import STYLE, changes, latest, remark
+from pinndiag_reports.comparison import STYLE, latest, remark
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -75,30 +75,28 @@ def _arms(console: Console, page: RemedyView) -> None:
     from rich.text import Text
 
     titles = shorten_all((arm.title for arm in page.arms), 34 if console.width >= 96 else 22)
-    cells = [
-        [f"{arm.sign or ' '} {title}", arm.outcome, arm.figure] for arm, title in zip(page.arms, titles, strict=True)
-    ]
+    names = [f"{arm.sign or ' '} {title}" for arm, title in zip(page.arms, titles, strict=True)]
+    first = {"arm": names, "outcome": [a.outcome for a in page.arms], page.measure: [a.figure for a in page.arms]}
+    terms = shorten_all(page.terms[:MOST_TERMS], 12)
+    losses = {f"loss {term}": [arm.losses[place] for arm in page.arms] for place, term in enumerate(terms)}
     last = {"time": [arm.time for arm in page.arms], "overhead": [arm.overhead for arm in page.arms]}
-    wanted = min(len(page.terms), MOST_TERMS)
-    while (room := _room(console.width, cells, list(last))) < min(wanted, 2) and last:
+    while _wide({**first, **dict(list(losses.items())[:2]), **last}) > console.width and last:
         last.popitem()  # the losses say more
-    room = max(1, min(room, wanted))
-    head = ("arm", "outcome", page.measure, *(f"loss {name}" for name in shorten_all(page.terms[:room], 12)), *last)
-    table = plain_table(head, right=len(head) - 2)
-    for row, (arm, begin) in enumerate(zip(page.arms, cells, strict=True)):
+    while _wide({**first, **losses, **last}) > console.width and len(losses) > 1:
+        losses.popitem()
+    columns = {**first, **losses, **last}
+    table = plain_table(tuple(columns), right=len(columns) - 2)
+    for arm, *line in zip(page.arms, *columns.values(), strict=True):
         style = STYLES.get(arm.severity, "") if arm.chosen or arm.severity == "problem" else "" if arm.key else "dim"
-        line = (*begin, *arm.losses[:room], *(column[row] for column in last.values()))
         table.add_row(*(Text(cell, style) for cell in line))
     console.print(table)
-    if len(page.terms) > room:
-        console.print(Text(f"{room} of {len(page.terms)} terms; the report has all", "dim"))
+    if len(page.terms) > len(losses):
+        console.print(Text(f"{len(losses)} of {len(page.terms)} terms; the report has all", "dim"))
     console.print()
 
 
-def _room(width: int, cells: list[list[str]], last: list[str]) -> int:
-    """How many columns of losses there is room for."""
-    used = sum(max(map(len, column)) + 3 for column in zip(*cells, strict=True))
-    return (width - used - 11 * len(last)) // 12
+def _wide(columns: Mapping[str, list[str]]) -> int:
+    return sum(max(map(len, (head, *cells))) + 3 for head, cells in columns.items()) - 3
 
 
 def _findings(console: Console, shown: RemedyRecord) -> None:
@@ -107,7 +105,7 @@ def _findings(console: Console, shown: RemedyRecord) -> None:
     pair = shown.comparison
     if pair is None:
         return
-    found = [(change, item) for change, item in changes(pair) if change != "same"]
+    found = [(change, item) for change, item in findings_changed(pair) if change != "same"]
     if not found:
         console.print(Text(f"Findings: the same with {one_line(pair.b.name)} as without"))
     else:
@@ -166,7 +164,7 @@ def remedy_to_markdown(record: RemedyRecord | Mapping[str, Any]) -> str:
         ]
         blocks.append(markdown_table(head, rows))
     if shown.comparison is not None:
-        found = [(change, item, latest(item)) for change, item in changes(shown.comparison)]
+        found = [(change, item, latest(item)) for change, item in findings_changed(shown.comparison)]
         lines = [f"- **{c}** {f.severity} {escaped(item.code)}: {escaped(f.title)}" for c, item, f in found]
         blocks.append("## Findings\n\n" + ("\n".join(lines) or "none on either side"))
     return "\n\n".join(block for block in blocks if block) + "\n"

@@ -10,10 +10,10 @@ from pinndiag_reports._embedded import REMEDY, embed
 from pinndiag_reports._frame import framed
 from pinndiag_reports._input import read_remedy
 from pinndiag_reports._names import one_line
-from pinndiag_reports._numbers import number, plural, seconds
+from pinndiag_reports._numbers import number, seconds
 from pinndiag_reports._parts import Part, Table
-from pinndiag_reports._remedy import all_arms, remedy_view
-from pinndiag_reports.comparison import changes, latest, remark, rows_of
+from pinndiag_reports._remedy import all_arms, findings_changed, remedy_view
+from pinndiag_reports.comparison import latest, remark, rows_of
 from pinndiag_reports.comparison_page import SIGNS
 from pinndiag_reports.figures.remedy import remedy_sections
 from pinndiag_reports.remedy import remedy_to_markdown
@@ -45,9 +45,8 @@ def remedy_to_html(record: RemedyRecord | Mapping[str, Any]) -> str:
         shown=shown,
         sections=sections,
         pair=pair,
-        changes=[] if pair is None else [(c, SIGNS[c], p, latest(p), remark(p)) for c, p in changes(pair)],
+        changes=[] if pair is None else [(c, SIGNS[c], p, latest(p), remark(p)) for c, p in findings_changed(pair)],
         figures=None if pair is None else Table(("term", "figure", "A", "B", "B / A"), tuple(rows_of(pair))),
-        runs=plural(len(page.runs), "run"),
         trials=_trials(page.trials_head, page.trials),
         settings=_settings(shown),
         card=_card(shown),
