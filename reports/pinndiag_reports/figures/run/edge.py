@@ -47,7 +47,7 @@ def _claim(found: CurvatureSeries) -> str:
     shares = [(value, step) for value, step in shares if math.isfinite(value)]
     if not shares:
         return "Largest eigenvalues over the run"
-    value, step = max(shares)
+    value, step = max(shares, key=lambda pair: pair[0])
     return (
         f"The learning rate was at most {times(value)} times the largest stable one (step {count(step)}), "
         f"{times(shares[-1][0])} times at last"
@@ -72,7 +72,7 @@ def _limit(history: History, found: CurvatureSeries) -> Panel | None:
     bound = Course.single(found.steps, found.bound)
     if not len(bound) or not len(seen):
         return None
-    words = "sigma_max of the total as the optimizer scales it" if scaled else "sigma_max of the total"
+    words = "total, as the optimizer scales it" if scaled else "total (weighted)"
     curves = [
         Curve(words, seen, PLAIN),
         Curve("limit of the learning rate in use", bound, Style("problem", "5 3", "D")),
