@@ -33,6 +33,7 @@ from pinndiag._records import (
 from pinndiag._store import MemorySink
 from pinndiag_reports import to_html, to_markdown, to_text
 from pinndiag_reports._embedded import embed
+from pinndiag_reports._names import clean
 from pinndiag_reports._run import BLOCKS, sparkline
 from pinndiag_reports.figures._scene import Scene
 from pinndiag_reports.figures.run._course import Course
