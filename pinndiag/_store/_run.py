@@ -36,7 +36,8 @@ class Run:
         histograms: the sparse measurements of histograms; `gradients` gives their content.
         events: what happened once.
         notes: what was lost or superseded, in words.
-        disordered: step records that came after one of a later step; they are left out, which no run of ours has.
+        disordered: step records that came after one of a later step, and are left out; no run of ours has any. (Two of
+            one step are in order: the first may have been skipped.)
         kept: arrays of a run in memory, by name.
     """
 
@@ -65,7 +66,7 @@ class Run:
     def take(self, line: Line) -> None:
         """Add a record. A run that was resumed at a step replaces what was recorded from there on."""
         match line:
-            case StepLine() if line.step <= self.steps.last_step:
+            case StepLine() if line.step < self.steps.last_step:
                 self.disordered += 1
             case StepLine():
                 self.steps.append(line)
