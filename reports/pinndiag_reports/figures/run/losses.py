@@ -15,6 +15,7 @@ from pinndiag_reports.figures.run._timeline import Curve, timeline
 
 __all__ = ["TOTAL", "losses", "of_terms", "total_curve"]
 
+LEVEL = 1.25  # a factor by which nothing much has changed
 TOTAL = Key("total (weighted)", "ink")
 
 
@@ -85,6 +86,8 @@ def _constants(weights: Mapping[str, Course], rate: Course) -> str:
 
 
 def _changed(factor: float) -> str:
+    if 1 / LEVEL < factor < LEVEL:
+        return "stayed level"
     return f"fell {times(factor)}-fold" if factor >= 1 else f"rose {times(1 / factor)}-fold"
 
 
