@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pinndiag._version import __version__
 
 if TYPE_CHECKING:
-    from pinndiag import analyzers, checks, linalg, schemes
+    from pinndiag import analyzers, checks, linalg, nn, problems, schemes
     from pinndiag._analyze import analyze
     from pinndiag._checkpoint import load
     from pinndiag._compare import compare
@@ -39,6 +39,8 @@ __all__ = [
     "compare",
     "linalg",
     "load",
+    "nn",
+    "problems",
     "schemes",
     "watch",
     "wrap",
@@ -63,7 +65,7 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(import_module(_HOME[name]), name)
-    if name in ("analyzers", "checks", "linalg", "schemes"):
+    if name in ("analyzers", "checks", "linalg", "nn", "problems", "schemes"):
         return import_module(f"pinndiag.{name}")
     raise AttributeError(f"module 'pinndiag' has no attribute {name!r}")
 

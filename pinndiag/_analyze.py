@@ -17,7 +17,7 @@ from pinndiag._errors import PinndiagError
 from pinndiag._judge import judge
 from pinndiag._merge import empty, merge
 from pinndiag._pinn import PINN
-from pinndiag._plan import Event, plan, stages
+from pinndiag._plan import LEFT_OUT, Event, plan, stages
 from pinndiag._records import ONLY_THOROUGH, OptimizerCard, Parameters, RunCard
 from pinndiag._running import run_stages
 from pinndiag._version import __version__
@@ -42,7 +42,8 @@ def analyze(
 
     Args:
         pinn: from `wrap` or `load`.
-        analyzers: names of analyzers to run (see `pinndiag.analyzers`); default all but the extra ones.
+        analyzers: names of analyzers to run (see `pinndiag.analyzers`); default all but the extra ones. The gradients
+            of the terms are always measured: the record of a term begins with them.
         quick: no active tests (experiments on a copy).
         thorough: the extra active tests too.
         seed: of every random choice (points, start vectors, probes).
@@ -66,7 +67,7 @@ def analyze(
     found, reasons, seconds = run_stages(chosen, pinn, seed, progress)
     for stage in stages(len(pinn.names)):
         if stage.name not in found and stage.name not in reasons:
-            left_out = "left out by quick" if quick and stage.active else ""
+            left_out = LEFT_OUT if quick and stage.active else ""
             only = ONLY_THOROUGH if stage.extra and analyzers is None else "was not asked for"
             reasons[stage.name] = left_out or only
     card = RunCard(

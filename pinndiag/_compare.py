@@ -6,6 +6,7 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Literal
 
 from pinndiag._diagnosis import Diagnosis
 from pinndiag._records import DiagnosisRecord, Finding, RunCard, TermRecord
@@ -137,9 +138,18 @@ def _side_by_side(a: dict[str, float], b: dict[str, float]) -> dict[str, Figure]
 
 
 def _term(a: TermRecord | None, b: TermRecord | None) -> TermPair:
+    upper: list[Literal["a", "b"]] = ["a"] if _upper(a) else []
+    if _upper(b):
+        upper.append("b")
     return TermPair(
-        side="b" if a is None else "a" if b is None else "both", figures=_side_by_side(_figures(a), _figures(b))
+        side="b" if a is None else "a" if b is None else "both",
+        figures=_side_by_side(_figures(a), _figures(b)),
+        upper=upper,
     )
+
+
+def _upper(term: TermRecord | None) -> bool:
+    return term is not None and term.work is not None and term.work.how == "scalar"
 
 
 def _whole(a: DiagnosisRecord, b: DiagnosisRecord) -> dict[str, Figure]:
@@ -154,6 +164,7 @@ def _wholes(record: DiagnosisRecord) -> dict[str, float]:
         "cancellation": record.cancellation,
         "pareto_ratio": None if record.pareto is None else record.pareto.ratio,
         "sharpness": None if stability is None else stability.sharpness,
+        "constant_ratio": None if record.constant is None else record.constant.ratio,
         "probe_factor": None if record.probe is None else record.probe.factor,
         **{f"cosine {pair}": value for pair, value in record.cosine.items()},
     }

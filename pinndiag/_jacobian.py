@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import final
 from weakref import WeakKeyDictionary
@@ -21,7 +21,8 @@ __all__ = ["UNIFORM", "WHOLE", "Jacobian", "Rows", "draw", "generator", "uniform
 
 BLOCK = 16  # residuals differentiated in one batched pass: on a 4x50 network the fastest of 4, 8, ..., 256
 WHOLE = 64  # rows at most where each costs a backward pass through the whole term
-UNIFORM = 160  # rows of the uniform sample that remaining work and the kernel share
+UNIFORM = 160  # points of the uniform sample that remaining work and the kernel share
+ROWS = 640  # and no more rows than this, however many components a point has
 MEMORY = 2**27  # bytes that the stored rows of a term may take
 
 Entries = Int[Tensor, " chosen"]
@@ -37,12 +38,14 @@ class Rows:
         residual: their values.
         matrix: d r_j / d theta over all P trainable parameters.
         real_rows: rows for each entry, 1 or 2.
+        components: entries of a point, which stand together; 1 where the sample is of single entries.
     """
 
     entries: Entries
     residual: Float[Tensor, " rows"]
     matrix: Float[Tensor, "rows params"]
     real_rows: int
+    components: int = 1
 
     @property
     def squared_norms(self) -> Float[Tensor, " chosen"]:
@@ -84,7 +87,7 @@ class Jacobian:
         if not info.takes_points or not info.by_point or info.random or not info.repeatable:
             return False
         assert info.points is not None
-        components = info.entries // info.points.count
+        components = info.components
         rows = torch.linspace(0, info.points.count - 1, min(BLOCK, info.points.count)).long().unique()
         try:
             alone = self._at(rows).detach()
@@ -138,7 +141,7 @@ class Jacobian:
     def _alone(self, entries: Entries) -> Tensor:
         """The chosen residuals, from an evaluation at their points only."""
         assert self._info.points is not None
-        components = self._info.entries // self._info.points.count
+        components = self._info.components
         points, position = torch.unique(entries // components, return_inverse=True)
         return self._at(points)[position * components + entries % components]
 
@@ -157,13 +160,25 @@ _SHARED: WeakKeyDictionary[View, dict[tuple[str, int], Rows]] = WeakKeyDictionar
 
 
 def uniform_rows(view: View, name: str, seed: int) -> Rows:
-    """At most 160 rows of a term at residuals drawn uniformly, in random order; computed once for a view.
+    """Rows of a term at no more than 160 points drawn uniformly, in random order; computed once for a view.
 
-    Fewer where they would take more than 128 MB, or where each costs a pass through the whole term (64).
+    A point has as many rows as its residual has components (twice as many complex ones). Where the points are not
+    known, or not even one is affordable, single entries are drawn. No more than 640 rows; fewer where they would take
+    more than 128 MB, or where each costs a pass through the whole term (64).
     """
     known = _SHARED.setdefault(view, {})
     if (name, seed) not in known:
-        jacobian = Jacobian(view.pinn, name)
-        affordable = max(8, MEMORY // (view.pinn.size * torch.finfo(view.pinn.dtype).bits // 8))
-        known[name, seed] = jacobian.rows(draw(jacobian.entries, min(jacobian.limit(UNIFORM), affordable), seed))
+        known[name, seed] = _uniform_rows(view.pinn, name, seed)
     return known[name, seed]
+
+
+def _uniform_rows(pinn: PINN, name: str, seed: int) -> Rows:
+    jacobian, info = Jacobian(pinn, name), pinn.infos[name]
+    affordable = max(8, MEMORY // (pinn.size * torch.finfo(pinn.dtype).bits // 8))
+    components = info.components
+    rows = min(jacobian.limit(min(UNIFORM * components, ROWS)), affordable)
+    if components > rows:
+        components = 1
+    points = draw(jacobian.entries // components, min(UNIFORM, rows // components), seed)
+    entries = (points[:, None] * components + torch.arange(components)).reshape(-1)
+    return replace(jacobian.rows(entries), components=components)

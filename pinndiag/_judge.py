@@ -74,15 +74,18 @@ def _outcomes(record: DiagnosisRecord, thresholds: Thresholds, left_out: set[str
 
 
 def _with_causes(outcomes: dict[str, Outcome]) -> dict[str, Outcome]:
-    """Name for each finding the finding that probably causes it; never two that cause each other, never a note."""
+    """Name for each finding the one that probably causes it; never two that cause each other, never one less grave."""
     found = [o for o in outcomes.values() if isinstance(o, Finding) and o.severity != "note"]
     codes = {finding.pathology: finding.code for finding in reversed(found)}
+    ranks = {finding.code: RANK[finding.severity] for finding in found}
     causes: dict[str, str] = {}
     for check in CHECKS:
         outcome = outcomes.get(check.code)
         if not isinstance(outcome, Finding) or outcome.severity == "note":
             continue
+        rank = RANK[outcome.severity]
         candidates = [codes[p] for p in check.symptom_of if p in codes and p != outcome.pathology]
+        candidates = [code for code in candidates if ranks[code] <= rank]
         cause = next((c for c in candidates if c != check.code and not _leads_to(causes, c, check.code)), "")
         if cause:
             causes[check.code] = cause

@@ -74,6 +74,7 @@ def merge(pinn: PINN, found: Mapping[str, Any], reasons: dict[str, str], card: R
             ("precision", "precision"),
             ("descent_probe", "probe"),
             ("start", "start"),
+            ("constant", "constant"),
         )
     }
     changes["pointwise"] = dict(found.get("pointwise", {}))

@@ -10,11 +10,12 @@ from torch import Tensor, nn
 
 from pinndiag._errors import TermError
 
-__all__ = ["Vector", "collect", "flatten", "layer_of", "layers", "sizes", "unflatten"]
+__all__ = ["Vector", "collect", "flatten", "layer_of", "layers", "sizes", "unflatten", "widest"]
 
 Vector = Float[Tensor, " params"]
 
 ROOT_LAYER = "(model)"
+OUTSIDE = ("", "parameters", "optimizer")  # prefixes of tensors that no layer owns
 
 
 def collect(
@@ -68,21 +69,39 @@ def _shown(value: object) -> str:
 
 
 def layer_of(name: str) -> str:
-    """The layer a parameter belongs to: the module that owns it, by its name in `named_modules()`."""
+    """The layer a weight belongs to: the module that owns it, by its name in `named_modules()`."""
     return name.rpartition(".")[0] or ROOT_LAYER
 
 
 def layers(parameters: Mapping[str, Tensor]) -> dict[str, list[str]]:
-    """Layer -> names of its parameters, in the network's order."""
+    """Layer -> names of its parameters, in the network's order.
+
+    A coefficient belongs to none: it stands by itself, under its own name. Such are scalars, and vectors without a
+    matrix beside them, outside any submodule.
+
+    >>> import torch
+    >>> tensors = {"net.0.weight": torch.ones(2, 2), "net.0.bias": torch.ones(2), "viscosity": torch.ones(())}
+    >>> layers(tensors)
+    {'net.0': ['net.0.weight', 'net.0.bias'], 'viscosity': ['viscosity']}
+    """
+    owners = {name: name.rpartition(".")[0] for name in parameters}
+    with_matrix = {owners[name] for name, tensor in parameters.items() if tensor.ndim >= 2}
     grouped: dict[str, list[str]] = {}
-    for name in parameters:
-        grouped.setdefault(layer_of(name), []).append(name)
+    for name, tensor in parameters.items():
+        owner = owners[name]
+        alone = owner in OUTSIDE and (tensor.ndim == 0 or owner not in with_matrix)
+        grouped.setdefault(name if alone else layer_of(name), []).append(name)
     return grouped
 
 
 def real(tensor: Tensor) -> Tensor:
     """A tensor as a flat real vector; a complex entry gives its real and its imaginary part."""
     return (torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor).reshape(-1)
+
+
+def widest(parameters: Iterable[Tensor]) -> torch.dtype:
+    """The widest floating dtype of the parameters; of a complex one, that of its parts."""
+    return max((p.dtype.to_real() for p in parameters), key=lambda dtype: torch.finfo(dtype).bits)
 
 
 def sizes(parameters: Iterable[Tensor]) -> list[int]:

@@ -113,7 +113,7 @@ class PINN:
     @property
     def dtype(self) -> torch.dtype:
         """The widest floating dtype of the trainable parameters; of a complex one, that of its parts."""
-        return max((t.dtype.to_real() for t in self.tensors), key=lambda dtype: torch.finfo(dtype).bits)
+        return _parameters.widest(self.tensors)
 
     @property
     def sampled(self) -> frozenset[str]:

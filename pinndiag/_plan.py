@@ -7,12 +7,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, final
 
+import msgspec
+
 from pinndiag import analyzers as measure
 from pinndiag._errors import PinndiagError
 from pinndiag._pinn import PINN
+from pinndiag._records import Curvature
 from pinndiag._view import View
 
-__all__ = ["Event", "Stage", "plan", "stages"]
+__all__ = ["LEFT_OUT", "Event", "Stage", "plan", "stages"]
+
+FRAME = "gradients"  # what every record of a term begins with: part of any analysis
+LEFT_OUT = "left out by quick"  # a reason
 
 
 @final
@@ -63,10 +69,11 @@ def stages(terms: int, *, quick: bool = False) -> list[Stage]:
         Stage("pareto", "Pareto stationarity", 0, _plain(measure.pareto)),
         Stage("parameters", "parameters", 0, _plain(measure.parameters)),
         Stage("solution", "error against the reference", 1, _plain(measure.solution)),
-        Stage("curvature", "Hessian eigenvalues by Lanczos", hessian, partial(_curvature, density=not quick)),
+        Stage("curvature", "Hessian eigenvalues by Lanczos", hessian, partial(_curvature, quick=quick)),
         Stage("kernel", "neural tangent kernel", 5 * terms, _seeded(measure.kernel)),
         Stage("pointwise", "residuals point by point", 5 * terms, _seeded(measure.pointwise)),
         Stage("work", "remaining work", terms, _seeded(measure.work)),
+        Stage("constant", "against the best constant output", 6, _plain(measure.constant)),
         Stage("activations", "activations", 1, _plain(measure.activations)),
         Stage("held_out", "residuals at fresh points", 2, _seeded(measure.held_out), active=True),
         Stage("precision", "the same in float64", 4, _plain(measure.precision), active=True),
@@ -119,14 +126,16 @@ def _seeded(analyzer: Callable[..., Any]) -> Callable[[View, int], Any]:
     return lambda view, seed: analyzer(view, seed=seed)
 
 
-def _curvature(view: View, seed: int, *, density: bool) -> Any:
-    return measure.curvature(view, seed=seed, density=density)
+def _curvature(view: View, seed: int, *, quick: bool) -> Curvature:
+    found = measure.curvature(view, seed=seed, density=not quick)
+    left_out = dict.fromkeys(("density", "trace"), LEFT_OUT) if quick else {}
+    return msgspec.structs.replace(found, reasons=left_out | found.reasons)
 
 
 def plan(
     pinn: PINN, *, analyzers: Iterable[str] | None = None, quick: bool = False, thorough: bool = False
 ) -> list[Stage]:
-    """The analyzers that `analyze` would run, with their costs.
+    """The analyzers that `analyze` would run, with their costs. The gradients are always among them.
 
     Raises:
         PinndiagError: a name in `analyzers` is unknown, or both `quick` and `thorough` are asked.
@@ -144,4 +153,4 @@ def plan(
             where=f"known: {', '.join(s.name for s in known)}",
             fix="use names from that list",
         )
-    return [s for s in known if s.name in wanted]
+    return [s for s in known if s.name in wanted or s.name == FRAME]

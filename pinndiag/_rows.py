@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -33,17 +31,15 @@ def squared_norms(output: Tensor, entries: Tensor, tensors: list[Tensor]) -> Flo
 def batched(flat: Float[Tensor, " rows"], tensors: list[Tensor]) -> Float[Tensor, "rows params"] | None:
     """All rows in one vectorised backward pass; None where an operator on the way does not support it."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # "no batching rule yet" is a warning, and slower than the plain loop
-            pulled = torch.autograd.grad(
-                flat,
-                tensors,
-                torch.eye(flat.numel(), dtype=flat.dtype, device=flat.device),
-                retain_graph=True,
-                is_grads_batched=True,
-                allow_unused=True,
-            )
-    except (RuntimeError, UserWarning, NotImplementedError):
+        pulled = torch.autograd.grad(
+            flat,
+            tensors,
+            torch.eye(flat.numel(), dtype=flat.dtype, device=flat.device),
+            retain_graph=True,
+            is_grads_batched=True,
+            allow_unused=True,
+        )
+    except (RuntimeError, NotImplementedError):
         return None
     columns = [
         torch.zeros(flat.numel(), size, dtype=flat.dtype, device=flat.device)

@@ -8,7 +8,6 @@ from typing import final
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.spatial import ConvexHull, cKDTree
 from torch import Tensor
 
 from pinndiag._errors import PinndiagError
@@ -127,6 +126,8 @@ def _near(
     box: str,
 ) -> tuple[Fresh, str]:
     """Uniform in the part of the box that the points fill."""
+    from scipy.spatial import cKDTree  # a third of a second that an analysis without fresh points is spared
+
     distinct = np.unique(points, axis=0)
     levels = [np.unique(distinct[:, j]) for j in varying]
     scaled = _in_spacings(distinct, varying, levels)
@@ -183,7 +184,11 @@ def _is_flat(neighbourhoods: Float[np.ndarray, "sample neighbours d"]) -> bool:
 
 def _is_loop(points: Points) -> bool:
     """Whether points of a plane lie on a convex curve: seen in their hull where they are too few to look flat."""
-    return points.shape[1] == 2 and len(points) >= CONVEX and bool(len(ConvexHull(points).vertices) == len(points))
+    if points.shape[1] != 2 or len(points) < CONVEX:
+        return False
+    from scipy.spatial import ConvexHull
+
+    return bool(len(ConvexHull(points).vertices) == len(points))
 
 
 def _uniform(low: np.ndarray, high: np.ndarray, count: int, rng: np.random.Generator) -> Fresh:

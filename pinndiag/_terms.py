@@ -68,6 +68,11 @@ class TermInfo:
         """Whether the first dimension of the output runs over the points."""
         return self.points is not None and len(self.shape) > 0 and self.shape[0] == self.points.count
 
+    @property
+    def components(self) -> int:
+        """Entries of the residual at each point; 1 where they cannot be told apart by points."""
+        return self.entries // self.points.count if self.points is not None and self.by_point else 1
+
 
 class AbstractTerms(ABC):
     """Named terms that can be evaluated at the present parameters."""

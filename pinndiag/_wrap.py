@@ -44,7 +44,8 @@ def wrap(
             residuals at fresh points.
         sampler: name -> `draw(n)`, fresh points of the same form. Default: the box of the points.
         solution: (points, values) of a known solution, for the relative L2 error; called as `model(points)`, or
-            `model(*points)` for a tuple of columns. Of several modules the outputs are put side by side.
+            `model(*points)` for a tuple of columns. Of several modules the outputs are put side by side. Points of
+            another precision than the parameters are rounded to theirs, values are not.
         weights: fixed weights the training uses (default 1).
         parameters: trainable tensors outside the module, a list or a mapping of names.
         optimizer: the optimizer in use: its kind, settings and state go into the checks and the file.
@@ -82,7 +83,7 @@ def wrap(
         state={**state, **{n: t for n, t in found.items() if n not in state}},
         initial=_initial(initial, found),
         optimizer=None if optimizer is None else OptimizerState.of(optimizer, {id(t): n for n, t in found.items()}),
-        reference=reference_of(solution, device),
+        reference=reference_of(solution, device, _parameters.widest(found.values())),
         samplers=dict(sampler or {}),
         modules=list(modules.values()),
     )
@@ -259,7 +260,7 @@ def _initial(initial: Mapping[str, Tensor] | None, found: Mapping[str, Tensor]) 
     return {name: v.detach().to(found[name]).clone() for name, v in values.items()}
 
 
-def reference_of(solution: Any, device: torch.device) -> Reference | None:
+def reference_of(solution: Any, device: torch.device, dtype: torch.dtype) -> Reference | None:
     if solution is None:
         return None
     if not isinstance(solution, tuple) or len(solution) != 2 or not isinstance(solution[1], Tensor):
@@ -277,4 +278,6 @@ def reference_of(solution: Any, device: torch.device) -> Reference | None:
             cause="the values are not listed point by point",
             fix="give values of shape (points, outputs)",
         )
-    return Reference(points.to(device=device), values.detach().reshape(points.count, -1).to(device))
+    # the network takes points of its own precision; the values keep theirs, and errors are formed in the wider one
+    placed = points.to(device=device, dtype=dtype)
+    return Reference(placed, values.detach().reshape(points.count, -1).to(device))

@@ -71,6 +71,7 @@ def test_quick_has_no_experiments() -> None:
     assert diagnosis.record.reasons["descent_probe"] == "left out by quick"
     assert diagnosis.record.spectrum is not None
     assert diagnosis.record.spectrum.density is None
+    assert {diagnosis.record.reasons[f"curvature.{part}"] for part in ("density", "trace")} == {"left out by quick"}
 
 
 def test_thorough_runs_more_than_the_default() -> None:
@@ -84,6 +85,16 @@ def test_chosen_analyzers_only() -> None:
     assert diagnosis.record.run.mode == "chosen"
     assert diagnosis.record.terms["data"].sigma_max is None
     assert diagnosis.record.reasons["curvature"] == "was not asked for"
+
+
+def test_any_subset_gives_what_it_measured() -> None:
+    pinn = CASES["linear"]()
+    diagnosis = pinndiag.analyze(pinn, analyzers=["curvature"])
+    term = diagnosis.record.terms["data"]
+    assert term.sigma_max is not None
+    assert term.sigma_max.value == pytest.approx(pinndiag.analyzers.curvature(pinn).terms["data"].sigma_max.value)
+    assert term.grad_l2 > 0  # a term's record begins with its gradient, which is therefore always measured
+    assert term.work is None
 
 
 def test_unknown_analyzers_are_named() -> None:

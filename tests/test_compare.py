@@ -12,7 +12,7 @@ import pytest
 import pinndiag
 from pinndiag import Diagnosis
 from pinndiag._compare import compare
-from pinndiag._records import NotApplicable, Solution, from_plain, to_plain
+from pinndiag._records import NotApplicable, Solution, Work, from_plain, to_plain
 from pinndiag._records._comparison import ComparisonRecord
 from pinndiag_reports.comparison import comparison_to_markdown, comparison_to_text
 from tests.cli.diagnoses import card, diagnosis, finding, term
@@ -108,6 +108,17 @@ def test_terms_and_figures_of_one_side_only_are_kept_without_a_ratio() -> None:
     assert found.terms["bc"].side == "b"
     figure = found.terms["bc"].figures["loss"]
     assert (figure.a, figure.b, figure.ratio) == (None, 0.5, None)
+
+
+def test_work_of_a_scalar_loss_is_marked_as_an_upper_figure() -> None:
+    exact, upper = (Work(value=v, how=how, points=1) for v, how in ((4e-3, "residuals"), (2e-3, "scalar")))
+    a, b = diagnosis(terms={"pde": term(work=upper)}), diagnosis(terms={"pde": term(work=exact)})
+    found = compare(a, b)
+    assert found.terms["pde"].upper == ["a"]
+    assert found.terms["pde"].figures["work"].a == 2e-3
+    (row,) = (line.split() for line in comparison_to_text(found).splitlines() if "remaining work" in line)
+    assert row == ["remaining", "work", "≤", "0.002", "0.004"]  # and no ratio of one to the other
+    assert "≤ 0.002 | ≤ 0.002 | 1 |" in comparison_to_markdown(compare(a, a)).replace("×", "")
 
 
 def test_figures_of_the_whole() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from pinndiag import TermError
-from pinndiag._parameters import collect, flatten, layer_of, layers, sizes, unflatten
+from pinndiag._parameters import collect, flatten, layers, sizes, unflatten
 
 SHAPES = st.lists(st.lists(st.integers(1, 3), max_size=3), min_size=1, max_size=4)
 
@@ -38,7 +38,16 @@ def test_the_norm_of_a_complex_gradient_is_that_of_its_real_pairs() -> None:
 def test_layers_in_order() -> None:
     model = nn.Sequential(nn.Linear(1, 2), nn.Tanh(), nn.Linear(2, 1))
     assert layers(dict(model.named_parameters())) == {"0": ["0.weight", "0.bias"], "2": ["2.weight", "2.bias"]}
-    assert layer_of("weight") == "(model)"
+    assert layers(dict(nn.Linear(1, 2).named_parameters())) == {"(model)": ["weight", "bias"]}
+
+
+def test_coefficients_stand_by_themselves() -> None:
+    model, k, nu = nn.Linear(2, 1), nn.Parameter(torch.ones(())), nn.Parameter(torch.ones(2))
+    assert list(layers(collect({"": model}, {"k": k}, []))) == ["(model)", "k"]
+    assert list(layers(collect({"u": model}, {"nu": nu, "k": k}, []))) == ["u", "nu", "k"]
+    assert list(layers(collect({"u": model}, [nu, k], []))) == ["u", "parameters.0", "parameters.1"]
+    mapping = {"w": nn.Parameter(torch.ones(2, 1)), "b": nu}  # in the style of functional_call: a bias has its matrix
+    assert layers(mapping) == {"(model)": ["w", "b"]}
 
 
 def test_shared_tensors_are_collected_once() -> None:

@@ -85,7 +85,7 @@ def test_optimizer_state_is_read_by_parameter_name() -> None:
 
 
 def test_layers_are_the_modules_that_own_the_parameters() -> None:
-    assert list(CASES["coefficient"]().layers) == ["u.2", "u.4", "k.0", "k.2", "parameters"]
+    assert list(CASES["coefficient"]().layers) == ["u.2", "u.4", "k.0", "k.2", "parameters.0"]
 
 
 def test_weights_default_to_one() -> None:

@@ -58,7 +58,7 @@ Writes TARGET.report.html and TARGET.diagnosis.json."""
 @options.open_page()
 @options.exit_zero()
 @options.quiet("No progress, no table: print the last lines only.")
-@options.verbose("Print times and what failed; show tracebacks.")
+@options.verbose("Print times, what failed and why; show tracebacks.")
 def analyze(
     target: Path,
     factory: str | None,
@@ -223,6 +223,8 @@ def _print_details(diagnosis: Diagnosis) -> None:
         note(f"{seconds:8.2f} s  {part}")
     for part, reason in diagnosis.record.reasons.items():
         note(f"not measured: {part}: {reason}")
+    for check in diagnosis.record.not_applicable:
+        note(f"not applicable: {check.code}: {check.reason}")
 
 
 def _next(diagnosis: Diagnosis, request: Request, page: Path) -> str:

@@ -47,7 +47,7 @@ from pinndiag._records._history import (
     ParetoPath,
     Snapshot,
 )
-from pinndiag._records._network import Activation, Activations, LayerParameters, Parameters, Pareto, Solution
+from pinndiag._records._network import Activation, Activations, Constant, LayerParameters, Parameters, Pareto, Solution
 from pinndiag._records._optimizer import OptimizerCard
 from pinndiag._records._points import Field, HeldOut, Kernel, Pointwise, TermKernel
 from pinndiag._records._run import (
@@ -72,6 +72,7 @@ __all__ = [
     "Activation",
     "Activations",
     "Band",
+    "Constant",
     "Curvature",
     "CurvatureLine",
     "CurvatureSeries",

@@ -68,10 +68,12 @@ class TermPair(Record):
 
     Attributes:
         side: "both", or the side that alone has this term.
+        upper: the sides on which `work` is an upper figure, of a term known only as a loss.
     """
 
     side: Literal["both", "a", "b"]
     figures: dict[str, Figure]
+    upper: list[Literal["a", "b"]] = []
 
 
 class Setting(Record):
@@ -92,8 +94,8 @@ class ComparisonRecord(Record):
         problems_new: findings of B with severity "problem" that are no problem in A.
         terms: name -> figures, A's order first.
         total: figures of the weighted total.
-        figures: figures of the whole: alignment, cancellation, rel_l2, pareto_ratio, sharpness, probe_factor, and each
-            cosine as "cosine a|b".
+        figures: figures of the whole: alignment, cancellation, rel_l2, pareto_ratio, sharpness, constant_ratio,
+            probe_factor, and each cosine as "cosine a|b".
         settings: what differs in the run cards.
     """
 

@@ -9,7 +9,7 @@ from pinndiag._records._curvature import Density, Eigenvalue, Estimate, Predicte
 from pinndiag._records._experiments import DerivativeCheck, Precision, Probe, Start, Trials, Work
 from pinndiag._records._gradients import LayerGradients
 from pinndiag._records._history import History, Interval
-from pinndiag._records._network import Activations, Parameters, Pareto, Solution
+from pinndiag._records._network import Activations, Constant, Parameters, Pareto, Solution
 from pinndiag._records._optimizer import OptimizerCard
 from pinndiag._records._points import HeldOut, Kernel, Pointwise
 
@@ -216,6 +216,7 @@ class DiagnosisRecord(Record):
     reasons: dict[str, str]
     trials: Trials | None = None
     history: History | None = None
+    constant: Constant | None = None
 
     @property
     def problems(self) -> list[Finding]:

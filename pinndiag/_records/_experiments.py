@@ -107,6 +107,8 @@ class Start(Record):
         spread: layer -> mean standard deviation of the units over points, largest over the terms.
         slow_share: term -> share of the residual in slow kernel directions.
         lr_sigma_max: learning rate times sigma_max of the total at the start, for plain gradient descent.
+        update: length of the optimizer's first step / length of the initial parameters, for plain descent and for
+            optimizers that move every parameter by the learning rate at first (Adam and its kin).
         reasons: what could not be measured -> why.
     """
 
@@ -118,6 +120,7 @@ class Start(Record):
     spread: dict[str, float]
     slow_share: dict[str, float]
     lr_sigma_max: float | None = None
+    update: float | None = None
     reasons: dict[str, str] = {}
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pinndiag._records._common import Record
 from pinndiag._records._points import Field
 
-__all__ = ["Activation", "Activations", "LayerParameters", "Parameters", "Pareto", "Solution"]
+__all__ = ["Activation", "Activations", "Constant", "LayerParameters", "Parameters", "Pareto", "Solution"]
 
 
 class Activation(Record):
@@ -80,6 +82,31 @@ class Parameters(Record):
     trainable: int
     nonfinite: int
     frozen: list[str] = []
+
+
+class Constant(Record):
+    """The network against the simplest outputs: zero, and the best constant.
+
+    Attributes:
+        layers: the last layer of each network, which was set to zero.
+        output: what the network gives then: "zero"; "constant" or "varies" (its output is transformed, so that zero and
+            constant are said of what goes into the transformation); "unknown" (it cannot be evaluated by itself).
+        zero: unweighted loss of each term with the last layers at zero.
+        best: the same with the constant output whose weighted total is smallest.
+        relative: present loss / `zero`; 1 where both are zero, infinite where only `zero` is.
+        ratio: weighted total of `best` / at present; about 1: no better than a constant; below 1: worse.
+        spread: standard deviation of the present output over points, root mean square over outputs.
+        size: root mean square of the present output.
+    """
+
+    layers: list[str]
+    output: Literal["zero", "constant", "varies", "unknown"]
+    zero: dict[str, float]
+    best: dict[str, float]
+    relative: dict[str, float]
+    ratio: float
+    spread: float | None = None
+    size: float | None = None
 
 
 class Pareto(Record):

@@ -101,11 +101,11 @@ class HeldOut(Record):
 
 
 class TermKernel(Record):
-    """Neural tangent kernel J J^T of one term on a seeded subset of its residuals, not normalised.
+    """Neural tangent kernel J J^T of one term on a seeded subset of its points, not normalised.
 
     Attributes:
         eigenvalues: largest first; a complex residual gives two rows of J.
-        residuals: how many residuals were chosen.
+        residuals: entries of the residual at the chosen points.
         trace: sum of the eigenvalues divided by the number of residuals: the mean of |d r_j / d theta|^2.
         condition: largest / smallest eigenvalue above rounding.
         rank: eigenvalues above 1e-6 of the largest.

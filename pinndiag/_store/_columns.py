@@ -146,7 +146,7 @@ def _empty(rows: int) -> dict[str, array[float]]:
     return {field: array("d", [math.nan]) * rows for field in TERM}
 
 
-def _number(value: float | None) -> float:
+def _number(value: int | float | None) -> float:  # beartype, in the tests, takes no int for a float
     return math.nan if value is None else float(value)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, final
+from typing import Any, Protocol, final, runtime_checkable
 
 from torch import Tensor
 
@@ -13,6 +13,7 @@ from pinndiag._store._run import Run
 __all__ = ["MemorySink", "Sink"]
 
 
+@runtime_checkable
 class Sink(Protocol):
     """What a training needs of the place where its records go."""
 

@@ -82,7 +82,7 @@ class Subject:
                 cause="the model is split over devices, or a part of it was not moved",
                 fix="move all of it to one device before pinndiag.watch",
             )
-        reference = reference_of(solution, next(iter(devices)))
+        reference = reference_of(solution, next(iter(devices)), _parameters.widest(found.values()))
         solve = None if reference is None else forward_of(model, extra, found)
         return Subject(modules, named, optimizers, reference, solve)
 
@@ -112,7 +112,6 @@ def header(
     parameters = subject.trainable
     names = {id(tensor): key for key, tensor in subject.parameters.items()}
     sizes = _parameters.sizes(parameters.values())
-    widest = max((p.dtype.to_real() for p in parameters.values()), key=lambda dtype: torch.finfo(dtype).bits)
     states = [OptimizerState.of(optimizer, names) for optimizer in subject.optimizers]
     return RunHeader(
         schema=RUN_SCHEMA,
@@ -132,7 +131,7 @@ def header(
             torch=str(torch.__version__),
             python=platform.python_version(),
             device=str(subject.device),
-            dtype=str(widest).removeprefix("torch."),
+            dtype=str(_parameters.widest(parameters.values())).removeprefix("torch."),
             processes=processes,
         ),
         reference=subject.reference is not None,

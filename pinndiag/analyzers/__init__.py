@@ -10,6 +10,7 @@
 """
 
 from pinndiag.analyzers._activations import activations
+from pinndiag.analyzers._constant import constant
 from pinndiag.analyzers._curvature import curvature
 from pinndiag.analyzers._derivative_check import derivative_check
 from pinndiag.analyzers._gradients import gradients
@@ -29,6 +30,7 @@ from pinndiag.analyzers._work import work
 
 __all__ = [
     "activations",
+    "constant",
     "curvature",
     "derivative_check",
     "descent_probe",

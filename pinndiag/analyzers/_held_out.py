@@ -51,7 +51,7 @@ def _held_out(view: View, name: str, count: int, seed: int) -> HeldOut:
     if not info.by_point:
         return _by_sets(view, name, count, seed)
     assert info.points is not None
-    components = info.entries // info.points.count
+    components = info.components
     points, drawn = pinn.fresh_points(name, count, seed)
     chunks = [points.rows(slice(start, start + CHUNK)) for start in range(0, points.count, CHUNK)]
     fresh = torch.cat([per_point(_evaluated(pinn, name, rows, components), rows.count) for rows in chunks])
@@ -117,6 +117,8 @@ def _unfit(name: str, where: str) -> PinndiagError:
 
 
 def _ratio(fresh: float, training: float) -> float:
+    if not math.isfinite(training):
+        return math.nan
     if training == 0:
         return math.nan if fresh == 0 else math.copysign(math.inf, fresh)
     return fresh / training

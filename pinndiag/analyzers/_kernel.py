@@ -1,4 +1,4 @@
-"""The neural tangent kernel of every term, on a subset of its residuals."""
+"""The neural tangent kernel of every term, on a subset of its points."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from pinndiag._view import View
 
 __all__ = ["kernel"]
 
-RESIDUALS = 128
+POINTS = 128
 SLOW = 1e-4  # eigendirections below this share of the largest eigenvalue are slow
 RANK = 1e-6
 
 
 def kernel(subject: PINN | View, *, seed: int = 0) -> Kernel:
-    """K = J J^T of every term on at most 128 of its residuals, drawn uniformly; eigenvalues and what follows from them.
+    """K = J J^T of every term on at most 128 of its points, drawn uniformly; eigenvalues and what follows from them.
+
+    A residual of several components has a row for each of them at a point; one whose points are not known is taken
+    entry by entry.
 
     Under gradient flow the residual's component along an eigenvector decays at the rate of its eigenvalue (Jacot et al.
     2018; Wang, Yu, Perdikaris 2022), so the share of the residual in directions of small eigenvalue is what training
@@ -27,10 +30,10 @@ def kernel(subject: PINN | View, *, seed: int = 0) -> Kernel:
 
     Args:
         subject: a wrapped PINN, or a view of it.
-        seed: of the choice of residuals.
+        seed: of the choice of points.
 
-    Cost: as `work`, with which it shares its rows through a view; memory of 128 rows of P numbers (fewer rows where
-    they would take more than 128 MB).
+    Cost: as `work`, with which it shares its rows through a view; memory of 128 rows of P numbers for each
+    component (fewer where they would take more than 128 MB).
     """
     view = View.of(subject)
     terms, reasons = {}, {}
@@ -47,8 +50,9 @@ def kernel(subject: PINN | View, *, seed: int = 0) -> Kernel:
 
 
 def _spectrum(rows: Rows) -> TermKernel:
-    chosen = min(RESIDUALS, len(rows.entries))
-    size = chosen * rows.real_rows  # the rows are in random order, so the first ones are a uniform sample too
+    points = min(POINTS, len(rows.entries) // rows.components)
+    chosen = points * rows.components
+    size = chosen * rows.real_rows  # the points are in random order, so the first ones are a uniform sample too
     matrix, residual = rows.matrix[:size].double(), rows.residual[:size].double()
     rounding = size * torch.finfo(rows.matrix.dtype).eps
     values, vectors = torch.linalg.eigh(matrix @ matrix.T)

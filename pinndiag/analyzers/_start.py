@@ -6,6 +6,7 @@ import math
 
 import torch
 
+from pinndiag import _parameters
 from pinndiag._errors import PinndiagError
 from pinndiag._hessian import Hessians
 from pinndiag._jacobian import generator
@@ -20,6 +21,8 @@ from pinndiag.analyzers._work import work
 from pinndiag.linalg import lanczos
 
 __all__ = ["require_initial", "start"]
+
+SIGN_LIKE = ("Adam", "AdamW", "NAdam", "RAdam", "Adamax")
 
 
 def start(subject: PINN | View, *, seed: int = 0) -> Start:
@@ -60,6 +63,7 @@ def start(subject: PINN | View, *, seed: int = 0) -> Start:
         spread=_largest(layers, "spread"),
         slow_share={name: found.slow_share for name, found in kernels.terms.items()},
         lr_sigma_max=_edge(view, seed),
+        update=_update(view),
         reasons=reasons,
     )
 
@@ -88,6 +92,22 @@ def _largest(layers: list[Activation], figure: str) -> dict[str, float]:
         if value is not None and math.isfinite(value):
             found[layer.layer] = max(value, found.get(layer.layer, value))
     return found
+
+
+def _update(view: View) -> float | None:
+    """Length of the optimizer's first step against that of the parameters; None for other optimizers."""
+    optimizer = view.pinn.optimizer
+    rate = None if optimizer is None else optimizer.settings.get("initial_lr", optimizer.lr)
+    if optimizer is None or not isinstance(rate, (int, float)):
+        return None
+    if optimizer.kind in SIGN_LIKE:  # m / sqrt(v) is the sign of the gradient at the first step
+        step = float(view.total.count_nonzero()) ** 0.5
+    elif optimizer.kind == "SGD":
+        step = float(view.total.double().norm())
+    else:
+        return None
+    size = float(_parameters.flatten(view.pinn.tensors, view.pinn.tensors).detach().double().norm())
+    return abs(rate) * step / size if size > 0 and math.isfinite(step) else None
 
 
 def _edge(view: View, seed: int) -> float | None:

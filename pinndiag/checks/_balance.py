@@ -9,7 +9,7 @@ from typing import final
 from pinndiag._records import DiagnosisRecord
 from pinndiag.checks._gate import Gate
 from pinndiag.checks._geometry import equation
-from pinndiag.checks._measures import pulls, quotient, start_gradients, weighted_gradients, works
+from pinndiag.checks._measures import pulls, quotient, start_gradients, weighted_gradients, without_gradient, works
 from pinndiag.checks._thresholds import Thresholds
 
 __all__ = ["Domination", "domination", "pathology_of", "step_of_weight"]
@@ -50,6 +50,7 @@ def domination(record: DiagnosisRecord, thresholds: Thresholds, state: Gate) -> 
     """
     left = works(record)
     now, start, pull = weighted_gradients(record), start_gradients(record), pulls(record)
+    lost = without_gradient(record)  # no weight gives them one
     pairs = [
         Domination(
             strong,
@@ -60,6 +61,7 @@ def domination(record: DiagnosisRecord, thresholds: Thresholds, state: Gate) -> 
             _ratio(start, strong, weak),
         )
         for weak in state.open
+        if weak not in lost
         for strong in left
         if strong != weak and thresholds.work_ratio.passed(quotient(left[weak], left[strong]))
     ]

@@ -9,12 +9,14 @@ import math
 from dataclasses import dataclass
 from typing import Literal, final
 
-from pinndiag._records import DiagnosisRecord, Severity
-from pinndiag.checks._measures import counted, first_layer_at_start, first_layer_now, held_out, output_constant, works
+from pinndiag._records import DiagnosisRecord, Evidence, Severity
+from pinndiag.checks._check import compared
+from pinndiag.checks._constancy import Constancy, constancy
+from pinndiag.checks._measures import counted, first_layer_at_start, first_layer_now, held_out, works
 from pinndiag.checks._thresholds import Threshold, Thresholds
 from pinndiag.checks._wording import listed, number, quoted, worst_first
 
-__all__ = ["Gate", "gate"]
+__all__ = ["Gate", "gate", "work_left"]
 
 
 @final
@@ -64,7 +66,8 @@ def gate(record: DiagnosisRecord, thresholds: Thresholds) -> Gate:
     unseen = _unseen(record, thresholds)
     if left:
         worst = left[0]
-        words = f"unfinished: remaining work {number(known[worst])} in {quoted(worst)}"
+        most = "at most " if worst in scalar else ""
+        words = f"unfinished: remaining work {most}{number(known[worst])} in {quoted(worst)}"
         return Gate("unfinished", tuple(left), f"{words} (finished is below {number(limits[worst].value)})", unseen)
     if not known:
         return Gate("unknown", (), "unknown: remaining work was not measured", unseen)
@@ -81,6 +84,15 @@ def gate(record: DiagnosisRecord, thresholds: Thresholds) -> Gate:
     )
 
 
+def work_left(record: DiagnosisRecord, name: str, thresholds: Thresholds) -> Evidence:
+    """Remaining work of a term as evidence; of a scalar loss it is an upper figure, with a bound of its own."""
+    term = record.terms[name]
+    upper = term.work is not None and term.work.how != "residuals" and term.loss != 0
+    bound = thresholds.work_scalar if upper else thresholds.work
+    words = f"remaining work of {quoted(name)}" + (" (a scalar loss: an upper figure)" if upper else "")
+    return compared(words, works(record)[name], bound)
+
+
 def _failing(record: DiagnosisRecord, thresholds: Thresholds) -> str:
     """The first part of the conjunction that a network with little work fails, in words; "" when all hold."""
     ratios = held_out(record)
@@ -88,9 +100,9 @@ def _failing(record: DiagnosisRecord, thresholds: Thresholds) -> str:
     if between:
         worst = worst_first(between)[0]
         return f"unfinished: between its points {quoted(worst)} is {number(between[worst])} times larger than on them"
-    constant, how = output_constant(record, thresholds.output_spread.value, thresholds.hidden_spread.value)
-    if constant:
-        return f"unfinished: the output is constant ({how})"
+    shape = constancy(record, thresholds)
+    if shape.constant:
+        return f"unfinished: the output is constant ({_known_by(shape, record)})"
     if _scaled_badly(record, thresholds):
         return "unfinished: the first layer is as it started, far from the inputs' scale, so little work means nothing"
     if record.precision is not None:
@@ -98,6 +110,12 @@ def _failing(record: DiagnosisRecord, thresholds: Thresholds) -> str:
         if thresholds.precision.passed(record.precision.gradient) or rounding:
             return "unfinished: the gradient is lost in rounding"
     return ""
+
+
+def _known_by(shape: Constancy, record: DiagnosisRecord) -> str:
+    if shape.by == "ratio" and record.constant is not None:
+        return f"the best constant has {number(record.constant.ratio)} times its loss"
+    return shape.words
 
 
 def _scaled_badly(record: DiagnosisRecord, thresholds: Thresholds) -> bool:
@@ -117,7 +135,7 @@ def _unseen(record: DiagnosisRecord, thresholds: Thresholds) -> tuple[str, ...]:
     unseen = []
     if not held_out(record):
         unseen.append("fresh points")
-    if output_constant(record, thresholds.output_spread.value, thresholds.hidden_spread.value)[0] is None:
+    if constancy(record, thresholds).constant is None:
         unseen.append("whether the output is constant")
     double = record.run.dtype in ("float64", "complex128")
     if not double and (record.precision is None or math.isnan(record.precision.gradient)):

@@ -19,12 +19,13 @@ __all__ = [
     "first_layer_now",
     "growth",
     "held_out",
-    "output_constant",
+    "lost_gradients",
     "pulls",
     "quotient",
     "start_gradients",
     "start_spread",
     "weighted_gradients",
+    "without_gradient",
     "works",
 ]
 
@@ -78,6 +79,17 @@ def pulls(record: DiagnosisRecord) -> dict[str, float]:
     return {name: value for name, value in _finite(found).items() if value > 0}
 
 
+def without_gradient(record: DiagnosisRecord) -> list[str]:
+    """Terms whose gradient is exactly zero though their loss is not."""
+    return [n for n, t in counted(record).items() if math.isfinite(t.loss) and t.loss != 0 and t.grad_l2 == 0]
+
+
+def lost_gradients(record: DiagnosisRecord) -> list[str]:
+    """Those of them that had a gradient at the stored start: the training took it, not the program."""
+    begun = start_gradients(record)
+    return [n for n in without_gradient(record) if record.terms[n].reached > 0 and begun.get(n, 0.0) > 0]
+
+
 def fall(record: DiagnosisRecord) -> float | None:
     """Decades by which the weighted total fell since the start; negative where it rose."""
     then_now = growth(record)
@@ -117,21 +129,6 @@ def alone(record: DiagnosisRecord) -> dict[str, float]:
         elif term.probe_alone is not None and not math.isnan(term.probe_alone.factor):
             found[name] = term.probe_alone.factor
     return found
-
-
-def output_constant(record: DiagnosisRecord, spread: float, hidden: float) -> tuple[bool | None, str]:
-    """Whether the network's output is (nearly) constant, and how that is known.
-
-    By the output's spread against the solution's where a solution is known; else a last hidden layer that does not
-    vary over any term's points proves it; otherwise None.
-    """
-    if record.solution is not None and record.solution.spread is not None and record.solution.spread >= 0:
-        return record.solution.spread < spread, "spread of the output / spread of the known solution"
-    layers = record.activations.layers if record.activations is not None else []
-    last = [e.spread for e in layers if e.layer == layers[-1].layer and math.isfinite(e.spread)]
-    if last and all(entry < hidden for entry in last):
-        return True, "the last hidden layer is constant over the points"
-    return None, "no solution is known to compare the output's spread with"
 
 
 def start_spread(record: DiagnosisRecord) -> dict[str, float]:

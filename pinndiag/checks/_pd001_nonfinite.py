@@ -70,10 +70,13 @@ def _where(record: DiagnosisRecord, names: list[str]) -> list[Evidence]:
         field = record.pointwise[name].field if name in record.pointwise else None
         if field is None:
             continue
-        bad = [i for i, r in enumerate(field.values.get("residual", [])) if not math.isfinite(r)][:3]
+        bad = [i for i, r in enumerate(field.values.get("residual", [])) if not math.isfinite(r)]
         places = ["(" + ", ".join(f"{c[i]:.4g}" for c in field.coordinates if i < len(c)) + ")" for i in bad]
-        if places:
-            found.append(_evidence(f"where the residual of {quoted(name)} is not finite", "; ".join(places)))
+        distinct = list(dict.fromkeys(places))
+        if distinct:
+            more = f" and {len(distinct) - 3} more" if len(distinct) > 3 else ""
+            where = "; ".join(distinct[:3]) + more
+            found.append(_evidence(f"where the residual of {quoted(name)} is not finite", where))
     return found
 
 

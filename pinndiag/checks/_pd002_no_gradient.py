@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 from pinndiag._records import DiagnosisRecord, Evidence, LayerGradients
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome
-from pinndiag.checks._measures import counted
+from pinndiag.checks._measures import counted, lost_gradients, without_gradient
 from pinndiag.checks._thresholds import Thresholds
 from pinndiag.checks._wording import listed, number, quoted
 
@@ -19,7 +17,8 @@ FACT = "a gradient of exactly zero beside a loss that is not"
 
 def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     terms = counted(record)
-    dead = sorted(n for n, t in terms.items() if math.isfinite(t.loss) and t.loss != 0 and t.grad_l2 == 0)
+    lost = lost_gradients(record)
+    dead = sorted(n for n in without_gradient(record) if n not in lost)
     if dead:
         evidence = [
             Evidence(name=f"gradient of {quoted(n)} (its loss is {number(terms[n].loss)})", value=0.0, source=FACT)
@@ -32,7 +31,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         cures = [remedies.attach_term(dead[0])]
         return CHECK.finding(title, "problem", terms=dead, evidence=evidence, prescriptions=cures, sure="Certain.")
     unreached = [layer for layer in record.layers if _unreached(layer, set(terms))]
-    if unreached:
+    if unreached and not lost:  # a term that lost its gradient in the training leaves its layers without, too
         return _layers(unreached)
     return _share(record, thresholds)
 
@@ -40,7 +39,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
 def _layers(unreached: list[LayerGradients]) -> Outcome:
     coefficients = [layer for layer in unreached if not layer.weight and layer.parameters <= COEFFICIENTS]
     shown = coefficients or unreached
-    what = "coefficients" if coefficients else "layer"
+    what = ("coefficient" if coefficients else "layer") + ("s" if len(shown) > 1 else "")
     evidence = [
         Evidence(
             name=f"gradient of every term in {quoted(e.name)} ({e.parameters} parameters)",
@@ -96,7 +95,8 @@ CHECK = Check(
     decide=decide,
     detected="A term's gradient is exactly zero while its loss is not; or no term has a gradient in a layer or in a "
     "learnable coefficient. Less than half of the parameters trained, or reached by a term, is a note. Terms solved "
-    "exactly and terms of weight zero do not count. Coefficients kept in one group are judged together.",
+    "exactly and terms of weight zero do not count, nor those that had a gradient at the stored start: they lost it in "
+    "the training (PD501).",
     why="The optimizer cannot change such a term, however long it trains. Weights and learning rates make no "
     "difference.",
     fix="Form the term anew at every step from the network's output, without detach, no_grad, item or data. Pass "

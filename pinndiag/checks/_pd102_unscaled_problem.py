@@ -25,7 +25,10 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     if len(names) < 2 or far:
         return CHECK.passed()
     ratio = quotient(gradients[names[0]], gradients[names[-1]])
+    weights = quotient(abs(record.terms[names[0]].weight), abs(record.terms[names[-1]].weight))
     if not thresholds.start_ratio.passed(ratio) or gradients[names[-1]] == 0:
+        return CHECK.passed()
+    if not thresholds.start_ratio.passed(ratio / weights):  # the weights make it, not the problem: PD201 judges them
         return CHECK.passed()
     state = gate(record, thresholds)
     title = f"at the start {quoted(names[0])} had {number(ratio)} times the gradient of {quoted(names[-1])}"
@@ -62,9 +65,9 @@ CHECK = Check(
     needs=("start",),
     thresholds=("start_ratio", "start_work", "loss_fall"),
     decide=decide,
-    detected="At the stored initial parameters, either the weighted gradients of two terms differ by more than a "
-    "million while the remaining work is ordinary (the losses' scales), or the remaining work is above a million and "
-    "the loss has since fallen by less than a decade (the output's scale).",
+    detected="At the stored initial parameters, either the gradients of two terms differ by more than a million, "
+    "weighted and unweighted, while the remaining work is ordinary (the losses' scales), or the remaining work is "
+    "above a million and the loss has since fallen by less than a decade (the output's scale).",
     why="Coefficients or unknowns many decades from one put part of the problem out of the optimizer's sight.",
     fix="Divide each term by its size at the start, or scale the network's output to the size of the solution.",
     overturned_by="A finished network.",

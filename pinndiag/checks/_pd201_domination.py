@@ -8,10 +8,11 @@ from pinndiag._records import DiagnosisRecord, Evidence, Prescription
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._balance import Domination, domination, pathology_of, step_of_weight
 from pinndiag.checks._check import Check, Outcome, compared
-from pinndiag.checks._gate import gate
+from pinndiag.checks._gate import gate, work_left
 from pinndiag.checks._geometry import equation
 from pinndiag.checks._measures import held_out, quotient, works
 from pinndiag.checks._thresholds import Thresholds
+from pinndiag.checks._travel import standing
 from pinndiag.checks._wording import number, quoted
 
 __all__ = ["CHECK", "cures"]
@@ -33,17 +34,21 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     by_pull = thresholds.pull_ratio.far(found.support) and not thresholds.work_ratio.far(found.work)
     evidence = [  # what decides the severity comes first
         *([*ratios, share] if by_pull else [share, *ratios]),
-        compared(f"remaining work of {quoted(found.weak)}", left[found.weak], thresholds.work),
+        work_left(record, found.weak, thresholds),
+        *_own_weights(record, found, thresholds),
         *([] if fallen is None else [_budget_evidence(found, fallen)]),
     ]
     unhindered = _unhindered(record, found.weak, thresholds)
     grave = thresholds.work_ratio.far(found.work) or thresholds.pull_ratio.far(found.support)
+    pulled = not (thresholds.pull_ratio.passed(found.now) or thresholds.pull_ratio.passed(found.start))
+    still = pulled and bool(standing(record, thresholds, state))
     more = "L-BFGS lowers the weak term with these very weights, so they do not stand in its way." if unhindered else ""
     more = "Without the descent probe it may also be too early to tell." if record.probe is None else more
+    more = "Where the solution has not travelled, a condition is left over as well." if still else more
     return CHECK.finding(
         f"{quoted(found.strong)} dominates the training: {quoted(found.weak)} has {number(found.work)} times more work "
         f"left and {_claim(found, thresholds)}",
-        state.severity(grave and not unhindered),
+        state.severity(grave and not unhindered and not still),
         terms=[*weak, found.strong],
         evidence=evidence,
         prescriptions=cures(record, found, thresholds),
@@ -76,6 +81,14 @@ def cures(record: DiagnosisRecord, found: Domination, thresholds: Thresholds) ->
         remedies.fixed_weight(name, present * factor, present),
         remedies.exact_condition(),
     ]
+
+
+def _own_weights(record: DiagnosisRecord, found: Domination, thresholds: Thresholds) -> list[Evidence]:
+    """The user's own weights, where they speak for the stronger term."""
+    ratio = abs(quotient(record.terms[found.strong].weight, record.terms[found.weak].weight))
+    if not thresholds.pull_ratio.passed(ratio):
+        return []
+    return [Evidence(name=f"your weights: {quoted(found.strong)} / {quoted(found.weak)}", value=ratio)]
 
 
 def _claim(found: Domination, thresholds: Thresholds) -> str:
@@ -129,7 +142,8 @@ CHECK = Check(
     "gradient of a single residual, which says the same at a stationary point. The finding is called pde_dominates "
     "when the term with the most points inside the domain is the stronger one, else condition_dominates; names "
     "decide between equal numbers of points only. A warning at most where the descent probe lowers the weak term "
-    "thirtyfold with the weights as they are.",
+    "thirtyfold with the weights as they are, or where only w L / work speaks for it and the solution has not "
+    "travelled (PD302).",
     why="The optimizer lowers what its gradient shows. An equation whose conditions are not learned has many "
     "solutions; conditions without the equation have more.",
     fix="Balance the gradient norms; or one larger weight for the weaker term; or satisfy the condition exactly. No "

@@ -7,7 +7,7 @@ import math
 from pinndiag._records import DiagnosisRecord
 from pinndiag.checks._balance import Domination, domination, pathology_of
 from pinndiag.checks._check import Check, Outcome, compared
-from pinndiag.checks._gate import gate
+from pinndiag.checks._gate import gate, work_left
 from pinndiag.checks._measures import quotient, weighted_gradients, works
 from pinndiag.checks._pd201_domination import cures
 from pinndiag.checks._thresholds import Thresholds
@@ -39,9 +39,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     worst = order[0]
     bound = thresholds.vanishing
     evidence = [compared(f"weighted gradient norm, {quoted(strong)} / {quoted(n)}", rest[n], bound) for n in order]
-    evidence += [
-        compared(f"remaining work of {quoted(n)}", left[n], thresholds.work) for n in (*order, strong) if n in left
-    ]
+    evidence += [work_left(record, n, thresholds) for n in (*order, strong) if n in left]
     pair = Domination(strong, worst, math.nan, math.nan, rest[worst], math.nan)
     return CHECK.finding(
         f"{quoted(worst)} receives {number(rest[worst])} times less gradient than {quoted(strong)}",

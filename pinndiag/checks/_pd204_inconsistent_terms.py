@@ -7,9 +7,11 @@ import math
 from pinndiag._records import DiagnosisRecord, WeightTrials
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
+from pinndiag.checks._constancy import constancy
 from pinndiag.checks._gate import gate
-from pinndiag.checks._measures import alone, output_constant
+from pinndiag.checks._measures import alone
 from pinndiag.checks._thresholds import Thresholds
+from pinndiag.checks._travel import standing
 from pinndiag.checks._wording import listed, quoted, worst_first
 
 __all__ = ["CHECK"]
@@ -21,12 +23,14 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     held = math.nan if record.cancellation is None else record.cancellation
     if math.isnan(factor) or len(falls) < len([t for t in record.terms.values() if t.weight != 0]):
         return CHECK.not_applicable(record.probe.reason or "a descent probe gave no number")
-    constant, _ = output_constant(record, thresholds.output_spread.value, thresholds.hidden_spread.value)
+    constant = constancy(record, thresholds).constant
     stuck = thresholds.stuck.value >= factor
     every = all(thresholds.alone_falls.value <= fall for fall in falls.values())
     state = gate(record, thresholds)
     if not (stuck and every) or constant or state.state == "finished" or held > thresholds.standstill.value:
         return CHECK.passed()
+    if standing(record, thresholds, state):
+        return CHECK.not_applicable("a solution that has not travelled (PD302) looks the same")
     trials = None if record.trials is None else record.trials.weights
     bounds = thresholds.trial.value, thresholds.stuck.value
     better = None if trials is None else trials.better(state.open, rise=bounds[0])
@@ -83,7 +87,8 @@ CHECK = Check(
     thresholds=("stuck", "alone_falls", "standstill", "output_spread", "work", "trial"),
     decide=decide,
     detected="With work left, a hundred L-BFGS iterations on the sum do not lower it, sixty on each term alone lower "
-    "each of them fiftyfold, the weighted gradients cancel, and the output is not constant. "
+    "each of them fiftyfold, the weighted gradients cancel, and the output is not constant. Not judged where the "
+    "solution has not travelled away from its conditions (PD302), which looks the same. "
     "Where --thorough tried other weights: none of them serves every unfinished term, and a front is named.",
     why="A wrong sign or coefficient, data that do not fit the equation, or corner values that do not fit each other "
     "leave no function that satisfies all terms. The network then settles for a compromise that solves none.",

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import math
-
 from pinndiag._records import DiagnosisRecord
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
 from pinndiag.checks._gate import gate
-from pinndiag.checks._geometry import boundary_terms, initial_term, worst_tenth
-from pinndiag.checks._measures import counted
+from pinndiag.checks._geometry import initial_term, worst_tenth
 from pinndiag.checks._thresholds import Thresholds
+from pinndiag.checks._travel import contrasts, standing
 from pinndiag.checks._wording import number, quoted, worst_first
 
 __all__ = ["CHECK"]
 
 
 def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
-    edge, terms = boundary_terms(record), counted(record)
-    contrasts = {
-        n: found.time_contrast
-        for n, found in record.pointwise.items()
-        if n in terms and n not in edge and found.time_contrast is not None and not math.isnan(found.time_contrast)
-    }
-    if not contrasts:
+    if not contrasts(record):
         return CHECK.not_applicable("no term fills the domain along an axis that could be time")
     state = gate(record, thresholds)
-    high = {n: c for n, c in contrasts.items() if thresholds.time_contrast.passed(c) and state.allows(n)}
+    high = standing(record, thresholds, state)
     if not high:
         return CHECK.passed()
     worst = worst_first(high)[0]
@@ -54,9 +46,10 @@ CHECK = Check(
     needs=("pointwise",),
     thresholds=("time_contrast", "work"),
     decide=decide,
-    detected="Along the last axis of a term that fills the domain and has work left, the mean square residual in the "
-    "first tenth against the median of the later half's tenths. Called causality_violation when a condition lies at "
-    "the low end of that axis and itself has work left, or the first tenth is the worst.",
+    detected="Along the last axis of a term that fills the domain, the mean square residual in the first tenth against "
+    "the median of the later half's tenths, while the term or the initial condition has work left. Called "
+    "causality_violation when a condition lies at the low end of that axis and itself has work left, or the first "
+    "tenth is the worst.",
     why="Far from the conditions anything that solves the equation will do, zero first of all. A small residual there "
     "means nothing until the solution has arrived.",
     fix="Causal weights, time windows, an exact initial condition; for thin layers start from a larger viscosity.",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from pinndiag._records import DiagnosisRecord, Severity
+import math
+
+from pinndiag._records import DiagnosisRecord, Evidence
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
-from pinndiag.checks._gate import gate
+from pinndiag.checks._constancy import Constancy, constancy
+from pinndiag.checks._gate import Gate, gate
 from pinndiag.checks._geometry import equation
-from pinndiag.checks._measures import alone, output_constant
-from pinndiag.checks._needs import reason
+from pinndiag.checks._measures import alone, counted
 from pinndiag.checks._thresholds import Thresholds
 from pinndiag.checks._wording import number, quoted, worst_first
 
@@ -16,37 +18,100 @@ __all__ = ["CHECK"]
 
 
 def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
-    bound = thresholds.output_spread
-    constant, how = output_constant(record, bound.value, thresholds.hidden_spread.value)
-    if constant is None:
-        return CHECK.not_applicable(f"{how}: {reason(record, ('solution',))}")
+    shape = constancy(record, thresholds)
+    if shape.constant is None:
+        return CHECK.not_applicable(shape.words)
     factor = None if record.probe is None else record.probe.factor
-    state = gate(record, thresholds)
-    # a network that has not left its start is constant too, and then the probe finds a way down at once
-    moves = factor is not None and bool(state.open) and thresholds.probe.passed(factor)
-    if not constant or moves:
+    state, falls = gate(record, thresholds), alone(record)
+    if not shape.constant or not _rests(shape, state, factor, falls, thresholds):
         return CHECK.passed()
-    spread = None if record.solution is None else record.solution.spread
-    evidence = [] if spread is None else [compared(how, spread, bound)]
+    evidence = _shape(record, shape, thresholds)
     if factor is not None:
         evidence.append(compared("factor the loss falls by (descent probe)", factor, thresholds.stuck))
-    falls = alone(record)
     evidence += [
         compared(f"factor {quoted(n)} falls by alone", falls[n], thresholds.alone_falls) for n in worst_first(falls)
     ]
-    rests = factor is None or not state.open or thresholds.stuck.passed(factor)
-    severity: Severity = state.severity(rests and (spread is None or bound.far(spread)))
     center = equation(record)
     return CHECK.finding(
-        f"the output varies {number(spread)} times as much as the solution: the network rests at a constant"
-        if spread is not None
-        else "the output is constant: the network rests at a trivial solution",
-        severity,
+        _title(record, shape),
+        state.severity(_grave(record, shape, state, factor, thresholds)),
         terms=[n for n in sorted(record.terms) if n != center and record.terms[n].weight != 0],
         evidence=evidence,
         prescriptions=[remedies.exact_condition(), remedies.causal_weights(), remedies.normalised_unknown()],
-        sure=state.sure("" if factor is not None else "Without the descent probe it may also be near its start."),
+        sure=state.sure(_doubts(shape, factor)),
     )
+
+
+def _rests(
+    shape: Constancy, state: Gate, factor: float | None, falls: dict[str, float], thresholds: Thresholds
+) -> bool:
+    """Whether the network stays where it is.
+
+    One that has not left its start is constant too, and then the probe finds a way down at once. That a constant does
+    as well is also true where the network cannot learn a term: then that term does not fall even alone.
+    """
+    if factor is None or not state.open:
+        return True
+    if shape.by == "ratio":
+        return thresholds.stuck.passed(factor) and not any(map(thresholds.alone_stuck.passed, falls.values()))
+    return not thresholds.probe.passed(factor)
+
+
+def _grave(
+    record: DiagnosisRecord, shape: Constancy, state: Gate, factor: float | None, thresholds: Thresholds
+) -> bool:
+    if shape.by == "solved":  # the solution may be a constant, but hardly zero
+        return _zero_solves(record)
+    if factor is None and state.open:
+        return shape.by != "ratio"
+    rests = factor is None or not state.open or thresholds.stuck.passed(factor)
+    spread = None if record.solution is None else record.solution.spread
+    return rests and (shape.by != "spread" or (spread is not None and thresholds.output_spread.far(spread)))
+
+
+def _shape(record: DiagnosisRecord, shape: Constancy, thresholds: Thresholds) -> list[Evidence]:
+    """What tells that the output is constant, and what a constant makes of each term."""
+    evidence, found = [], record.constant
+    if shape.by == "spread" and record.solution is not None and record.solution.spread is not None:
+        evidence.append(compared(shape.words, record.solution.spread, thresholds.output_spread))
+    if found is None or math.isnan(found.ratio):
+        return evidence
+    evidence.append(compared("loss of the best constant output / present loss", found.ratio, thresholds.constant_ratio))
+    evidence += [
+        Evidence(name=f"loss of {quoted(n)} / its loss where the network gives zero", value=value)
+        for n, value in found.relative.items()
+        if n in counted(record)
+    ]
+    if found.spread is not None:
+        evidence.append(Evidence(name="standard deviation of the output over the points", value=found.spread))
+    return evidence
+
+
+def _title(record: DiagnosisRecord, shape: Constancy) -> str:
+    if shape.by == "spread" and record.solution is not None and record.solution.spread is not None:
+        spread = number(record.solution.spread)
+        return f"the output varies {spread} times as much as the solution: the network rests at a constant"
+    if shape.by == "ratio" and record.constant is not None:
+        ratio = number(record.constant.ratio)
+        return f"the network is no better than a constant, whose loss is {ratio} times as large: a trivial solution"
+    if shape.by == "solved":
+        what = "zero" if _zero_solves(record) else "a constant"
+        return f"the output is {what}, and {what} solves every term: nothing asks for another solution"
+    return "the output is constant: the network rests at a trivial solution"
+
+
+def _zero_solves(record: DiagnosisRecord) -> bool:
+    found = record.constant
+    return found is not None and not any(found.zero.values())
+
+
+def _doubts(shape: Constancy, factor: float | None) -> str:
+    said = []
+    if shape.by == "solved":
+        said.append("If a constant is the solution you want, nothing is wrong.")
+    if factor is None:
+        said.append("Without the descent probe it may also be near its start.")
+    return " ".join(said)
 
 
 CHECK = Check(
@@ -55,10 +120,12 @@ CHECK = Check(
     title="The network rests at a trivial solution",
     passing="The output varies as the solution does",
     needs=("terms",),
-    thresholds=("output_spread", "hidden_spread", "stuck", "probe", "alone_falls"),
+    thresholds=("output_spread", "constant_ratio", "hidden_spread", "stuck", "probe", "alone_falls", "alone_stuck"),
     decide=decide,
-    detected="The output's spread is less than 0.05 of the known solution's, or the last hidden layer does not vary "
-    "over any term's points; and the descent probe does not find a quick way down, or the loss is small already.",
+    detected="The output's spread is less than 0.05 of the known solution's. Where no solution is known: the last "
+    "hidden layer does not vary over any term's points, or the loss is 0.8 to 1.3 of that of the best constant output "
+    "(the weights of the last layer at zero), or a constant solves every term and the output hardly varies (a warning "
+    "at most, unless it is zero). And the descent probe finds no way down, or the loss is small already.",
     why="Zero, or a fixed point of the dynamics, can solve the equation while it ignores the conditions. The loss "
     "then looks finished or stuck, and the solution is wrong everywhere.",
     fix="Satisfy the conditions exactly; weight them with causal weights; fix the size of the unknown in an "

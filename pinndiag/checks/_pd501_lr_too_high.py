@@ -6,11 +6,11 @@ from pinndiag._records import DiagnosisRecord, Evidence, Stability
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
 from pinndiag.checks._gate import gate
-from pinndiag.checks._measures import growth
+from pinndiag.checks._measures import growth, lost_gradients, start_gradients
 from pinndiag.checks._needs import reason
 from pinndiag.checks._pd104_saturation import saturated_now
 from pinndiag.checks._thresholds import Thresholds
-from pinndiag.checks._wording import number
+from pinndiag.checks._wording import listed, number, quoted
 
 __all__ = ["CHECK"]
 
@@ -25,6 +25,14 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         )
     now, start = thresholds.sharpness, thresholds.start_sharpness
     evidence, titles, grave = [], [], False
+    lost = lost_gradients(record)
+    if lost:
+        evidence += [
+            Evidence(name=f"gradient of {quoted(n)} now (at the start {number(start_gradients(record)[n])})", value=0.0)
+            for n in lost
+        ]
+        titles.append(f"the training has driven the network to where no gradient of {listed(lost)} is left")
+        grave = True
     if risen is not None and thresholds.rise.passed(risen):
         shares = saturated_now(record)
         evidence.append(compared("weighted total now / at the start", risen, thresholds.rise))
@@ -39,6 +47,11 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         evidence.append(compared("learning rate x sigma_max / 2 at the start (stable below 1)", rate / 2, start))
         titles.append(f"the learning rate was {number(rate / 2)} times the stability limit at the start")
         grave |= start.far(rate / 2)
+    update = None if record.start is None else record.start.update
+    if update is not None and thresholds.update.passed(update):
+        evidence.append(compared("first step / size of the initial parameters", update, thresholds.update))
+        titles.append(f"the first step moved the parameters by {number(100 * update)} % of their size")
+        grave |= thresholds.update.far(update)
     if stability is not None and now.passed(stability.sharpness):
         titles.append(f"the learning rate is {number(stability.sharpness)} times the stability limit")
         grave |= now.far(stability.sharpness)
@@ -79,12 +92,13 @@ CHECK = Check(
     title="The learning rate is too high",
     passing="The learning rate is below the stability limit",
     needs=("terms",),
-    thresholds=("sharpness", "start_sharpness", "rise", "saturation"),
+    thresholds=("sharpness", "start_sharpness", "update", "rise", "saturation"),
     decide=decide,
     detected="The learning rate against the largest one that is stable for the local quadratic model: 2 / sigma_max "
     "for gradient descent; for Adam the limit of its preconditioned Hessian. At the start it counts for plain "
-    "descent only. A total loss that has grown since the start counts too. Between 0.8 and 1.2 it is a note: riding "
-    "the edge is normal.",
+    "descent only. A first step that moves the parameters by more than a twentieth of their size, a total loss that "
+    "has grown since the start, and a gradient that vanished in the training count too. Between 0.8 and 1.2 it is a "
+    "note: riding the edge is normal.",
     why="Beyond the limit each step overshoots along the sharpest direction; the loss rises until the units saturate.",
     fix="Lower the learning rate to half the limit, or let it decay.",
     overturned_by="A loss whose medians still fall: training at the edge of stability is normal.",

@@ -7,7 +7,7 @@ import math
 from pinndiag._records import DiagnosisRecord
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
-from pinndiag.checks._gate import gate
+from pinndiag.checks._gate import gate, work_left
 from pinndiag.checks._measures import works
 from pinndiag.checks._needs import absent
 from pinndiag.checks._thresholds import Thresholds
@@ -22,7 +22,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     if not state.open or thresholds.probe.value > factor:
         return CHECK.passed()
     worst, left = state.open[0], works(record)
-    evidence = [compared(f"remaining work of {quoted(n)}", left[n], thresholds.work) for n in state.open]
+    evidence = [work_left(record, n, thresholds) for n in state.open]
     if math.isnan(factor):
         why = (record.probe.reason if record.probe is not None else absent(record, "probe")) or "no number"
         return CHECK.finding(

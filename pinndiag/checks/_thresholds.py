@@ -81,6 +81,9 @@ class Thresholds(Record):
     held_out_start: Threshold = Threshold.above(3.0, _measured("healthy 0.98 to 1.2 at the start, aliased 9e11"))
     alias_points: Threshold = Threshold.below(30.0, _measured("two points a batch give a ratio of 3 by chance"))
     output_spread: Threshold = Threshold.below(0.05, _measured("share of the solution's spread where collapsed"))
+    constant_ratio: Threshold = Threshold(
+        value=1.3, grave=1.3, source=_measured("0.8 to 1.3 where collapsed to a constant"), falling=True
+    )
     hidden_spread: Threshold = Threshold.below(1e-3, "own estimate: healthy networks have 0.04 to 0.4")
     precision: Threshold = Threshold.above(1e-3, _measured("healthy below 1e-5, sick 0.01 to 1.9"))
     rounding: Threshold = Threshold.above(0.02, _measured("healthy below 1e-3, sick 0.02 to 0.6"))
@@ -117,6 +120,7 @@ class Thresholds(Record):
     start_sharpness: Threshold = Threshold(
         value=1.2, grave=1.5, source=_measured("plain descent that started at 1.5 diverged at once")
     )
+    update: Threshold = Threshold.above(0.05, _measured("healthy first steps 3e-3 to 1.6e-2 of the parameters' size"))
     edge: Threshold = Threshold.above(0.5, _measured("runs at the edge of stability have 0.56 to 1.02"))
     rise: Threshold = Threshold.above(3.0, "own estimate: the total loss against its start")
     trial: Threshold = Threshold.above(3.0, "own estimate: short runs on a copy that differ by less are alike")

@@ -71,5 +71,10 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
         "Central difference of the loss against the gradient, in float64. A disagreement means that the gradient is "
         "not that of the loss.",
     ),
+    (
+        "best constant output",
+        "The constant of each output for which the weighted total is smallest (the last layer's weights at zero). "
+        "A network whose loss is no smaller has learned nothing but that: a trivial solution.",
+    ),
     ("relative L2 error", "|network - solution| / |solution|, pooled over the outputs."),
 )

@@ -26,6 +26,7 @@ def markdown(page: View) -> str:
         f"## {_escape(page.name)}: {_escape(page.verdict)}",
         f"{_escape(page.counts)}. {_escape(page.subtitle)}. {_escape(page.created)}",
         _terms(page),
+        _escape(page.baseline),
         *(finding_markdown(finding) for finding in page.findings),
     ]
     if page.trials:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+from itertools import takewhile
 from typing import Any
 
-__all__ = ["clean", "clean_all", "one_line", "shorten", "slug"]
+__all__ = ["clean", "clean_all", "one_line", "shorten", "shorten_all", "slug"]
 
 _STEERING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff\ufffe\uffff")
 
@@ -51,6 +54,34 @@ def shorten(text: str, length: int) -> str:
         return text
     tail = (length - 1) // 3
     return text[: length - 1 - tail] + "…" + text[len(text) - tail :]
+
+
+def shorten_all(names: Iterable[str], length: int) -> list[str]:
+    """Names that stand under one another, each shortened, and told apart where what is left would be the same.
+
+    >>> shorten_all(["momentum in x, upper wall", "momentum in y, upper wall", "mass"], 12)
+    ['…um in x, u…', '…um in y, u…', 'mass']
+    """
+    given = [one_line(name) for name in names]
+    short = [shorten(name, length) for name in given]
+    alike = Counter(short)
+    pairs = zip(given, short, strict=True)
+    return [cut if alike[cut] == 1 else _around(name, _parting(name, given), length) for name, cut in pairs]
+
+
+def _parting(name: str, names: Iterable[str]) -> int:
+    """The place at which `name` parts from the name most like it."""
+    alike = [
+        takewhile(lambda pair: pair[0] == pair[1], zip(name, other, strict=False)) for other in names if other != name
+    ]
+    return max((sum(1 for _ in pairs) for pairs in alike), default=0)
+
+
+def _around(name: str, place: int, length: int) -> str:
+    """The part of `name` in which the letter at `place` stands, towards its end."""
+    start = max(0, min(place - length // 2, len(name) - length + 2))
+    kept = name[start : start + length - 2]
+    return ("…" if start else "") + kept + ("…" if start + len(kept) < len(name) else "")
 
 
 def slug(prefix: str, name: str) -> str:

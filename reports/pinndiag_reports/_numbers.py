@@ -13,8 +13,8 @@ def number(value: float | str | None, digits: int = 3) -> str:
     """`value` with at most `digits` significant digits: 0.0123, 1.2e-5, NaN, ∞; a dash where nothing was measured."""
     if value is None:
         return ABSENT
-    if isinstance(value, str):
-        return value
+    if isinstance(value, str):  # the record spells infinities, where a text may stand as well
+        return value.replace("Infinity", "∞") if value in ("Infinity", "-Infinity") else value
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from pinndiag._records import DiagnosisRecord
 from pinndiag_reports._input import read
-from pinndiag_reports._names import one_line, shorten
+from pinndiag_reports._names import one_line, shorten_all
 from pinndiag_reports._numbers import plural
 from pinndiag_reports._view import COLUMNS, FindingView, Row, View, view
 
@@ -81,9 +81,9 @@ def _print(console: Console, page: View) -> None:
         console.print()
         for claim in page.trials:
             console.print(Text(f"tried: {one_line(claim)}"))
-    if gaps := _missing(page):
+    if last := [line for line in (page.baseline, _missing(page)) if line]:
         console.print()
-        console.print(Text(gaps, style="dim"))
+        console.print(Text("\n".join(last), style="dim"))
 
 
 def _terms(console: Console, page: View) -> None:
@@ -106,9 +106,10 @@ def _terms(console: Console, page: View) -> None:
     table.add_column("term", no_wrap=True, overflow="ellipsis", max_width=min(room, 40))
     for position in kept:
         table.add_column(COLUMNS[position].plain, justify="right", no_wrap=True)
-    for row in rows:
+    names = shorten_all((row.name for row in rows), min(room, 40) - 2)
+    for row, short in zip(rows, names, strict=True):
         sign = {"problem": "✖ ", "warning": "▲ ", "note": "● "}.get(row.severity, "  ")
-        name = Text(sign + shorten(row.name, min(room, 40) - 2), style=_STYLES.get(row.severity, ""))
+        name = Text(sign + short, style=_STYLES.get(row.severity, ""))
         table.add_row(name, *_cells(row, kept))
     if page.total is not None:
         table.add_section()

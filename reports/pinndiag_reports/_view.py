@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pinndiag._errors import PinndiagError
 from pinndiag._records import ONLY_THOROUGH, DiagnosisRecord, Evidence, Finding, Prescription, TermRecord
 from pinndiag.checks import by_code
+from pinndiag_reports._baseline import baseline_claim
 from pinndiag_reports._names import one_line, slug
 from pinndiag_reports._numbers import at_most, count, number, percent, plural, seconds, times
 from pinndiag_reports._parts import Absent, Table
@@ -102,6 +103,7 @@ class View:
     findings: tuple[FindingView, ...]
     passed: tuple[tuple[str, str], ...]
     not_applicable: tuple[tuple[str, str, str], ...]
+    baseline: str
     trials: tuple[str, ...]
     missing: tuple[Absent, ...]
     gaps: int
@@ -136,6 +138,7 @@ def view(record: DiagnosisRecord) -> View:
         findings=findings,
         passed=tuple((code, _claims(code)[1]) for code in record.passed),
         not_applicable=tuple((item.code, _claims(item.code)[0], item.reason) for item in record.not_applicable),
+        baseline=baseline_claim(record.constant),
         trials=claims(record),
         missing=_missing(record),
         gaps=sum(why != ONLY_THOROUGH for why in record.reasons.values()),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pinndiag._records import Finding, from_plain, to_plain
 from pinndiag._records._comparison import ComparisonRecord, Figure, FindingPair, TermPair
 from pinndiag_reports._names import clean_all, one_line
-from pinndiag_reports._numbers import number, plural, times
+from pinndiag_reports._numbers import at_most, number, plural, times
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,6 +25,7 @@ WORDS = {
     "held_out": "held-out ratio",
     "rel_l2": "error against the reference (rel. L2)",
     "pareto_ratio": "Pareto ratio",
+    "constant_ratio": "loss of the best constant / loss",
     "probe_factor": "L-BFGS probe, factor",
 }
 STYLE = {"problem": "bold red", "warning": "yellow", "note": "dim"}
@@ -132,7 +134,8 @@ def _rows(shown: ComparisonRecord) -> list[tuple[str, str, str, str, str]]:
     for name, pair in (*shown.terms.items(), *((("weighted total", shown.total),) if shown.total else ())):
         label = one_line(name) + ("" if pair.side == "both" else f" (only in {pair.side.upper()})")
         for figure in _shown_figures(pair):
-            rows.append((label, *_row(figure, pair.figures[figure])))
+            upper = pair.upper if figure == "work" else ()
+            rows.append((label, *_row(figure, pair.figures[figure], upper)))
             label = ""
     label = "whole"
     for figure, values in list(shown.figures.items())[:MOST]:
@@ -146,9 +149,14 @@ def _shown_figures(pair: TermPair) -> list[str]:
     return [f for f in SHOWN if f in pair.figures and not (f == "weight" and pair.figures[f].ratio == 1)]
 
 
-def _row(name: str, figure: Figure) -> tuple[str, str, str, str]:
-    ratio = "" if figure.ratio is None or name.startswith("cosine ") else times(figure.ratio)
-    return WORDS.get(name, one_line(name)), number(figure.a), number(figure.b), ratio
+def _row(name: str, figure: Figure, upper: Sequence[str] = ()) -> tuple[str, str, str, str]:
+    # the quotient of an upper figure and a measured one says nothing
+    untold = figure.ratio is None or name.startswith("cosine ") or len(upper) == 1
+    a, b = (
+        number(value) if value is None else at_most(value, upper=side in upper)
+        for side, value in (("a", figure.a), ("b", figure.b))
+    )
+    return WORDS.get(name, one_line(name)), a, b, "" if untold or figure.ratio is None else times(figure.ratio)
 
 
 def _tables(console: Console, shown: ComparisonRecord) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 import pinndiag
 from pinndiag import PINN
+from pinndiag._jacobian import uniform_rows
 from pinndiag._records import from_plain, to_plain
 from pinndiag._records._points import Kernel
 from pinndiag._view import View
@@ -94,6 +95,21 @@ def test_a_seeded_subset_of_long_residuals() -> None:
     assert found.trace == pytest.approx(float(jacobian.square().sum()) / 1500, rel=0.1)
     assert kernel(pinn).terms["data"] == found
     assert kernel(pinn, seed=1).terms["data"] != found
+
+
+def test_a_point_is_taken_with_all_its_components() -> None:
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(1, 8), torch.nn.Tanh(), torch.nn.Linear(8, 3)).double()
+    x = uniform(200)
+    terms = {"taken": lambda x: model(x), "tied": lambda: model(x), "free": lambda: model(x)}
+    pinn = pinndiag.wrap(model, terms, points={"taken": x, "tied": x})
+    found = kernel(pinn).terms
+    assert found["taken"].residuals == 3 * 128
+    assert found["tied"].residuals == 3 * 21  # 64 passes through the whole term at most
+    assert found["free"].residuals == 64  # nothing tells its points
+    rows = uniform_rows(View(pinn), "taken", 0)
+    assert rows.components == 3
+    assert (rows.entries.reshape(-1, 3) % 3).tolist() == [[0, 1, 2]] * 160
 
 
 def test_terms_without_a_kernel_say_why() -> None:

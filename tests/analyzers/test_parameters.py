@@ -46,7 +46,7 @@ def test_frozen_tensors_are_named_and_counted_but_not_as_trainable() -> None:
     assert found.frozen == ["u.0.weight", "u.0.bias"]
     first = by_name(found)["u.0"]
     assert (first.entries, first.trainable) == (18, 0)
-    assert "parameters" in by_name(found)
+    assert "parameters.0" in by_name(found)
     assert found.trainable == found.entries - 18
 
 
@@ -101,7 +101,7 @@ def test_dead_and_non_finite_entries_of_a_bare_state_dict() -> None:
     }
     found = parameters_of(state)
     layers = by_name(found)
-    assert list(layers) == ["net.0", "net.1", "conv", "(model)", "wave"]
+    assert list(layers) == ["net.0", "net.1", "conv", "scale", "wave"]
     assert layers["net.0"].dead_rows == 2
     assert layers["net.0"].zeros == pytest.approx(6 / 9)
     assert layers["net.0"].spectral_norm == 1
@@ -110,7 +110,7 @@ def test_dead_and_non_finite_entries_of_a_bare_state_dict() -> None:
     assert math.isnan(layers["net.1"].spectral_norm)
     assert math.isnan(layers["net.1"].norm)
     assert layers["conv"].spectral_norm == pytest.approx(math.sqrt(24))
-    assert layers["(model)"].norm == 2
+    assert layers["scale"].norm == 2
     assert layers["wave"].spectral_norm == pytest.approx(4)
     assert layers["wave"].norm == pytest.approx(5)
     assert layers["wave"].entries == 8

@@ -218,3 +218,14 @@ def test_the_field_of_a_large_reference_is_thinned_and_says_of_how_many() -> Non
     assert np.allclose(found.field.values["solution_0"], a * b)
     both = torch.tensor(np.stack([a, b], axis=1))
     assert found.field.values["network_0"] == pytest.approx(model(both).detach()[:, 0].tolist())
+
+
+def test_a_grid_in_double_precision_for_a_network_in_single() -> None:
+    model = torch.nn.Linear(1, 1)
+    torch.nn.init.ones_(model.weight), torch.nn.init.zeros_(model.bias)  # u = x
+    x = torch.linspace(1, 2, 9, dtype=torch.float64)[:, None]
+    values = x * (1 + 1e-9)  # the difference is lost in single precision
+    pinn = pinndiag.wrap(model, {"data": lambda: model(x.float())}, solution=(x, values))
+    assert pinn.reference.points.tensors[0].dtype == torch.float32
+    assert solution(pinn).rel_l2 == pytest.approx(1e-9, rel=1e-3)
+    assert solution(pinn.copy()).rel_l2 == pytest.approx(1e-9, rel=1e-3)

@@ -117,3 +117,21 @@ def test_reasons_of_what_cannot_be_measured() -> None:
     assert set(found.reasons) == {"held_out.pde", "held_out.clamp", "slow_share.clamp"}
     assert found.held_out == {}
     assert set(found.slow_share) == {"pde"}
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("Adam", 0.01 * math.sqrt(2) / 5), ("SGD", 0.01 * math.sqrt(5) / 5)])
+def test_the_optimizers_first_step_against_the_parameters(kind: str, expected: float) -> None:
+    k = torch.nn.Parameter(torch.tensor([3.0, 4.0, 0.0], dtype=torch.float64))
+    optimizer = getattr(torch.optim, kind)([k], lr=0.01)
+    terms = {"a": lambda: k[0] + 2 * k[1] + 10}  # the gradient is (1, 2, 0): one entry that Adam does not move
+    begun = {"k": k.detach().clone()}
+    pinn = pinndiag.wrap(lambda p, x: x, terms, parameters={"k": k}, optimizer=optimizer, initial=begun)
+    with torch.no_grad():
+        k += 1
+    assert start(pinn).update == pytest.approx(expected)
+
+
+def test_no_first_step_without_an_optimizer_that_is_known() -> None:
+    pinn, _ = moved(mlp())
+    pinn.optimizer = None
+    assert start(pinn).update is None

@@ -11,6 +11,7 @@ from pinndiag._records import (
     SCHEMA,
     Activation,
     Activations,
+    Constant,
     DerivativeCheck,
     DiagnosisRecord,
     Eigenvalue,
@@ -39,6 +40,9 @@ from pinndiag._records import (
 from pinndiag.checks import by_code
 
 replace = msgspec.structs.replace
+
+TIMES = [i / 99 for i in range(100)]
+PLACES = [(37 * i % 100 + 0.5) / 101 for i in range(100)]
 
 
 def work(value: float, how: str = "residuals") -> Work:
@@ -103,6 +107,15 @@ def pointwise(top: float = 0.3, points: int = 1000, **changes: Any) -> Pointwise
     return Pointwise(**(figures | changes))
 
 
+def travelling(base: DiagnosisRecord, contrast: float, worst: int = 0, initial: bool = True) -> DiagnosisRecord:
+    """The record with points in space and time, its residual large in one tenth of the time only."""
+    residual = [10.0 if int(t * 9.99) == worst else 0.1 for t in TIMES]
+    inside = pointwise(field=field([PLACES, TIMES], residual), time_contrast=contrast)
+    other = [0.0] * 50 if initial else [1.0] * 50
+    edge = pointwise(field=field([PLACES[:50], other]), points=50)
+    return replace(base, pointwise={"pde": inside, "bc": edge})
+
+
 def activation(layer: str, saturated: float | None = 0.1, spread: float = 0.3, of: str = "pde") -> Activation:
     return Activation(
         layer=layer,
@@ -113,6 +126,14 @@ def activation(layer: str, saturated: float | None = 0.1, spread: float = 0.3, o
         saturated_pairs=saturated,
         spread=spread,
         dead_units=0,
+    )
+
+
+def constant(ratio: float, spread: float | None = 0.5, size: float | None = 1.0) -> Constant:
+    best = {"pde": ratio * 1e-6, "bc": ratio * 1e-7}
+    relative = {"pde": 1 / ratio, "bc": 1 / ratio} if ratio else {"pde": math.inf, "bc": math.inf}
+    return Constant(
+        layers=["4"], output="zero", zero=best, best=best, relative=relative, ratio=ratio, spread=spread, size=size
     )
 
 

@@ -4,7 +4,18 @@ import pytest
 
 from pinndiag._records import Precision
 from pinndiag.checks import DEFAULT, Threshold, gate
-from tests.checks.records import activation, activations, held_out, quick, record, replace, start, with_terms, work
+from tests.checks.records import (
+    activation,
+    activations,
+    constant,
+    held_out,
+    quick,
+    record,
+    replace,
+    start,
+    with_terms,
+    work,
+)
 
 
 def state(base, thresholds=DEFAULT):
@@ -20,6 +31,14 @@ def test_finished_is_a_conjunction():
     assert state(replace(record(), precision=lost)) == "unfinished"
     flat = activations(activation("0"), activation("2", 0.0, 1e-7))
     assert state(replace(record(), solution=None, activations=flat)) == "unfinished"
+
+
+def test_a_network_no_better_than_a_constant_is_not_finished():
+    for ratio, expected in ((1e4, "finished"), (1.0, "unfinished"), (0.0, "finished"), (math.nan, "finished")):
+        assert state(replace(record(), solution=None, constant=constant(ratio))) == expected
+    assert state(replace(record(), constant=constant(1.0))) == "finished"  # the known solution says more
+    unseen = [gate(replace(record(), solution=None, constant=constant(r)), DEFAULT).unseen for r in (1e4, 0.0)]
+    assert unseen == [(), ("whether the output is constant",)]
 
 
 def test_little_work_means_nothing_where_the_inputs_are_not_scaled():

@@ -46,3 +46,11 @@ def test_does_not_flag_a_kurtosis_without_meaning():
 
 def test_not_applicable_to_nothing():
     assert "nothing" in skipped("PD001", replace(record(), terms={}, parameters=None))
+
+
+def test_points_that_coincide_are_named_once():
+    nan = math.nan
+    bad = field([[0.0, 0.0, 1.0, 2.0, 3.0, 4.0], [0.0] * 6], [nan, nan, nan, nan, nan, nan])
+    base = replace(record(), pointwise={"pde": pointwise(field=bad, nonfinite=6)})
+    where = next(e.value for e in finding("PD001", base).evidence if e.name.startswith("where"))
+    assert where == "(0, 0); (1, 0); (2, 0) and 2 more"

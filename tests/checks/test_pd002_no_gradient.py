@@ -1,5 +1,5 @@
 from pinndiag._records import GradientFigures, LayerGradients, Parameters
-from tests.checks.records import finding, passes, record, replace, skipped, with_terms
+from tests.checks.records import finding, passes, record, replace, skipped, start, with_terms
 
 
 def layer(name, grad, parameters=1, matrix=False):
@@ -25,10 +25,18 @@ def test_detects_a_detached_term():
     assert (found.pathology, found.severity, found.terms) == ("no_gradient", "problem", ["bc"])
 
 
+def test_does_not_call_a_fault_what_lost_its_gradient_in_the_training():
+    lost = {"loss": 0.3, "grad_l2": 0.0, "reached": 1.0}
+    assert passes("PD002", with_terms(record(), bc=lost))
+    begun = replace(record(), start=start(grad_l2={"pde": 20.0, "bc": 0.0}))
+    assert finding("PD002", with_terms(begun, bc=lost)).severity == "problem"
+    assert finding("PD002", with_terms(replace(record(), start=None), bc=lost)).severity == "problem"
+
+
 def test_detects_a_coefficient_that_nobody_reaches():
-    found = finding("PD002", replace(record(), layers=[layer("0", 1.0, 100, True), layer("parameters", 0.0)]))
+    found = finding("PD002", replace(record(), layers=[layer("0", 1.0, 100, True), layer("viscosity", 0.0)]))
     assert found.severity == "problem"
-    assert "'parameters'" in found.title
+    assert found.title == "No term changes the coefficient 'viscosity'"
 
 
 def test_a_layer_that_nobody_reaches_is_a_warning():

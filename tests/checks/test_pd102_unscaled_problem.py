@@ -1,4 +1,4 @@
-from tests.checks.records import finding, passes, quick, record, replace, skipped, start, unfinished, work
+from tests.checks.records import finding, passes, quick, record, replace, skipped, start, unfinished, with_terms, work
 
 
 def test_detects_losses_of_different_scale():
@@ -21,6 +21,12 @@ def test_does_not_flag_a_user_who_scaled_by_weights():
     base = unfinished()
     scaled = replace(base, terms={**base.terms, "pde": replace(base.terms["pde"], weight=1e-7)})
     assert passes("PD102", replace(scaled, start=start(grad_l2={"pde": 1e9, "bc": 1e2})))
+
+
+def test_does_not_flag_weights_that_make_the_ratio_by_themselves():
+    base = with_terms(unfinished(), bc={"weight": 1e-6})
+    assert passes("PD102", replace(base, start=start(grad_l2={"pde": 20.0, "bc": 1.0})))
+    assert finding("PD102", replace(base, start=start(grad_l2={"pde": 1e9, "bc": 1e2}))).severity == "problem"
 
 
 def test_does_not_flag_much_work_that_fell():

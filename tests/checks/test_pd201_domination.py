@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from pinndiag._judge import judge
@@ -12,6 +14,7 @@ from tests.checks.records import (
     replace,
     skipped,
     start,
+    travelling,
     unfinished,
     with_terms,
     work,
@@ -53,6 +56,27 @@ def test_weights_that_do_not_stand_in_the_way_are_a_warning():
     assert finding("PD201", replace(dominated(), probe=way_down)).severity == "warning"
     not_for_bc = replace(probe(1e3), terms={"pde": 1e-12, "bc": 5e-3})
     assert finding("PD201", replace(dominated(), probe=not_for_bc)).severity == "problem"
+
+
+def test_what_only_the_pull_says_is_a_warning_where_the_solution_has_not_travelled():
+    base = replace(dominated(), start=start(grad_l2={"pde": 1.0, "bc": 1.0}))
+    assert finding("PD201", travelling(base, 500.0)).severity == "warning"
+    assert finding("PD201", travelling(base, 5.0)).severity == "problem"
+    begun = start(grad_l2={"pde": 100.0, "bc": 1.0})
+    assert finding("PD201", replace(travelling(base, 500.0), start=begun)).severity == "problem"
+    judged = judge(travelling(base, 500.0))
+    assert [(f.code, f.caused_by) for f in judged.problems] == [("PD302", "")]
+
+
+def test_a_term_without_any_gradient_is_not_dominated():
+    lost = {"loss": 1e-2, "work": work(math.inf), "grad_l2": 0.0}
+    assert passes("PD201", with_terms(dominated(), bc=lost))
+
+
+def test_the_users_own_weights_are_named():
+    names = [e.name for e in finding("PD201", with_terms(dominated(), bc={"weight": 1e-3})).evidence]
+    assert "your weights: 'pde' / 'bc'" in names
+    assert not any("your weights" in e.name for e in finding("PD201", dominated()).evidence)
 
 
 def test_quick_says_the_main_thing():

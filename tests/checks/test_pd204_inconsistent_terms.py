@@ -1,5 +1,5 @@
 from pinndiag._records import Trials, WeightTrial, WeightTrials
-from tests.checks.records import finding, passes, probe, quick, replace, skipped, unfinished, with_terms
+from tests.checks.records import finding, passes, probe, quick, replace, skipped, travelling, unfinished, with_terms
 
 
 def contradictory(total=1.05, alone=1e4, cancellation=0.01):
@@ -23,6 +23,11 @@ def test_does_not_flag_a_way_down_or_a_term_that_is_stuck_alone():
 def test_does_not_flag_a_trivial_solution():
     constant = replace(unfinished().solution, spread=1e-3)
     assert passes("PD204", replace(contradictory(), solution=constant))
+
+
+def test_not_judged_where_the_solution_has_not_travelled():
+    assert "PD302" in skipped("PD204", travelling(contradictory(), 500.0))
+    assert finding("PD204", travelling(contradictory(), 5.0)).severity == "problem"
 
 
 def test_not_applicable():

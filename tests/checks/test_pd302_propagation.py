@@ -1,17 +1,6 @@
 import pytest
 
-from tests.checks.records import field, finding, passes, pointwise, record, replace, skipped, unfinished
-
-TIMES = [i / 99 for i in range(100)]
-PLACES = [(37 * i % 100 + 0.5) / 101 for i in range(100)]
-
-
-def travelling(base, contrast, worst=0, initial=True):
-    residual = [10.0 if int(t * 9.99) == worst else 0.1 for t in TIMES]
-    inside = pointwise(field=field([PLACES, TIMES], residual), time_contrast=contrast)
-    other = [0.0] * 50 if initial else [1.0] * 50
-    edge = pointwise(field=field([PLACES[:50], other]), points=50)
-    return replace(base, pointwise={"pde": inside, "bc": edge})
+from tests.checks.records import finding, passes, record, replace, skipped, travelling, unfinished
 
 
 @pytest.mark.parametrize(("contrast", "severity"), [(50.0, "warning"), (500.0, "problem")])
@@ -28,6 +17,11 @@ def test_the_axis_may_not_be_time():
 
 def test_a_front_that_has_moved_on_is_propagation():
     assert finding("PD302", travelling(unfinished(bc=1e-8), 500.0, worst=3)).pathology == "propagation_failure"
+
+
+def test_little_work_in_the_equation_does_not_clear_it_while_the_initial_condition_is_open():
+    assert finding("PD302", travelling(unfinished(pde=1e-8), 500.0)).pathology == "causality_violation"
+    assert passes("PD302", travelling(unfinished(pde=1e-8), 500.0, initial=False))
 
 
 def test_does_not_flag():

@@ -1,13 +1,16 @@
 from tests.checks.records import (
     activation,
     activations,
+    constant,
     finding,
     passes,
     probe,
+    quick,
     record,
     replace,
     skipped,
     unfinished,
+    with_terms,
 )
 
 
@@ -39,5 +42,47 @@ def test_does_not_flag_a_network_that_varies():
     assert passes("PD402", collapsed(unfinished(), spread=0.6))
 
 
-def test_not_applicable_without_a_solution():
-    assert "no solution" in skipped("PD402", replace(record(), solution=None))
+def unsolved(base, ratio, factor=1.02, fall=1e3, **outputs):
+    """No solution is known; the loss of the best constant is `ratio` times the present one."""
+    found = with_terms(base, **{name: {"probe_alone": probe(fall, 60)} for name in base.terms})
+    return replace(found, solution=None, constant=constant(ratio, **outputs), probe=probe(factor))
+
+
+def test_detects_by_the_loss_of_the_best_constant():
+    found = finding("PD402", unsolved(unfinished(), 1.02))
+    assert (found.pathology, found.severity) == ("trivial_solution", "problem")
+    assert found.evidence[0].value == 1.02
+    assert finding("PD402", unsolved(record(), 1.02, factor=1e3)).severity == "problem"  # it looks finished
+
+
+def test_does_not_flag_what_beats_the_best_constant():
+    assert passes("PD402", unsolved(unfinished(), 1.4))
+    assert passes("PD402", unsolved(unfinished(), 0.5))  # worse than any constant, and so none
+    assert finding("PD402", unsolved(unfinished(), 0.5, spread=1e-3)).severity == "problem"  # another constant
+
+
+def test_does_not_call_trivial_what_cannot_be_learned_or_still_moves():
+    assert passes("PD402", unsolved(unfinished(), 1.02, fall=1.5))
+    assert passes("PD402", unsolved(unfinished(), 1.02, factor=3.0))
+
+
+def test_where_a_constant_solves_everything_it_warns_of_an_output_that_hardly_varies():
+    flat = unsolved(record(), 0.0, spread=1e-4, size=1e-4)
+    found = finding("PD402", flat)
+    assert found.severity == "problem"  # zero is hardly the solution that was wanted, another constant may be
+    assert found.title.startswith("The output is zero, and zero solves every term")
+    other = replace(flat.constant, zero={"pde": 2.0, "bc": 1.0}, size=3.0)
+    assert finding("PD402", replace(flat, constant=other)).severity == "warning"
+    assert "do not tell" in skipped("PD402", unsolved(record(), 0.0))
+    assert "do not tell" in skipped("PD402", unsolved(record(), 0.0, spread=None))
+
+
+def test_without_the_probe_it_may_be_near_its_start():
+    quickly = quick(unsolved(unfinished(), 1.0))
+    assert finding("PD402", quickly).severity == "warning"
+
+
+def test_not_applicable_where_nothing_tells():
+    assert "no solution is known" in skipped("PD402", replace(record(), solution=None))
+    nothing = replace(record(), solution=None, reasons={"constant": "the last layer cannot be told"})
+    assert "the last layer cannot be told" in skipped("PD402", nothing)

@@ -1,6 +1,19 @@
+import math
+
 import pytest
 
-from tests.checks.records import finding, passes, record, replace, skipped, spectrum, start, unfinished
+from tests.checks.records import (
+    finding,
+    passes,
+    record,
+    replace,
+    skipped,
+    spectrum,
+    start,
+    unfinished,
+    with_terms,
+    work,
+)
 
 
 @pytest.mark.parametrize(("sharpness", "severity"), [(1.5, "warning"), (5.0, "problem")])
@@ -17,6 +30,22 @@ def test_detects_plain_descent_at_the_start():
 def test_detects_a_loss_that_has_grown():
     base = unfinished(pde=500.0)
     assert finding("PD501", base).severity == "problem"
+
+
+@pytest.mark.parametrize(("update", "severity"), [(0.08, "warning"), (1.7, "problem")])
+def test_detects_a_first_step_as_long_as_the_parameters(update, severity):
+    assert finding("PD501", replace(unfinished(), start=start(update=update))).severity == severity
+    assert finding("PD501", replace(record(), start=start(update=update))).severity == "note"
+    assert passes("PD501", replace(unfinished(), start=start(update=0.016)))
+
+
+def test_detects_a_gradient_that_was_lost_in_the_training():
+    dead = {"loss": 1.0, "grad_l2": 0.0, "work": work(math.inf)}
+    found = finding("PD501", with_terms(unfinished(), pde=dead))
+    assert found.severity == "problem"
+    assert "no gradient of 'pde' is left" in found.title
+    begun = replace(unfinished(), start=start(grad_l2={"pde": 0.0, "bc": 1.0}))
+    assert passes("PD501", with_terms(begun, pde=dead))  # it never had one
 
 
 @pytest.mark.parametrize("make", [record, unfinished])

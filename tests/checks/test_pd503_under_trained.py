@@ -11,6 +11,7 @@ from tests.checks.records import (
     spectrum,
     unfinished,
     with_terms,
+    work,
 )
 
 
@@ -45,3 +46,10 @@ def test_does_not_flag():
 
 def test_not_applicable():
     assert "remaining work" in skipped("PD503", with_terms(record(), pde={"work": None}, bc={"work": None}))
+
+
+def test_of_a_scalar_loss_the_work_is_called_an_upper_figure():
+    base = with_terms(replace(unfinished(), probe=probe(1e3)), pde={"work": work(5.0, "scalar")})
+    shown = {e.name: e.threshold for e in finding("PD503", base).evidence}
+    assert shown["remaining work of 'pde' (a scalar loss: an upper figure)"] == 0.2
+    assert shown["remaining work of 'bc'"] == 2e-5

@@ -13,6 +13,7 @@ import torch
 from click.testing import Result
 
 from pinndiag import CheckpointError, Diagnosis
+from pinndiag._records import NotApplicable
 from tests.cli.conftest import StandIn
 from tests.cli.diagnoses import card, diagnosis, finding
 
@@ -120,8 +121,10 @@ def test_quiet_prints_the_verdict_only(run: Run, library: StandIn, checkpoint: P
 
 
 def test_verbose_says_what_each_part_took_and_what_failed(run: Run, library: StandIn, checkpoint: Path) -> None:
-    library.found = diagnosis(reasons={"kernel": "the analyzer failed"})
+    skipped = NotApplicable(code="PD302", reason="no time")
+    library.found = diagnosis(reasons={"kernel": "the analyzer failed"}, not_applicable=[skipped])
     shown = run("analyze", "checkpoint.pt", "-v").stderr
+    assert shown.endswith("not applicable: PD302: no time\n")
     assert "1.25 s  curvature\n    0.25 s  gradients\nnot measured: kernel: the analyzer failed\n" in shown
     assert "not measured" not in run("analyze", "checkpoint.pt").stderr
 

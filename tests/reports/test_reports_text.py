@@ -11,7 +11,7 @@ from rich.cells import cell_len
 
 from pinndiag._records import DiagnosisRecord
 from pinndiag_reports import to_html, to_markdown, to_text
-from pinndiag_reports._names import shorten, slug
+from pinndiag_reports._names import shorten, shorten_all, slug
 from pinndiag_reports._numbers import estimate, number, percent, seconds, times
 
 ESCAPE = re.compile("\x1b\\[[0-9;]*m")
@@ -184,3 +184,18 @@ def test_short_names_and_slugs() -> None:
     assert slug("term-", "bc_left") == "term-bc_left"
     assert slug("term-", "a b") != slug("term-", "a-b")
     assert slug("term-", "<>") != slug("term-", "><")
+
+
+def test_long_names_that_differ_at_one_place_are_told_apart() -> None:
+    names = [f"momentum equation in the {axis}-direction of the channel" for axis in "xyz"]
+    short = shorten_all([*names, "bc"], 20)
+    assert short[-1] == "bc"
+    assert len(set(short)) == 4
+    assert all(len(name) <= 20 and f"{axis}-" in name for name, axis in zip(short, "xyz", strict=False))
+    assert shorten_all(["a" * 30, "b" * 30], 20) == [shorten("a" * 30, 20), shorten("b" * 30, 20)]
+
+
+def test_terms_with_long_names_stay_apart_in_the_table(make: Callable[..., DiagnosisRecord]) -> None:
+    names = tuple(f"momentum equation in the {axis}-direction of the channel" for axis in "xy")
+    table = to_text(make(names=names), width=80).split("\n\n")[1]
+    assert all(f"{axis}-" in table for axis in "xy")

@@ -6,6 +6,7 @@ from pinndiag._records import DiagnosisRecord
 from pinndiag_reports._parts import Absent, Part, Section
 from pinndiag_reports.figures._plot import drawing
 from pinndiag_reports.figures._scene import Scene
+from pinndiag_reports.figures.baseline import baseline
 from pinndiag_reports.figures.concentration import concentration
 from pinndiag_reports.figures.conflicts import conflicts
 from pinndiag_reports.figures.density import density
@@ -52,7 +53,7 @@ def sections(record: DiagnosisRecord) -> tuple[Section, ...]:
             _section(
                 "tests", "Active tests", _TESTS, probes(scene), trust(scene), other_weights(scene), another_start(scene)
             ),
-            _section("solution", "Solution", "The network against the reference solution.", solution(scene)),
+            _section("solution", "Solution", _SOLUTION, solution(scene), baseline(scene)),
             _section("start", "Start against now", _START, start(scene)),
             _section("network", "Network", _NETWORK, activations(scene), weights(scene)),
         )
@@ -67,5 +68,6 @@ _CURVATURE = "How steep the loss is, and what step size it bears."
 _KERNEL = "Which residuals gradient descent can move, and how fast."
 _POINTS = "Where the residuals sit, and whether they stay small between the training points."
 _TESTS = "Experiments on a copy: what a better optimizer would reach from here, and whether the gradient is right."
+_SOLUTION = "The network against the reference solution, and against the simplest outputs there are."
 _START = "The same network at its stored initial parameters."
 _NETWORK = "The state of the layers themselves."

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pinndiag._records import DiagnosisRecord
-from pinndiag_reports._names import shorten
+from pinndiag_reports._names import shorten_all
 from pinndiag_reports._parts import Key
 from pinndiag_reports._theme import SERIES
 
@@ -89,7 +89,8 @@ class Scene:
     def keys_of(self, names: tuple[str, ...]) -> tuple[Key, ...]:
         """The key of a figure that draws `names`."""
         styles = [(name, self.style(name)) for name in names]
-        return tuple(Key(shorten(name, 40), style.color, style.dash, style.marker) for name, style in styles)
+        short = shorten_all(names, 40)
+        return tuple(Key(n, style.color, style.dash, style.marker) for n, (_, style) in zip(short, styles, strict=True))
 
     @cached_property
     def limited(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from pinndiag_reports._names import shorten
+from pinndiag_reports._names import shorten, shorten_all
 from pinndiag_reports._numbers import count, number, percent, times
 from pinndiag_reports._parts import Absent, Figure, Panel, Part, Table
 from pinndiag_reports.figures._plot import Plot
@@ -106,7 +106,7 @@ def _held_out(scene: Scene) -> Panel | None:
         return None
     plot = Plot(
         Log.over([*ratios.values(), 0.5, 60]),
-        Rows(tuple(shorten(name, 16) for name in ratios)),
+        Rows(tuple(shorten_all(ratios, 16))),
         left=104,
         grid="x",
         height=max(150, 66 + 24 * len(ratios)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from pinndiag._records import Probe
-from pinndiag_reports._names import shorten
+from pinndiag_reports._names import shorten, shorten_all
 from pinndiag_reports._numbers import count, number, percent, times
 from pinndiag_reports._parts import Absent, Figure, Panel, Part, Table
 from pinndiag_reports.figures._plot import Plot
@@ -37,7 +37,7 @@ def probes(scene: Scene) -> Part:
         return Absent("Descent probes", "nothing to draw: no probe ended with a finite, positive loss")
     plot = Plot(
         Log.over([*(probe.factor for _, probe, _ in drawn), 0.8, 100]),
-        Rows(tuple(shorten(name, 18) for name, _, _ in drawn)),
+        Rows(tuple(shorten_all((name for name, _, _ in drawn), 18))),
         width=440,
         left=128,
         right=46,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from pinndiag._records import Eigenvalue, Stability
-from pinndiag_reports._names import shorten
+from pinndiag_reports._names import shorten, shorten_all
 from pinndiag_reports._numbers import number, times
 from pinndiag_reports._parts import Absent, Figure, Key, Panel, Part, Table
 from pinndiag_reports.figures._plot import Plot
@@ -74,8 +74,8 @@ def _right(plot: Plot, value: float) -> bool:
 def _rows(scene: Scene) -> list[tuple[str, Eigenvalue, Style]]:
     record = scene.record
     rows = [
-        (shorten(name, 18), item, scene.style(name))
-        for name in scene.shown
+        (short, item, scene.style(name))
+        for name, short in zip(scene.shown, shorten_all(scene.shown, 18), strict=True)
         if (item := record.terms[name].sigma_max) is not None
     ]
     if record.total is not None and record.total.sigma_max is not None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from pinndiag._records import Work
-from pinndiag_reports._names import shorten
+from pinndiag_reports._names import shorten, shorten_all
 from pinndiag_reports._numbers import at_most, number, percent, times
 from pinndiag_reports._parts import Absent, Figure, Panel, Part, Table
 from pinndiag_reports.figures._plot import Plot
@@ -91,7 +91,7 @@ def _panel(scene: Scene, before: Mapping[str, float], after: Mapping[str, float]
         return None
     plot = Plot(
         Log.over([value for pair in pairs.values() for value in pair], pad=0.12),
-        Rows(tuple(shorten(name, 16) for name in pairs)),
+        Rows(tuple(shorten_all(pairs, 16))),
         left=104,
         top=12,
         grid="x",
