@@ -58,9 +58,11 @@ class _Now:
     Attributes:
         step: of the next (or present) call.
         decided, decided_at: what is applied, at which step and to which terms.
+        answered: the weights last applied, and of which terms; taken apart when somebody asks.
     """
 
     step: int = 0
+    answered: tuple[tuple[str, ...], Combination] | None = None
     decided: Combination | None = None
     decided_at: tuple[int, tuple[str, ...]] = (-1, ())
 
@@ -121,7 +123,7 @@ class AbstractScheme(nn.Module, ABC):
         parameters = options.get("parameters")
         self._trained = None if parameters is None else list(parameters)
         self.memory = Memory()
-        self._shown: dict[str, Tensor] = {}
+        self._last: dict[str, Tensor] = {}
         self._now = _Now()
         self._graphs = Graphs()
         optimizer = options.get("optimizer")
@@ -215,13 +217,14 @@ class AbstractScheme(nn.Module, ABC):
                 cause="the run was made with another scheme",
                 fix="make the scheme that was used, or start without its state",
             )
-        self.reference, self._shown = state["reference"], dict(state["shown"])
+        self.reference, self._last, self._now.answered = state["reference"], dict(state["shown"]), None
         self.memory.terms = {name: dict(fields) for name, fields in state["terms"].items()}
         self.memory.shared = dict(state["shared"])
         self._now.step, self._now.decided = state["step"], None
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy looks at its graphs anew: they are not those of the original."""
+        _ = self._shown
         return {**self.__dict__, "_graphs": Graphs(), "_now": _Now(self._now.step)}
 
     def extra_repr(self) -> str:
@@ -232,7 +235,7 @@ class AbstractScheme(nn.Module, ABC):
 
     def _settle(self, names: Sequence[str]) -> None:
         """At the first step: what is the reference, and are the names known?"""
-        if self._shown:
+        if self._now.answered is not None or self._last:
             return
         asked = [self.reference] if self.reference is not None else []
         for name in [*asked, *self.exclude, *self.given]:
@@ -252,12 +255,25 @@ class AbstractScheme(nn.Module, ABC):
         if self.reference is None:
             self.reference = taking_part[0]
 
-    def _answer(self, names: Sequence[str], weights: Tensor, points: Mapping[str, Tensor] | None = None) -> Combination:
+    @property
+    def _shown(self) -> dict[str, Tensor]:
+        """Term -> the weight last applied to it."""
+        if self._now.answered is not None:
+            names, combination = self._now.answered
+            self._last.update(zip(names, combination.weights.unbind(), strict=True))
+            self._last.update(combination.points)
+            self._now.answered = None
+        return self._last
+
+    def _answer(
+        self, names: tuple[str, ...], weights: Tensor, points: Mapping[str, Tensor] | None = None
+    ) -> Combination:
         """What is applied, remembered for `weights`."""
-        points = points or {}
-        self._shown.update(zip(names, weights.detach().unbind(), strict=True))
-        self._shown.update(points)
-        return Combination(weights, points, self.directs)
+        if self._now.answered is not None and self._now.answered[0] != names:
+            _ = self._shown  # of terms that are away now
+        combination = Combination(weights, points or {}, self.directs)
+        self._now.answered = (names, combination)
+        return combination
 
     def _evaluation(self, outputs: dict[str, Tensor]) -> Evaluation:
         """The terms of a step of a loop that hands over nothing else."""
