@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pinndiag._compare import compare
     from pinndiag._diagnosis import Diagnosis
     from pinndiag._errors import CaptureError, CheckpointError, PinndiagError, TermError
+    from pinndiag._fronts import pareto_fronts
     from pinndiag._pinn import PINN
     from pinndiag._remediate import Comparison, remediate
     from pinndiag._watch import Watch, watch
@@ -42,6 +43,7 @@ __all__ = [
     "linalg",
     "load",
     "nn",
+    "pareto_fronts",
     "problems",
     "remediate",
     "schemes",
@@ -62,6 +64,7 @@ _HOME = {
     "compare": "pinndiag._compare",
     "load": "pinndiag._checkpoint",
     "remediate": "pinndiag._remediate",
+    "pareto_fronts": "pinndiag._fronts",
     "watch": "pinndiag._watch",
     "wrap": "pinndiag._wrap",
 }

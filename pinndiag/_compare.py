@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from pinndiag._diagnosis import Diagnosis
+from pinndiag._fronts import pareto_fronts
 from pinndiag._records import DiagnosisRecord, Finding, RunCard, TermRecord
 from pinndiag._records._comparison import (
     COMPARISON_SCHEMA,
@@ -61,6 +62,7 @@ def compare(
         total=None if a.total is None and b.total is None else _term(a.total, b.total),
         figures=_whole(a, b),
         settings=_settings(a, b),
+        fronts=pareto_fronts({"A": a, "B": b}),
     )
 
 

@@ -1,4 +1,4 @@
-"""`pinndiag analyze TARGET`: measure, judge, write the report beside the checkpoint, say what to do next."""
+"""`pinndiag analyze TARGET`: measure or read a run, judge, write the report beside it, say what to do next."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from pinndiag import PinndiagError
 from pinndiag_cli import _options as options
 from pinndiag_cli._browser import show
-from pinndiag_cli._progress import progress
+from pinndiag_cli._progress import Progress, progress
 from pinndiag_cli._replacing import warn_if_fuller
+from pinndiag_cli._runs import judged
 from pinndiag_cli._status import FAILED, FINE, PROBLEMS
 from pinndiag_cli._stored import beside, check_run_folder, existing
 from pinndiag_cli._streams import colored, data, fail, note, result, width
@@ -27,15 +29,16 @@ if TYPE_CHECKING:
 __all__ = ["analyze"]
 
 FACTORY = "heat.py"  # the one name that examples use
+ONLY_CHECKPOINTS = ("factory", "quick", "thorough", "unsafe_load", "device", "dtype", "seed")
 
 
 @click.command(
     epilog="""\b
 Examples:
-  pinndiag analyze checkpoint.pt
+  pinndiag analyze runs/heat
   pinndiag analyze model.ckpt --factory heat.py:make --quick
 
-Writes TARGET.report.html and TARGET.diagnosis.json."""
+Writes TARGET.report.html and TARGET.diagnosis.json, or into the run folder."""
 )
 @click.argument("target", type=click.Path(path_type=Path))
 @click.option("--factory", metavar="FILE.py:NAME", help="Function that returns the PINN, for bare weights.")
@@ -79,15 +82,17 @@ def analyze(
 ) -> int:
     """Find out what is wrong with a trained PINN.
 
-    TARGET is a checkpoint: one that `pinn.save` wrote, or bare weights together with --factory, whose FILE.py is run
-    (`pinndiag init` writes a template). Options that name codes can be repeated.
+    TARGET is a checkpoint that `pinn.save` wrote; bare weights together with --factory, whose FILE.py is run
+    (`pinndiag init` writes a template); or a run folder, also while it is written. Options that name codes can be
+    repeated.
     """
     from pinndiag_cli._diagnose import Request, diagnose
 
     if quick and thorough:
         raise click.UsageError("--quick and --thorough exclude each other", click.get_current_context())
+    run = existing(target).is_dir()
+    _check_target(target)
     page, plain = _places(target, output)
-    _check_target(existing(target))
     request = Request(
         target=target,
         factory=factory,
@@ -100,12 +105,13 @@ def analyze(
         select=tuple(code.upper() for code in select),
         ignore=tuple(code.upper() for code in ignore),
     )
-    mode, codes = "quick" if quick else "thorough" if thorough else "standard", _judged(request)
+    mode = "run" if run else "quick" if quick else "thorough" if thorough else "standard"
+    codes = _judged(request)
     _make(page.parent)
     said = warn_if_fuller(plain, mode, codes)
     # what a factory or a term prints must not get between the lines of a result that a program reads
     with progress(quiet) as shown, contextlib.redirect_stdout(sys.stderr):
-        diagnosis, lacking = diagnose(request, shown)
+        diagnosis, lacking = _of_run(request, shown) if run else diagnose(request, shown)
 
     if lacking is not None and not said:
         warn_if_fuller(plain, "weights", codes)
@@ -127,8 +133,15 @@ def analyze(
     return PROBLEMS if diagnosis.record.problems and not exit_zero else FINE
 
 
+def _of_run(request: Request, shown: Progress) -> tuple[Diagnosis, None]:
+    shown.begin(f"reading {request.target}")
+    return judged(request.target, select=request.select, ignore=request.ignore), None
+
+
 def _places(target: Path, output: Path | None) -> tuple[Path, Path]:
     """Where the page and the data go."""
+    if output is None and target.is_dir():
+        return target / "report.html", target / "diagnosis.json"
     if output is None:
         return beside(target, "report.html"), beside(target, "diagnosis.json")
     if output.is_dir() or (not output.suffix and not output.exists()):
@@ -171,12 +184,7 @@ def _judged(request: Request) -> set[str]:
 def _check_target(target: Path) -> None:
     if target.is_dir():
         check_run_folder(target)
-        raise PinndiagError(
-            f"{target} is a run folder, and this version cannot judge run folders yet",
-            where=str(target / "run.json"),
-            cause="recorded runs come with a later version",
-            fix="give a checkpoint: pinndiag analyze CHECKPOINT.pt",
-        )
+        _refuse_for_runs(click.get_current_context())
     if target.suffix.lower() == ".json":
         raise PinndiagError(
             f"{target} is not a checkpoint",
@@ -184,6 +192,18 @@ def _check_target(target: Path) -> None:
             cause="a diagnosis was given",
             fix=f"to see it as a page: pinndiag report {shlex.quote(str(target))}",
         )
+
+
+def _refuse_for_runs(context: click.Context) -> None:
+    """What a run was recorded with cannot be chosen afterwards."""
+    given = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name in ONLY_CHECKPOINTS
+        and context.get_parameter_source(parameter.name) is not ParameterSource.DEFAULT
+    ]
+    if given:
+        raise click.UsageError(f"{', '.join(given)}: only for checkpoints; a run is judged as it was recorded", context)
 
 
 def _print(diagnosis: Diagnosis, *, as_json: bool, quiet: bool) -> None:
@@ -233,6 +253,8 @@ def _next(diagnosis: Diagnosis, request: Request, page: Path) -> str:
         return f"pinndiag init {FACTORY}   (a template of the function that --factory takes)"
     if record.findings:
         return f"pinndiag explain {record.findings[0].code}"
+    if record.history is not None:
+        return f"open {page} in a browser"
     again = f"pinndiag analyze {target}"
     if request.factory is not None:
         again += f" --factory {shlex.quote(request.factory)}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pinndiag_cli import _options as options
+from pinndiag_cli._runs import told
 from pinndiag_cli._status import FINE, PROBLEMS
 from pinndiag_cli._stored import stored
 from pinndiag_cli._streams import colored, data, note, result, width
@@ -26,11 +27,13 @@ __all__ = ["compare"]
     epilog="""\b
 Examples:
   pinndiag compare before.pt after.pt
-  pinndiag compare a.diagnosis.json b.diagnosis.json -o comparison.md"""
+  pinndiag compare runs/plain runs/balanced -o comparison.html"""
 )
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path))
-@click.option("--format", "kind", type=click.Choice(["text", "md", "json"]), help="[default: from -o, else text]")
+@click.option(
+    "--format", "kind", type=click.Choice(["text", "md", "json", "html"]), help="[default: from -o, else text]"
+)
 @options.as_json("The same as --format json.")
 @options.output("File to write. [default: stdout]")
 @options.exit_zero("Exit with 0 also when B has problems that A has not.")
@@ -39,22 +42,20 @@ Examples:
 def compare(
     a: Path, b: Path, kind: str | None, as_json: bool, output: Path | None, exit_zero: bool, quiet: bool, verbose: bool
 ) -> int:
-    """Set two diagnoses side by side.
+    """Set two diagnoses side by side, and the Pareto trajectories of two runs together.
 
     A and B are each a diagnosis.json, a checkpoint that was analysed, or a run folder. Exit status 1: B has problems
     that A has not.
     """
-    from pinndiag import Diagnosis
     from pinndiag._compare import compare as compared
 
     if as_json and kind not in (None, "json"):
         raise click.UsageError(f"--json and --format {kind} exclude each other", click.get_current_context())
-    left, right = stored(a), stored(b)
-    for target, diagnosis in ((a, left), (b, right)):
-        _warn_if_older(target, diagnosis)
-    comparison = compared(Diagnosis.read(left), Diagnosis.read(right), names=(str(a), str(b)))
+    for target in (a, b):
+        _warn_if_older(target)
+    comparison = compared(told(a), told(b), names=(str(a), str(b)))
     suffix = output.suffix.lower() if output is not None else ""
-    kind = kind or ("json" if as_json else {".json": "json", ".md": "md"}.get(suffix, "text"))
+    kind = kind or ("json" if as_json else {".json": "json", ".md": "md", ".html": "html"}.get(suffix, "text"))
     color = kind == "text" and output is None and colored(sys.stdout)
 
     text = _render(comparison, kind, color)
@@ -70,9 +71,9 @@ def compare(
     return PROBLEMS if comparison.problems_new and not exit_zero else FINE
 
 
-def _warn_if_older(target: Path, diagnosis: Path) -> None:
+def _warn_if_older(target: Path) -> None:
     """Say so when a checkpoint was written after the diagnosis that stands for it."""
-    if target.is_file() and target.stat().st_mtime > diagnosis.stat().st_mtime:
+    if target.is_file() and target.stat().st_mtime > stored(target).stat().st_mtime:
         note(
             f"warning: {target} is newer than its diagnosis, which may be of other weights; "
             f"analyze it again: pinndiag analyze {shlex.quote(str(target))}"
@@ -84,6 +85,10 @@ def _render(comparison: ComparisonRecord, kind: str, color: bool) -> str:
         from pinndiag._records import to_plain
 
         return json.dumps(to_plain(comparison), allow_nan=False)
+    if kind == "html":
+        from pinndiag_reports.comparison_page import comparison_to_html
+
+        return comparison_to_html(comparison)
     from pinndiag_reports.comparison import comparison_to_markdown, comparison_to_text
 
     if kind == "md":

@@ -18,7 +18,7 @@ from pinndiag_cli._streams import fail, note
 
 __all__ = ["main"]
 
-COMMANDS = ("analyze", "compare", "report", "checks", "explain", "schemes", "init", "env")
+COMMANDS = ("analyze", "watch", "compare", "report", "checks", "explain", "schemes", "init", "env")
 
 
 class Commands(click.Group):

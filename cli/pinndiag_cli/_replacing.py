@@ -12,7 +12,7 @@ from pinndiag_cli._streams import note
 
 __all__ = ["warn_if_fuller"]
 
-RANK: Final = {"weights": 0, "quick": 1, "standard": 2, "thorough": 3}
+RANK: Final = {"weights": 0, "run": 1, "quick": 1, "standard": 2, "thorough": 3}
 
 
 def warn_if_fuller(file: Path, mode: str, codes: Iterable[str]) -> bool:

@@ -1,4 +1,4 @@
-"""`pinndiag report`: render a stored diagnosis again; nothing is measured."""
+"""`pinndiag report`: render a stored diagnosis, or a run as far as it is recorded; nothing is measured."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import click
 
 from pinndiag_cli import _options as options
 from pinndiag_cli._browser import show
+from pinndiag_cli._runs import told
 from pinndiag_cli._status import FINE, PROBLEMS
-from pinndiag_cli._stored import report_name, stored
+from pinndiag_cli._stored import report_name
 from pinndiag_cli._streams import colored, data, result, width
 from pinndiag_cli._writing import writing
 
@@ -25,6 +26,7 @@ __all__ = ["report"]
     epilog="""\b
 Examples:
   pinndiag report checkpoint.pt --open
+  pinndiag report runs/heat
   pinndiag report checkpoint.pt.diagnosis.json --format md -o finding.md"""
 )
 @click.argument("target", type=click.Path(path_type=Path))
@@ -49,18 +51,16 @@ def report(
 ) -> int:
     """Render a diagnosis again, as a page, text, Markdown or JSON.
 
-    TARGET is a diagnosis.json, a checkpoint that was analysed, or a run folder.
+    TARGET is a diagnosis.json, a checkpoint that was analysed, or a run folder: also while the run is being written,
+    it is then judged as far as it goes.
     """
-    from pinndiag import Diagnosis
-
     context = click.get_current_context()
     kind = _kind(kind, as_json, output, context)
     if open_page and kind != "html":
         raise click.UsageError(f"--open is for --format html, not {kind}", context)
-    source = stored(target)
-    diagnosis = Diagnosis.read(source)
+    diagnosis = told(target)
     if kind == "html":
-        page = writing(diagnosis.to_html, output or report_name(source))
+        page = writing(diagnosis.to_html, output or report_name(target))
         if not quiet:
             result(f"{diagnosis.record.verdict.text}\nreport: {page}")
         if open_page:

@@ -40,8 +40,9 @@ def check_run_folder(folder: Path) -> None:
         raise PinndiagError(
             f"{folder} is a folder without run.json, so it is not a run",
             where=str(folder.absolute()),
-            cause="the folder of the checkpoints was given instead of one of them",
-            fix=f"name the file: pinndiag analyze {shlex.quote(str(folder))}/CHECKPOINT.pt",
+            cause="the folder of the checkpoints, or of several runs, was given instead of one of them",
+            fix=f"name one: {shlex.quote(str(folder))}/CHECKPOINT.pt, or the folder that was passed to "
+            "pinndiag.watch(..., to=FOLDER)",
         )
 
 
@@ -68,16 +69,17 @@ def stored(target: Path) -> Path:
         raise PinndiagError(
             f"there is no diagnosis of {target} yet",
             where=f"looked for {found}",
-            cause="this version cannot judge run folders yet" if target.is_dir() else "it was not analysed",
-            fix="give a checkpoint or a diagnosis.json"
-            if target.is_dir()
-            else f"pinndiag analyze {shlex.quote(str(target))}",
+            cause="it was not analysed",
+            fix=f"pinndiag analyze {shlex.quote(str(target))}",
         )
     return found
 
 
-def report_name(diagnosis: Path) -> Path:
-    """The page of a diagnosis: `x.diagnosis.json` -> `x.report.html`, `diagnosis.json` -> `report.html`."""
+def report_name(target: Path) -> Path:
+    """The page of what was typed: `x.pt`, `x.pt.diagnosis.json` -> `x.pt.report.html`; of a run, `RUN/report.html`."""
+    if target.is_dir():
+        return target / "report.html"
+    diagnosis = stored(target)
     if diagnosis.name == "diagnosis.json":
         return diagnosis.with_name("report.html")
     stem = diagnosis.name.removesuffix(".json").removesuffix(".diagnosis")

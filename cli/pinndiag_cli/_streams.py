@@ -17,7 +17,7 @@ from pinndiag_reports._names import clean
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["colored", "data", "fail", "markdown", "note", "result", "table", "width"]
+__all__ = ["colored", "data", "draw", "fail", "markdown", "note", "result", "table", "width"]
 
 _STYLE = re.compile(r"(\x1b\[[0-9;]*m)")
 
@@ -52,7 +52,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     drawn = Table(*head, box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 1, 0))
     for row in rows:
         drawn.add_row(*(Text(clean(cell)) for cell in row))
-    _draw(drawn)
+    draw(drawn)
 
 
 def markdown(text: str) -> None:
@@ -62,7 +62,7 @@ def markdown(text: str) -> None:
         return
     from rich.markdown import Markdown
 
-    _draw(Markdown(clean(text), hyperlinks=False))
+    draw(Markdown(clean(text), hyperlinks=False))
 
 
 def note(text: str) -> None:
@@ -76,7 +76,8 @@ def fail(error: PinndiagError) -> None:
     _write(sys.stderr, f"{label} {clean(str(error))}")
 
 
-def _draw(drawing: RenderableType) -> None:
+def draw(drawing: RenderableType) -> None:
+    """Write something that rich lays out to stdout; its texts must be clean."""
     from rich.console import Console
 
     color = colored(sys.stdout)

@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from jaxtyping import Float64
 
+from pinndiag._fronts import non_dominated
 from pinndiag._records import Interval, ParetoPath, StepLine
 from pinndiag._store import Columns
 from pinndiag.analyzers._pareto import STALLED, smallest_in_hull
 
-__all__ = ["non_dominated", "paths", "stalled", "stationarity"]
+__all__ = ["paths", "stalled", "stationarity"]
 
 POINTS = 200  # of a path in a figure
 PAIRS = 6
@@ -29,20 +30,6 @@ def paths(steps: Columns) -> list[ParetoPath]:
     recorded value, so that runs with other units can be drawn together.
     """
     return [_path(steps, a, b) for a, b in itertools.islice(itertools.combinations(steps.names, 2), PAIRS)]
-
-
-def non_dominated(x: Series, y: Series) -> list[int]:
-    """Indices of the points that no other point betters in one coordinate without being worse in the other, by x.
-
-    >>> non_dominated(np.array([3.0, 2.0, 1.0, 2.5]), np.array([1.0, 2.0, 3.0, 2.5]))
-    [2, 1, 0]
-    """
-    best, found = math.inf, []
-    for i in np.lexsort((y, x)):
-        if np.isfinite(x[i]) and y[i] < best:
-            found.append(int(i))
-            best = float(y[i])
-    return found
 
 
 def stationarity(line: StepLine) -> float:

@@ -45,6 +45,7 @@ def history(run: Run) -> History:
         return {name: band(steps.term(name, field), cuts, known(name)) for name in names}
 
     error = steps.run("rel_l2")
+    snapshots, unread = _snapshots(run)
     return History(
         name=run.header.name,
         first=int(numbers[0]) if len(steps) else 0,
@@ -55,15 +56,19 @@ def history(run: Run) -> History:
         losses=of_term("loss", loss=True),
         weights=of_term("weight", loss=True),
         gradients=of_term("grad_l2"),
-        applied={name: band(steps.applied(name), cuts) for name in names if steps.measured(name).any()},
+        applied={
+            name: band(steps.applied(name), cuts, steps.measured(name)) for name in names if steps.measured(name).any()
+        },
         total=band(steps.term("", "loss"), cuts, losses),
         cosine={pair: band(steps.cosine(pair), cuts) for pair in steps.pairs},
         alignment=band(steps.run("alignment"), cuts),
         lr=band(steps.run("lr"), cuts),
-        rel_l2=band(error, cuts) if run.header.reference and not np.isnan(error).all() else None,
+        rel_l2=band(error, cuts, steps.given("rel_l2"))
+        if run.header.reference and steps.given("rel_l2").any()
+        else None,
         share=_mean(steps.run("share")),
         curvature=_curvature(run.curvature),
-        snapshots=_snapshots(run),
+        snapshots=snapshots,
         pareto=paths(steps),
         stationarity=band(ratios, cuts),
         stalled=stalled(numbers[gradients].astype(float), ratios[gradients]),
@@ -72,8 +77,8 @@ def history(run: Run) -> History:
         events=[event for event in run.events if event.event != "closed"],
         schedules=run.header.schedules,
         scheme=run.header.scheme,
-        notes=[*run.header.notes, *run.notes],
-        ended=bool(run.events) and run.events[-1].event == "closed",
+        notes=[*run.header.notes, *run.notes, *unread],
+        ended=run.ended,
     )
 
 
@@ -119,7 +124,7 @@ def _curvature(lines: list[CurvatureLine]) -> CurvatureSeries | None:
         total=[_value(line.total.sigma_max) for line in lines],
         residuals=[_known(line.total.sigma_max.residual) for line in lines],
         sharpness=[None if s is None else _known(s.sharpness) for s in stable],
-        bound=[None if s is None else _known(s.limit * s.sigma_max.value / s.lr) for s in stable],
+        bound=[None if s is None or s.lr == 0 else _known(s.limit * s.sigma_max.value / s.lr) for s in stable],
         preconditioned=[_value(s.sigma_max) if s is not None and s.preconditioned else None for s in stable],
         rule=next((s.rule for s in stable if s is not None), ""),
         work={name: [_known(line.work[name].value) if name in line.work else None for line in lines] for name in names},
@@ -134,28 +139,28 @@ def _known(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def _snapshots(run: Run) -> list[Snapshot]:
-    """Histograms at the first, the worst and the last step that has any."""
+def _snapshots(run: Run) -> tuple[list[Snapshot], list[str]]:
+    """Histograms at the first, the worst and the last step that has any; and which of them could not be read."""
     if not run.histograms:
-        return []
+        return [], []
     spread = [(_imbalance(run.steps, line), line) for line in run.histograms]
     worst = max(spread, key=lambda pair: pair[0] if math.isfinite(pair[0]) else -1.0)
     chosen: Mapping[int, tuple[str, float, HistogramLine]] = {
         line.step: (which, ratio, line)
         for which, (ratio, line) in (("worst", worst), ("last", spread[-1]), ("first", spread[0]))
     }
-    found = []
+    found, unread = [], []
     for step in sorted(chosen):
         which, ratio, line = chosen[step]
         try:
             gradients = run.gradients(line)
         except PinndiagError as error:
-            run.notes.append(error.what)
+            unread.append(error.what)
             continue
         rooms = [LayerHistograms(layer="", weighted=gradients.weighted)]
         rooms += [LayerHistograms(layer=layer.name, weighted=layer.weighted) for layer in gradients.layers]
         found.append(Snapshot(step=step, which=which, ratio=ratio, layers=rooms))
-    return found
+    return found, unread
 
 
 def _imbalance(steps: Columns, line: HistogramLine) -> float:

@@ -6,8 +6,19 @@ from typing import Literal
 
 from pinndiag._records._common import Record
 from pinndiag._records._diagnosis import Finding, Verdict
+from pinndiag._records._history import ParetoPath
 
-__all__ = ["COMPARISON_SCHEMA", "ComparisonRecord", "Figure", "FindingPair", "Setting", "Side", "TermPair"]
+__all__ = [
+    "COMPARISON_SCHEMA",
+    "ComparisonRecord",
+    "Figure",
+    "FindingPair",
+    "Fronts",
+    "RunPath",
+    "Setting",
+    "Side",
+    "TermPair",
+]
 
 COMPARISON_SCHEMA = "pinndiag.comparison/1"
 
@@ -84,6 +95,28 @@ class Setting(Record):
     b: str
 
 
+class RunPath(Record):
+    """A run's trajectory of two losses.
+
+    Attributes:
+        run: what the run is called.
+        path: as in `History.pareto`; its own front and lowest point are marked there.
+        joint: indices of its points that no point of any of the runs betters in both.
+    """
+
+    run: str
+    path: ParetoPath
+    joint: list[int]
+
+
+class Fronts(Record):
+    """The trajectories of several runs for one pair of terms."""
+
+    a: str
+    b: str
+    runs: list[RunPath]
+
+
 class ComparisonRecord(Record):
     """What `compare` returns.
 
@@ -97,6 +130,7 @@ class ComparisonRecord(Record):
         figures: figures of the whole: alignment, cancellation, rel_l2, pareto_ratio, sharpness, constant_ratio,
             probe_factor, and each cosine as "cosine a|b".
         settings: what differs in the run cards.
+        fronts: of two runs: their trajectories for every pair of terms that both have.
     """
 
     schema: str
@@ -110,3 +144,4 @@ class ComparisonRecord(Record):
     total: TermPair | None
     figures: dict[str, Figure]
     settings: list[Setting]
+    fronts: list[Fronts] = []

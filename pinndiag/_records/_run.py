@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from pinndiag._records._common import Record
 from pinndiag._records._curvature import Stability, TermCurvature
@@ -25,6 +27,8 @@ __all__ = [
 ]
 
 RUN_SCHEMA = "pinndiag.run/1"
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]  # what a column can hold; a file may come from a stranger
 
 
 class RunTerm(Record):
@@ -117,7 +121,7 @@ class TermFigures(Record, omit_defaults=True):
     grad_mean: float | None = None
     grad_std: float | None = None
     grad_kurtosis: float | None = None
-    nonfinite: int = 0
+    nonfinite: Count = 0
 
 
 class TotalFigures(Record, omit_defaults=True):
@@ -130,7 +134,7 @@ class TotalFigures(Record, omit_defaults=True):
     grad_mean: float | None = None
     grad_std: float | None = None
     grad_kurtosis: float | None = None
-    nonfinite: int = 0
+    nonfinite: Count = 0
 
 
 class StepLine(Record, omit_defaults=True, tag_field="kind", tag="step"):
@@ -151,7 +155,7 @@ class StepLine(Record, omit_defaults=True, tag_field="kind", tag="step"):
         skipped: the optimizer did not take the step (GradScaler met infinities).
     """
 
-    step: int
+    step: Count
     time: float
     lr: float | None
     terms: dict[str, TermFigures]
@@ -160,7 +164,7 @@ class StepLine(Record, omit_defaults=True, tag_field="kind", tag="step"):
     applied: dict[str, float] = {}
     alignment: float | None = None
     share: float | None = None
-    batches: int = 1
+    batches: Count = 1
     rel_l2: float | None = None
     skipped: bool = False
 
@@ -181,14 +185,14 @@ class CurvatureLine(Record, omit_defaults=True, tag_field="kind", tag="curvature
         reasons: why a part is absent.
     """
 
-    step: int
+    step: Count
     time: float
     terms: dict[str, TermCurvature]
     total: TermCurvature
     stability: Stability | None = None
     shares: dict[str, float] = {}
     work: dict[str, Work] = {}
-    products: int = 0
+    products: Count = 0
     seconds: float = 0.0
     reasons: dict[str, str] = {}
 
@@ -206,10 +210,10 @@ class HistogramLine(Record, omit_defaults=True, tag_field="kind", tag="histogram
         weights: weights in use.
     """
 
-    step: int
+    step: Count
     time: float
     terms: list[str]
-    layers: dict[str, int]
+    layers: dict[str, Count]
     file: str
     losses: dict[str, float]
     weights: dict[str, float]
@@ -225,7 +229,7 @@ class EventLine(Record, omit_defaults=True, tag_field="kind", tag="event"):
         time: as in `StepLine`.
     """
 
-    step: int
+    step: Count
     event: str
     text: str
     time: float = 0.0

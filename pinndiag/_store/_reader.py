@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
+from typing import final
 
 import msgspec
 
 from pinndiag._errors import PinndiagError
-from pinndiag._records import RUN_SCHEMA, Line, RunHeader, from_plain
+from pinndiag._records import RUN_SCHEMA, RunHeader, from_plain
 from pinndiag._store._layout import Layout
 from pinndiag._store._run import Run
+from pinndiag._store._tail import Tail
 
-__all__ = ["lines", "read_header", "read_run"]
+__all__ = ["Following", "read_header", "read_run"]
 
 HEADER_LIMIT = 64 * 2**20  # bytes
-LINE_LIMIT = 16 * 2**20  # bytes
-
-_DECODER = msgspec.json.Decoder(Line, strict=False)  # not strict: "NaN" and "Infinity" stand for numbers
 
 
 def read_header(folder: Path) -> RunHeader:
@@ -32,6 +30,8 @@ def read_header(folder: Path) -> RunHeader:
         if layout.header.stat().st_size > HEADER_LIMIT:
             raise ValueError("it is larger than 64 MiB")
         plain = json.loads(layout.header.read_text(encoding="utf-8"))
+        if not isinstance(plain, dict) or "schema" not in plain:
+            raise ValueError("it names no schema")
     except (OSError, ValueError, RecursionError) as error:
         raise PinndiagError(
             f"{folder} is not the folder of a run",
@@ -39,7 +39,7 @@ def read_header(folder: Path) -> RunHeader:
             cause="a run folder is what pinndiag.watch(..., to=FOLDER) writes; it holds run.json",
             fix="give the folder that was passed as to=",
         ) from None
-    schema = plain.get("schema") if isinstance(plain, dict) else None
+    schema = plain["schema"]
     if schema != RUN_SCHEMA:
         raise PinndiagError(
             f"{folder} was written by another version of pinndiag",
@@ -55,39 +55,60 @@ def read_header(folder: Path) -> RunHeader:
         ) from None
 
 
-def lines(layout: Layout, notes: list[str]) -> Iterator[Line]:
-    """Every record that is whole. A torn last line is dropped with a note; so is a line that cannot be read.
+@final
+class Following:
+    """A run that may still be written, read as it grows.
 
-    The file is read a line at a time: memory does not grow with the run.
-    """
-    damaged = 0
-    if not layout.records.is_file():
-        return
-    with layout.records.open("rb") as file:
-        while True:
-            raw = file.readline(LINE_LIMIT)
-            if not raw:
-                break
-            whole = raw.endswith(b"\n")
-            if raw.strip():
-                try:
-                    yield _DECODER.decode(raw)
-                except (msgspec.DecodeError, RecursionError):
-                    damaged += whole
-                    if not whole:
-                        notes.append("the last record was cut short and is left out (the process was killed)")
-    if damaged:
-        notes.append(f"{damaged} record{'s' if damaged > 1 else ''} could not be read and were left out")
+    Records that a resumed run wrote anew replace the older ones of the same steps.
 
+    Args:
+        folder: the run folder.
 
-def read_run(folder: Path) -> Run:
-    """The whole run. Records that a resumed run wrote anew replace the older ones of the same steps.
+    Attributes:
+        run: what was read so far.
 
     Raises:
         PinndiagError: see `read_header`.
     """
-    layout = Layout(folder)
-    run = Run(layout, read_header(folder))
-    for line in lines(layout, run.notes):
-        run.take(line)
-    return run
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._tail = Tail(Layout(folder).records)
+        self.run = Run(Layout(folder), read_header(folder))
+        self.advance()
+
+    def advance(self) -> int:
+        """Take the records that came since the last call, all of them anew if the run was; returns how many.
+
+        Raises:
+            PinndiagError: see `read_header`.
+        """
+        if self._tail.replaced:
+            self._tail = Tail(Layout(self._folder).records)
+            self.run = Run(Layout(self._folder), read_header(self._folder))
+        count = 0
+        for line in self._tail.new():
+            self.run.take(line)
+            count += 1
+        if count:
+            self.run.header = read_header(self._folder)  # terms may have come
+        self.run.notes = self._notes()
+        return count
+
+    def _notes(self) -> list[str]:
+        damaged = self._tail.damaged
+        notes = []
+        if self._tail.torn:
+            notes.append("the last record is not whole and was left out: the process was killed, or is writing it")
+        if damaged:
+            notes.append(f"{damaged} record{'s' if damaged > 1 else ''} could not be read and were left out")
+        return notes
+
+
+def read_run(folder: Path) -> Run:
+    """The whole run, as far as it is written.
+
+    Raises:
+        PinndiagError: see `read_header`.
+    """
+    return Following(folder).run

@@ -55,6 +55,11 @@ class Run:
         known += [line.step for line in self.curvature[-1:]] + [line.step for line in self.histograms[-1:]]
         return max(known, default=-1)
 
+    @property
+    def ended(self) -> bool:
+        """Whether the training was closed in order; a killed one never is."""
+        return bool(self.events) and self.events[-1].event == "closed"
+
     def take(self, line: Line) -> None:
         """Add a record. A run that was resumed at a step replaces what was recorded from there on."""
         match line:

@@ -14,8 +14,10 @@ __all__ = ["Embedded", "embed"]
 _COMFORT = 250_000  # bytes of JSON that a page of half a megabyte can carry
 _LIMIT = 400_000
 _LONG = 24
+_FEW = 100
 
 Plain = dict[str, Any]
+Bulk = tuple[tuple[str, Callable[[Plain], None]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +28,14 @@ class Embedded:
     left_out: str
 
 
-def embed(plain: Plain) -> Embedded:
+def embed(plain: Plain, bulk: Bulk | None = None) -> Embedded:
     """`plain` as it is while it is small; else long lists with five digits; else without the bulkiest parts.
 
-    `plain` itself is not changed. What is left over is a diagnosis of the same shape, down to the last resort.
+    What is left over is a record of the same shape, down to the last resort. `plain` itself is not changed.
+
+    Args:
+        plain: the record.
+        bulk: what to leave out in turn; default: the parts of a diagnosis.
     """
     text = _dump(plain)
     if len(text) <= _COMFORT:
@@ -37,7 +43,7 @@ def embed(plain: Plain) -> Embedded:
     plain = _rounded(plain)  # a copy
     text = _dump(plain)
     words = f"numbers in lists of more than {_LONG} are rounded to five digits"
-    for what, drop in _BULK:
+    for what, drop in _BULK if bulk is None else bulk:
         if len(text) <= _LIMIT:
             break
         drop(plain)
@@ -60,6 +66,56 @@ def _without_fields(plain: Plain) -> None:
         plain["solution"]["field"] = None
 
 
+def _without_layer_snapshots(plain: Plain) -> None:
+    if plain["history"] is not None:
+        for shot in plain["history"]["snapshots"]:
+            shot["layers"] = [layer for layer in shot["layers"] if not layer["layer"]]
+
+
+def _with_few_measurements(plain: Plain) -> None:
+    """Of a run: a hundred measurements of curvature, and as many events and stalled stretches."""
+    history = plain["history"]
+    if history is None:
+        return
+    history["events"], history["stalled"] = history["events"][:_FEW], history["stalled"][:_FEW]
+    found = history["curvature"]
+    if found is not None and (count := len(found["steps"])) > _FEW:
+        kept = [place * (count - 1) // (_FEW - 1) for place in range(_FEW)]
+        for key, values in found.items():
+            if isinstance(values, list):
+                found[key] = [values[place] for place in kept]
+            elif isinstance(values, dict):
+                found[key] = {name: [series[place] for place in kept] for name, series in values.items()}
+
+
+def _with_wide_columns(plain: Plain) -> None:
+    """Bands of a run with four columns made one: smallest and largest values stay."""
+    history = plain["history"]
+    if history is None:
+        return
+    for key in ("columns", "time"):
+        history[key] = [part[-1] for part in _fours(history[key])]
+    for key in ("total", "alignment", "lr", "rel_l2", "stationarity"):
+        history[key] = history[key] and _widened(history[key])
+    for key in ("losses", "weights", "gradients", "applied", "cosine"):
+        history[key] = {name: _widened(band) for name, band in history[key].items()}
+
+
+def _widened(band: Plain) -> Plain:
+    return {end: [_extreme(part, pick) for part in _fours(band[end])] for end, pick in (("low", min), ("high", max))}
+
+
+def _extreme(values: list[Any], pick: Callable[[list[float]], float]) -> Any:
+    """The smallest or largest of some; what is not finite, and so spelled as a string, before all others."""
+    odd = [value for value in values if isinstance(value, str)]
+    known = [value for value in values if isinstance(value, int | float)]
+    return odd[0] if odd else pick(known) if known else None
+
+
+def _fours(values: list[Any]) -> list[list[Any]]:
+    return [values[start : start + 4] for start in range(0, len(values), 4)]
+
+
 def _without_spectra(plain: Plain) -> None:
     for term in plain["terms"].values():
         term |= {"histogram": None, "histogram_weighted": None, "magnitudes": None}
@@ -74,9 +130,12 @@ def _without_layers(plain: Plain) -> None:
     plain |= {"layers": [], "activations": None, "parameters": None}
 
 
-_BULK: tuple[tuple[str, Callable[[Plain], None]], ...] = (
+_BULK: Bulk = (
     ("histograms of the layers", _without_layer_histograms),
+    ("layers of the histograms over the run", _without_layer_snapshots),
     ("maps over the coordinates", _without_fields),
+    ("all but a hundred measurements of curvature, events and stalled stretches", _with_few_measurements),
+    ("three of four columns over the run (the smallest and largest values stay)", _with_wide_columns),
     ("histograms of the terms and spectra", _without_spectra),
     ("figures of the layers", _without_layers),
 )
@@ -96,6 +155,11 @@ def _rounded(value: Any) -> Any:
         return {key: _rounded(item) for key, item in value.items()}
     if isinstance(value, list):
         if len(value) > _LONG:
-            return [float(f"{item:.5g}") if isinstance(item, float) else _rounded(item) for item in value]
+            return [_short(item) if isinstance(item, float) else _rounded(item) for item in value]
         return [_rounded(item) for item in value]
     return value
+
+
+def _short(value: float) -> float | int:
+    short = float(f"{value:.5g}")
+    return int(short) if short.is_integer() and abs(short) < 1e5 else short

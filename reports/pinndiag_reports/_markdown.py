@@ -10,6 +10,7 @@ from pinndiag._records import DiagnosisRecord
 from pinndiag_reports._input import read
 from pinndiag_reports._names import one_line
 from pinndiag_reports._parts import Table
+from pinndiag_reports._run import RUN_COLUMNS, RunView
 from pinndiag_reports._view import COLUMNS, FindingView, View, view
 
 __all__ = ["finding_markdown", "markdown", "render"]
@@ -27,6 +28,7 @@ def markdown(page: View) -> str:
         f"{_escape(page.counts)}. {_escape(page.subtitle)}. {_escape(page.created)}",
         _terms(page),
         _escape(page.baseline),
+        *([] if page.run is None else [_course(page.run)]),
         *(finding_markdown(finding) for finding in page.findings),
     ]
     if page.trials:
@@ -54,11 +56,19 @@ def _terms(page: View) -> str:
     return _table(("term", *(column.plain for column in COLUMNS), "findings"), rows)
 
 
+def _course(run: RunView) -> str:
+    remarks = "".join(f"\n- {_escape(remark)}" for remark in run.remarks)
+    table = _table(("term", *RUN_COLUMNS), [(row.name, *row.cells()) for row in run.rows])
+    return f"The run: {_escape(run.progress)}\n\n{table}" + (f"\n{remarks}" if remarks else "")
+
+
 def finding_markdown(finding: FindingView) -> str:
     """One finding."""
     blocks = [f"### {finding.severity}: {_escape(finding.code)} {_escape(finding.title)}"]
     if finding.terms:
         blocks.append("Terms: " + ", ".join(_escape(name) for name, _ in finding.terms))
+    if finding.held:
+        blocks.append(f"Held in {_escape(finding.held)}.")
     if finding.evidence.rows:
         blocks.append(_evidence(finding.evidence))
     if finding.why:

@@ -54,15 +54,6 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
-    """One drawing: inline SVG and what it shows in words."""
-
-    svg: Markup
-    alt: str
-    title: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Key:
     """An entry of a figure's key: a colour variable, a dash pattern and a marker beside a name."""
 
@@ -73,13 +64,27 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
+class Panel:
+    """One drawing: inline SVG and what it shows in words.
+
+    Attributes:
+        keys: of what this panel alone draws.
+    """
+
+    svg: Markup
+    alt: str
+    title: str = ""
+    keys: tuple[Key, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Figure:
     """Panels under one claim, with the numbers as tables.
 
     Attributes:
         title: the claim, with its numbers.
         note: units, how many, what to look for.
-        size: "small" (three or more in a row), "medium", "wide".
+        size: "small" (three or more in a row), "medium", "wide", "timeline" (over the steps of a run).
     """
 
     id: str
@@ -106,9 +111,14 @@ Part = Figure | Grid | Table | Absent
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of the page under its own heading."""
+    """A part of the page under its own heading.
+
+    Attributes:
+        leading: comes right after the verdict.
+    """
 
     id: str
     title: str
     lead: str
     parts: tuple[Part, ...]
+    leading: bool = False

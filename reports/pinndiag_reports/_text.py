@@ -6,8 +6,8 @@ import io
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 from rich import box
 from rich.console import Console
@@ -19,11 +19,12 @@ from pinndiag._records import DiagnosisRecord
 from pinndiag_reports._input import read
 from pinndiag_reports._names import one_line, shorten_all
 from pinndiag_reports._numbers import plural
+from pinndiag_reports._run import BLOCKS, RUN_COLUMNS, RunView
 from pinndiag_reports._view import COLUMNS, FindingView, Row, View, view
 
-__all__ = ["render"]
+__all__ = ["STYLES", "can_write", "course", "render"]
 
-_STYLES = {
+STYLES = {
     "problem": "bold red",
     "warning": "bold yellow",
     "note": "bold blue",
@@ -57,12 +58,21 @@ def render(record: DiagnosisRecord | Mapping[str, Any], *, width: int | None = N
         _environ={},
     )
     with console.capture() as capture:
-        _print(console, page)
+        _print(console, page, blocks=can_write(BLOCKS))
     return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 
 
-def _print(console: Console, page: View) -> None:
-    style = _STYLES[page.severity]
+def can_write(text: str) -> bool:
+    """Whether stdout's encoding has the signs of `text`."""
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def _print(console: Console, page: View, *, blocks: bool) -> None:
+    style = STYLES[page.severity]
     console.print(Text.assemble((f"{page.sign} {page.verdict}", style)))
     console.print(Text(f"{page.name}: {page.counts}", style="dim"))
     console.print(Text(page.subtitle, style="dim"))
@@ -71,6 +81,10 @@ def _print(console: Console, page: View) -> None:
         _terms(console, page)
     else:
         console.print(Text(f"No terms: {page.rows_absent}"))
+    if page.run is not None:
+        console.print()
+        for part in course(page.run, console.width, blocks=blocks):
+            console.print(part)
     for finding in page.findings[:_MOST_FINDINGS]:
         if finding.severity != "note" or finding is page.findings[0]:
             console.print()
@@ -109,7 +123,7 @@ def _terms(console: Console, page: View) -> None:
     names = shorten_all((row.name for row in rows), min(room, 40) - 2)
     for row, short in zip(rows, names, strict=True):
         sign = {"problem": "✖ ", "warning": "▲ ", "note": "● "}.get(row.severity, "  ")
-        name = Text(sign + short, style=_STYLES.get(row.severity, ""))
+        name = Text(sign + short, style=STYLES.get(row.severity, ""))
         table.add_row(name, *_cells(row, kept))
     if page.total is not None:
         table.add_section()
@@ -123,18 +137,45 @@ def _terms(console: Console, page: View) -> None:
         )
 
 
+def course(run: RunView, width: int, *, blocks: bool) -> Iterator[Text | Table]:
+    """A run: how far it came, its terms, what happened."""
+    yield Text(f"The run: {run.progress}")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table.add_column("term", no_wrap=True, overflow="ellipsis", max_width=min(40, max(10, width // 5)))
+    shown = _columns(width, blocks=blocks)
+    for position in shown:
+        justify: Literal["left", "right"] = "left" if RUN_COLUMNS[position] in ("course", "trend") else "right"
+        table.add_column(RUN_COLUMNS[position], justify=justify, no_wrap=True)
+    for row in run.rows[:_MOST_ROWS]:
+        cells = row.cells(blocks=blocks)
+        table.add_row(Text(one_line(row.name)), *(Text(cells[position]) for position in shown))
+    yield table
+    for remark in run.remarks:
+        yield Text(remark, style="dim")
+
+
+def _columns(width: int, *, blocks: bool) -> list[int]:
+    """Which of `RUN_COLUMNS` there is room for."""
+    without = {2} if not blocks else set()
+    if width < 96:
+        without |= {0, 6}
+    if width < 72:
+        without |= {4, 5}
+    return [position for position in range(len(RUN_COLUMNS)) if position not in without]
+
+
 def _cells(row: Row, kept: Sequence[int]) -> list[Text]:
     return [Text(row.cells[position]) for position in kept]
 
 
 def _finding(console: Console, finding: FindingView) -> None:
     head = Text.assemble(
-        (f"{finding.sign} {finding.severity} {finding.code} ", _STYLES[finding.severity]), (finding.title, "bold")
+        (f"{finding.sign} {finding.severity} {finding.code} ", STYLES[finding.severity]), (finding.title, "bold")
     )
     console.print(head)
     if finding.severity == "note":
         return
-    lines = []
+    lines = [f"held in {finding.held}"] if finding.held else []
     for name, value, threshold, _ in finding.evidence.rows[:2]:
         lines.append(f"{one_line(name)}: {one_line(value)}" + (f" (threshold {threshold})" if threshold != "–" else ""))
     if lines:

@@ -12,6 +12,7 @@ from pinndiag_reports._baseline import baseline_claim
 from pinndiag_reports._names import one_line, slug
 from pinndiag_reports._numbers import at_most, count, number, percent, plural, seconds, times
 from pinndiag_reports._parts import Absent, Table
+from pinndiag_reports._run import RunView, run_view
 from pinndiag_reports._trials import claims
 
 __all__ = ["COLUMNS", "Column", "FindingView", "Row", "View", "view"]
@@ -67,7 +68,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class FindingView:
-    """A finding, ready to show."""
+    """A finding, ready to show.
+
+    Attributes:
+        held: of a run: the steps in which it held, in words; else "".
+    """
 
     anchor: str
     code: str
@@ -83,6 +88,7 @@ class FindingView:
     caused_by: tuple[str, str] | None
     reference: str
     sure: str
+    held: str
     open: bool
 
 
@@ -105,6 +111,7 @@ class View:
     not_applicable: tuple[tuple[str, str, str], ...]
     baseline: str
     trials: tuple[str, ...]
+    run: RunView | None
     missing: tuple[Absent, ...]
     gaps: int
     card: tuple[Table, ...]
@@ -140,6 +147,7 @@ def view(record: DiagnosisRecord) -> View:
         not_applicable=tuple((item.code, _claims(item.code)[0], item.reason) for item in record.not_applicable),
         baseline=baseline_claim(record.constant),
         trials=claims(record),
+        run=run_view(record),
         missing=_missing(record),
         gaps=sum(why != ONLY_THOROUGH for why in record.reasons.values()),
         card=_card(record),
@@ -230,8 +238,22 @@ def _finding(finding: Finding, anchor: str, anchors: dict[str, str], unfolded: b
         caused_by=cause,
         reference=finding.reference,
         sure=finding.sure,
+        held=_held(finding),
         open=unfolded,
     )
+
+
+def _held(finding: Finding) -> str:
+    """When a finding of a run held, in words."""
+    if not finding.held:
+        return ""
+    first, last = finding.held[0], finding.held[-1]
+    words = f"step {count(last.last)}"
+    if first.first < last.last:
+        words = f"steps {count(first.first)} to {count(last.last)}"
+    if len(finding.held) > 1:
+        words += f", in {count(len(finding.held))} intervals"
+    return f"{words} ({finding.course})" if finding.course else words
 
 
 def _evidence(evidence: list[Evidence]) -> Table:

@@ -15,7 +15,18 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["comparison_to_markdown", "comparison_to_text"]
+__all__ = [
+    "FRONT_HEAD",
+    "changes",
+    "cleaned",
+    "comparison_to_markdown",
+    "comparison_to_text",
+    "front_rows",
+    "latest",
+    "remark",
+    "rows_of",
+    "summary",
+]
 
 SHOWN = ("loss", "weight", "grad_l2", "sigma_max", "work", "held_out")
 WORDS = {
@@ -43,7 +54,7 @@ def comparison_to_text(comparison: ComparisonRecord, *, width: int = 100, color:
     from rich.console import Console
     from rich.text import Text
 
-    shown = _cleaned(comparison)
+    shown = cleaned(comparison)
     stream = io.StringIO()
     console = Console(
         file=stream,
@@ -58,60 +69,63 @@ def comparison_to_text(comparison: ComparisonRecord, *, width: int = 100, color:
     for label, side in (("A", shown.a), ("B", shown.b)):
         console.print(Text(f"{label}  {one_line(side.name)}: {one_line(side.verdict.text)}  ({side.mode})"))
     console.print()
-    for change, pair in _changes(shown):
-        finding = _latest(pair)
+    for change, pair in changes(shown):
+        finding = latest(pair)
         line = Text(f"{change:<5}")
         line.append(f"{finding.severity:<8}", STYLE[finding.severity])
         line.append(f" {pair.code} {one_line(finding.title)}")
-        line.append(_remark(pair), "dim")
+        line.append(remark(pair), "dim")
         console.print(line)
     if not (shown.new or shown.gone or shown.same):
         console.print("no findings on either side")
     console.print()
     _tables(console, shown)
-    console.print(_summary(shown))
+    console.print(summary(shown))
     return "\n".join(line.rstrip() for line in stream.getvalue().rstrip().split("\n"))
 
 
 def comparison_to_markdown(comparison: ComparisonRecord) -> str:
     """The facts of `comparison_to_text` as Markdown, to be pasted into an issue."""
-    shown = _cleaned(comparison)
-    lines = [f"# {_escaped(shown.a.name)} → {_escaped(shown.b.name)}", "", f"**{_summary(shown)}**", ""]
+    shown = cleaned(comparison)
+    lines = [f"# {_escaped(shown.a.name)} → {_escaped(shown.b.name)}", "", f"**{summary(shown)}**", ""]
     for label, side in (("A", shown.a), ("B", shown.b)):
         lines.append(f"- {label}: {_escaped(side.name)}: {_escaped(side.verdict.text)} ({_escaped(side.mode)})")
     lines += ["", "## Findings", ""]
-    for change, pair in _changes(shown):
-        finding = _latest(pair)
-        remark = f" {_escaped(_remark(pair))}".rstrip()
-        lines.append(f"- **{change}** {finding.severity} {_escaped(pair.code)}: {_escaped(finding.title)}{remark}")
+    for change, pair in changes(shown):
+        finding = latest(pair)
+        said = f" {_escaped(remark(pair))}".rstrip()
+        lines.append(f"- **{change}** {finding.severity} {_escaped(pair.code)}: {_escaped(finding.title)}{said}")
     if lines[-1] == "":
         lines.append("none on either side")
     lines += ["", "## Figures", "", "| | figure | A | B | B / A |", "| --- | --- | ---: | ---: | ---: |"]
-    lines += [f"| {' | '.join(_escaped(cell) for cell in row)} |" for row in _rows(shown)]
+    lines += [f"| {' | '.join(_escaped(cell) for cell in row)} |" for row in rows_of(shown)]
+    if shown.fronts:
+        lines += ["", "## Pareto trajectories", "", f"| {' | '.join(FRONT_HEAD)} |", "| --- | --- |" + " ---: |" * 4]
+        lines += [f"| {' | '.join(_escaped(cell) for cell in row)} |" for row in front_rows(shown)]
     if shown.settings:
         lines += ["", "## What else differs", "", "| | A | B |", "| --- | --- | --- |"]
         lines += [f"| {_escaped(s.name)} | {_escaped(s.a)} | {_escaped(s.b)} |" for s in shown.settings]
     return "\n".join(lines) + "\n"
 
 
-def _cleaned(comparison: ComparisonRecord) -> ComparisonRecord:
+def cleaned(comparison: ComparisonRecord) -> ComparisonRecord:
     """The same with every text safe to show: names came from a user's file."""
     return from_plain(clean_all(to_plain(comparison)), ComparisonRecord)
 
 
-def _changes(shown: ComparisonRecord) -> list[tuple[str, FindingPair]]:
-    changes = [("new", pair) for pair in shown.new]
-    changes += [("gone" if pair.judged else "open", pair) for pair in shown.gone]
-    return changes + [("same", pair) for pair in shown.same]
+def changes(shown: ComparisonRecord) -> list[tuple[str, FindingPair]]:
+    found = [("new", pair) for pair in shown.new]
+    found += [("gone" if pair.judged else "open", pair) for pair in shown.gone]
+    return found + [("same", pair) for pair in shown.same]
 
 
-def _latest(pair: FindingPair) -> Finding:
+def latest(pair: FindingPair) -> Finding:
     finding = pair.b if pair.b is not None else pair.a
     assert finding is not None  # a pair has at least one side
     return finding
 
 
-def _remark(pair: FindingPair) -> str:
+def remark(pair: FindingPair) -> str:
     if pair.a is not None and pair.b is not None:
         return "" if pair.a.severity == pair.b.severity else f"  (was: {pair.a.severity})"
     if pair.judged:
@@ -119,7 +133,7 @@ def _remark(pair: FindingPair) -> str:
     return f"  (not judged in {'A' if pair.a is None else 'B'}: {one_line(pair.reason)})"
 
 
-def _summary(shown: ComparisonRecord) -> str:
+def summary(shown: ComparisonRecord) -> str:
     unjudged = sum(not pair.judged for pair in shown.gone)
     gone = f"{len(shown.gone) - unjudged} gone" + (f", {unjudged} not judged in B" if unjudged else "")
     counts = f"findings: {len(shown.new)} new, {gone}, {len(shown.same)} the same"
@@ -129,7 +143,31 @@ def _summary(shown: ComparisonRecord) -> str:
     return f"B has {plural(problems, 'problem')} that A has not; {counts}"
 
 
-def _rows(shown: ComparisonRecord) -> list[tuple[str, str, str, str, str]]:
+def front_rows(shown: ComparisonRecord) -> list[tuple[str, ...]]:
+    """For every pair of terms and run: the lowest point, and how many points no run betters."""
+    rows: list[tuple[str, ...]] = []
+    for front in shown.fronts:
+        label = f"{one_line(front.a)} | {one_line(front.b)}"
+        for item in front.runs:
+            low = item.path.lowest
+            rows.append(
+                (
+                    label,
+                    item.run,
+                    str(item.path.steps[low]),
+                    number(item.path.x[low]),
+                    number(item.path.y[low]),
+                    f"{len(item.joint)} of {len(item.path.steps)}",
+                )
+            )
+            label = ""
+    return rows
+
+
+FRONT_HEAD = ("lowest point of", "run", "at step", "first / its start", "second / its start", "not bettered")
+
+
+def rows_of(shown: ComparisonRecord) -> list[tuple[str, str, str, str, str]]:
     rows = []
     for name, pair in (*shown.terms.items(), *((("weighted total", shown.total),) if shown.total else ())):
         label = one_line(name) + ("" if pair.side == "both" else f" (only in {pair.side.upper()})")
@@ -160,11 +198,17 @@ def _row(name: str, figure: Figure, upper: Sequence[str] = ()) -> tuple[str, str
 
 
 def _tables(console: Console, shown: ComparisonRecord) -> None:
-    rows = _rows(shown)
+    rows = rows_of(shown)
     if rows:
         table = _table(("term", "figure", "A", "B", "B / A"), right=3)
         for row in rows:
             table.add_row(*row)
+        console.print(table)
+        console.print()
+    if shown.fronts:
+        table = _table(FRONT_HEAD, right=4)
+        for line in front_rows(shown):
+            table.add_row(*line)
         console.print(table)
         console.print()
     if shown.settings:

@@ -250,7 +250,10 @@ def test_folders(run: Run, library: StandIn, tmp_path: Path) -> None:
     (tmp_path / "run" / "run.json").write_text("{}")
     done = run("analyze", "run")
     assert done.exit_code == 2
-    assert "this version cannot judge run folders yet" in done.stderr
+    assert "run is not the folder of a run" in done.stderr
+    done = run("analyze", "run", "--quick", "--dtype", "float64")
+    assert done.exit_code == 2
+    assert "--quick, --dtype: only for checkpoints" in done.stderr
 
 
 def test_a_diagnosis_is_not_a_checkpoint(run: Run, library: StandIn, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def test_report_exits_as_analyze_does(run: Run, library: StandIn) -> None:
         (["report", "absent.json"], "there is no file absent.json"),
         (["report", "a.pt"], "there is no diagnosis of a.pt yet"),
         (["report", "folder"], "without run.json"),
-        (["report", "run"], "cannot judge run folders yet"),
+        (["report", "run"], "is not the folder of a run"),
         (["report", "broken.json"], "cannot read broken.json"),
         (["report", "other.json"], "is not a diagnosis of this version"),
         (["report", "d.json", "--json", "--format", "md"], "exclude each other"),

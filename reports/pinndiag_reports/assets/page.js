@@ -44,7 +44,7 @@
     var text = document.getElementById("diagnosis").textContent;
     var link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
-    link.download = "diagnosis.json";
+    link.download = document.getElementById("save").dataset.name;
     link.click();
     window.setTimeout(function () { URL.revokeObjectURL(link.href); }, 1000);
   });

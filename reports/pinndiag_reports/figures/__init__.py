@@ -17,6 +17,7 @@ from pinndiag_reports.figures.network import activations, weights
 from pinndiag_reports.figures.pareto import pareto
 from pinndiag_reports.figures.probes import probes, trust
 from pinndiag_reports.figures.residuals import residuals
+from pinndiag_reports.figures.run import run_sections
 from pinndiag_reports.figures.sharpness import sharpness
 from pinndiag_reports.figures.solution import solution
 from pinndiag_reports.figures.start import start
@@ -37,6 +38,7 @@ def sections(record: DiagnosisRecord) -> tuple[Section, ...]:
                 Section("network", "Network", _NETWORK, (activations(scene), weights(scene))),
             )
         return (
+            *run_sections(scene),
             _section(
                 "gradients",
                 "Gradients",

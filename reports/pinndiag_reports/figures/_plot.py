@@ -16,13 +16,15 @@ from typing import Literal
 
 import matplotlib
 import numpy as np
-from markupsafe import Markup
+from markupsafe import Markup, escape
+from matplotlib.artist import Artist
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Polygon
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox, IdentityTransform
+from numpy.typing import NDArray
 
 from pinndiag_reports._names import shorten
 from pinndiag_reports._theme import stand_in, themed
@@ -87,6 +89,7 @@ class Plot:
         self._figure = Figure(figsize=(width / 72, height / 72), dpi=72, frameon=False)
         self._canvas = FigureCanvasSVG(self._figure)
         self._images: list[str] = []
+        self._group = ""
         self._clip = Bbox.from_extents(left - 3, bottom - 3, width - right + 3, height - top + 3)
         self._axes(x_label, y_label, grid)
 
@@ -98,7 +101,8 @@ class Plot:
             if grid in ("both", "x"):
                 lines += [(across, bottom), (across, top), (np.nan, np.nan)]
             if label:
-                self._text(across, bottom - 6, shorten(label, 26), align="center", vertical="top")
+                with self.grouped("axis", "x"):
+                    self._text(across, bottom - 6, shorten(label, 26), align="center", vertical="top")
         for place, label in self.y.ticks:
             up = bottom + place * (top - bottom)
             if grid in ("both", "y"):
@@ -130,6 +134,7 @@ class Plot:
         size: float = 5.5,
         alpha: float | None = None,
         clip: bool = True,
+        hollow: bool = False,
     ) -> None:
         pattern = tuple(float(part) / max(width, 1e-9) for part in dash.split()) if dash else ()
         line = Line2D(
@@ -140,7 +145,8 @@ class Plot:
             linestyle=(0, pattern) if pattern else ("-" if width else "none"),
             marker=marker or "none",
             markersize=size,
-            markeredgewidth=1.2 if marker in ("x", "+", "|") else 0.0,
+            markeredgewidth=1.2 if hollow or marker in ("x", "+", "|") else 0.0,
+            markerfacecolor="none" if hollow else None,
             alpha=alpha,
             solid_capstyle="butt",
             dash_capstyle="butt",
@@ -148,7 +154,19 @@ class Plot:
         )
         if clip:
             line.set_clip_box(self._clip)
-        self._figure.add_artist(line)
+        self._add(line)
+
+    def _add(self, artist: Artist) -> None:
+        if self._group:
+            artist.set_gid(self._group)
+        self._figure.add_artist(artist)
+
+    @contextmanager
+    def grouped(self, what: str, value: str) -> Iterator[None]:
+        """What is drawn inside carries `data-WHAT="VALUE"`, by which the page's script finds it."""
+        before, self._group = self._group, f"data-{what}={value}"
+        yield
+        self._group = before
 
     def _text(
         self,
@@ -160,7 +178,7 @@ class Plot:
         vertical: Literal["top", "center", "bottom"],
         color: str = "ink",
     ) -> None:
-        self._figure.add_artist(
+        self._add(
             Text(
                 across,
                 up,
@@ -175,16 +193,49 @@ class Plot:
         )
 
     def line(
-        self, x: Iterable[float], y: Iterable[float], style: Style, *, width: float = 1.8, markers: bool = False
+        self,
+        x: Iterable[float],
+        y: Iterable[float],
+        style: Style,
+        *,
+        width: float = 1.8,
+        markers: bool = False,
+        alpha: float | None = None,
     ) -> None:
         """A line through the points that have a place; gaps where one has none."""
         across, up = self._pixels(array(x), array(y))
-        self._line(across, up, color=style.color, width=width, dash=style.dash, marker=style.marker if markers else "")
+        marker = style.marker if markers else ""
+        self._line(across, up, color=style.color, width=width, dash=style.dash, marker=marker, alpha=alpha)
+
+    def band(self, x: Array, low: Array, high: Array, style: Style) -> None:
+        """The area between two lines; nothing where either has no place."""
+        across, down = self._pixels(x, low)
+        _, up = self._pixels(x, high)
+        for part in _stretches(np.isfinite(across) & np.isfinite(down) & np.isfinite(up)):
+            there = np.concatenate([across[part], across[part][::-1]])
+            self._polygon(np.column_stack([there, np.concatenate([down[part], up[part][::-1]])]), style, 0.3)
+
+    def _polygon(self, shape: Array, style: Style, alpha: float) -> None:
+        area = Polygon(
+            shape,
+            closed=True,
+            facecolor=stand_in(style.color),
+            edgecolor="none",
+            alpha=alpha,
+            transform=IdentityTransform(),
+        )
+        area.set_clip_box(self._clip)
+        self._add(area)
 
     def dots(self, x: Iterable[float], y: Iterable[float], style: Style, *, size: float = 7) -> None:
         """Markers."""
         across, up = self._pixels(array(x), array(y))
         self._line(across, up, color=style.color, width=0, marker=style.marker, size=size)
+
+    def rings(self, x: Iterable[float], y: Iterable[float], style: Style, *, size: float = 6) -> None:
+        """Hollow markers."""
+        across, up = self._pixels(array(x), array(y))
+        self._line(across, up, color=style.color, width=0, marker=style.marker, size=size, hollow=True)
 
     def steps(self, edges: Array, values: Array, style: Style, *, fill: bool = True) -> None:
         """A histogram: `values` between `edges`; bins without a place lie on the floor."""
@@ -203,16 +254,7 @@ class Plot:
             shape = np.column_stack(
                 [np.concatenate([path_x[:1], path_x, path_x[-1:]]), np.concatenate([[bottom], path_y, [bottom]])]
             )
-            self._figure.add_artist(
-                Polygon(
-                    shape,
-                    closed=True,
-                    facecolor=stand_in(style.color),
-                    edgecolor="none",
-                    alpha=0.13,
-                    transform=IdentityTransform(),
-                )
-            )
+            self._polygon(shape, style, 0.13)
         self._line(path_x, np.where(hidden, np.nan, path_y), color=style.color, width=1.5, dash=style.dash)
 
     def across(self, start: float, end: float) -> float:
@@ -223,9 +265,27 @@ class Plot:
 
     def bar(self, row: float, start: float, end: float, style: Style, *, thickness: float = 10) -> None:
         """A horizontal bar in a row of a `Rows` axis."""
-        across, up = self._pixels(array([start, end]), array([row, row]))
-        if np.isfinite(across).all():
-            self._line(across, up, color=style.color, width=thickness, alpha=0.85, clip=False)
+        self.bars(row, [(start, end)], style, thickness=thickness)
+
+    def bars(
+        self, row: float, parts: Iterable[tuple[float, float]], style: Style, *, thickness: float = 10, least: float = 0
+    ) -> None:
+        """Horizontal bars in a row, in order; at least `least` pixels long, and as one where they are nearer."""
+        drawn: list[list[float]] = []
+        for start, end in parts:
+            across, _ = self._pixels(array([start, end]), array([row, row]))
+            if not np.isfinite(across).all():
+                continue
+            outward = max(0.0, (least - float(across[1] - across[0])) / 2)
+            a, b = float(across[0]) - outward, float(across[1]) + outward
+            if drawn and least and a - drawn[-1][1] < least:
+                drawn[-1][1] = max(drawn[-1][1], b)
+            else:
+                drawn.append([a, b])
+        if drawn:
+            _, up = self._pixels(array([0.0]), array([row]))
+            points = array([value for a, b in drawn for value in (a, b, np.nan)])
+            self._line(points, np.full(points.shape, up[0]), color=style.color, width=thickness, alpha=0.85)
 
     def label(
         self,
@@ -289,17 +349,57 @@ class Plot:
         for place, label in scale.ticks:
             self._text(across, bottom + place * (top - bottom), label, align="left", vertical="center", color="muted")
 
-    def svg(self, salt: str) -> Markup:
-        """The panel as SVG to be placed in a page; `salt` keeps its inner references apart from other panels'."""
+    def edge(self, start: float, end: float, style: Style, *, top: bool, row: int = 0) -> None:
+        """A bar along the upper or lower edge, for values that have no place on the vertical axis."""
+        left, bottom, right, above = self.box
+        across, _ = self._pixels(array([start, end]), array([0.0, 0.0]))
+        if np.isfinite(across).all():
+            ends = np.clip(array([across[0] - 1.5, across[1] + 1.5]), left, right)
+            up = above - 2 - 5 * row if top else bottom + 2 + 5 * row
+            self._line(ends, array([up, up]), color=style.color, width=4)
+
+    def at_top(self, x: float, text: str, rows: int) -> None:
+        """Words below the bars of that many rows along the upper edge, from `x` on."""
+        left, _, right, above = self.box
+        across, _ = self._pixels(array([x]), array([0.0]))
+        late = across[0] > (left + right) / 2
+        self._text(
+            float(min(across[0], right)) - (4 if late else -1),
+            above - 2 if late else above - 4 - 5 * rows,
+            text,
+            align="right" if late else "left",
+            vertical="top",
+            color="problem",
+        )
+
+    def svg(self, salt: str, **data: str) -> Markup:
+        """The panel as SVG to be placed in a page.
+
+        Args:
+            salt: keeps its inner references apart from other panels'.
+            data: `data-` attributes of the drawing, for the page's script.
+        """
         buffer = io.StringIO()
         with matplotlib.rc_context({"svg.hashsalt": salt}):
             self._canvas.print_svg(  # type: ignore[no-untyped-call]
                 buffer, metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
             )
-        return Markup(_for_page(buffer.getvalue(), self._images, self.width, self.height))
+        told = "".join(f' data-{key}="{escape(value)}"' for key, value in data.items())
+        return Markup(_for_page(buffer.getvalue(), self._images, self.width, self.height, told))
 
 
-def _for_page(svg: str, images: list[str], width: float, height: float) -> str:
+def _stretches(mask: NDArray[np.bool_]) -> Iterator[slice]:
+    """The runs of true entries.
+
+    >>> list(_stretches(np.array([True, False, True, True])))
+    [slice(0, 1, None), slice(2, 4, None)]
+    """
+    changes = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
+    for start, end in zip(changes[::2].tolist(), changes[1::2].tolist(), strict=True):
+        yield slice(start, end)
+
+
+def _for_page(svg: str, images: list[str], width: float, height: float, told: str) -> str:
     """The drawing without what a page must not take over: its style sheet, its names, its own width and fonts."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)
@@ -309,14 +409,16 @@ def _for_page(svg: str, images: list[str], width: float, height: float) -> str:
     svg = re.sub(r"<g>(<(?:text|path)[^<>]*>(?:[^<>]*</text>)?)</g>", r"\1", svg)
     body = svg[svg.index(">") + 1 :]
     return (
-        f'<svg viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" aria-hidden="true">'
+        f'<svg viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" aria-hidden="true"{told}>'
         f"{''.join(images)}{body}"
     )
 
 
 def _tag(tag: str) -> str:
     tag = themed(tag)
-    if not tag.startswith(("<clipPath", '<path id="m')):
+    if tag.startswith('<g id="data-'):
+        tag = re.sub(r' id="(data-[a-z]+)=([^"]*)"', r' \1="\2"', tag)
+    elif not tag.startswith(("<clipPath", '<path id="m')):
         tag = re.sub(r' id="[^"]*"', "", tag)
     tag = tag.replace("xlink:href", "href").replace(' transform="rotate(-0 ', ' data-x="(')
     tag = re.sub(r' data-x="[^"]*"', "", tag)

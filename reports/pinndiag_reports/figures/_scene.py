@@ -11,7 +11,7 @@ from pinndiag_reports._names import shorten_all
 from pinndiag_reports._parts import Key
 from pinndiag_reports._theme import SERIES
 
-__all__ = ["PLAIN", "Scene", "Style"]
+__all__ = ["PLAIN", "Scene", "Style", "series"]
 
 _DASHES = ("", "6 2.5", "2 2", "7 2 2 2", "10 3", "4 1.5 1 1.5", "3 3", "1 2.5")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
@@ -27,6 +27,12 @@ class Style:
 
 
 PLAIN = Style("ink")
+
+
+def series(index: int) -> Style:
+    """The look of the series of that index."""
+    index %= SERIES
+    return Style(f"s{index}", _DASHES[index], _MARKERS[index])
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,14 @@ class Scene:
         largest = sorted(self.names, key=lambda name: -_rank(self.weighted(name)))[: self.most]
         return tuple(name for name in self.names if name in largest)
 
+    @cached_property
+    def over_time(self) -> tuple[str, ...]:
+        """Of a run, the terms drawn over the steps: those shown, then terms that are gone by its end."""
+        if self.record.history is None:
+            return self.shown
+        gone = [name for name in self.record.history.losses if name not in self.record.terms]
+        return (*self.shown, *gone[: self.most - len(self.shown)])
+
     def why(self, *keys: str, default: str) -> str:
         """The record's reason for the absence of a part, under one of `keys` or of their parts."""
         reasons = self.record.reasons
@@ -76,10 +90,7 @@ class Scene:
 
     def style(self, name: str) -> Style:
         """The look of a term; the total is drawn in ink."""
-        if name not in self.shown:
-            return PLAIN
-        index = self.shown.index(name) % SERIES
-        return Style(f"s{index}", _DASHES[index], _MARKERS[index])
+        return series(self.over_time.index(name)) if name in self.over_time else PLAIN
 
     @cached_property
     def keys(self) -> tuple[Key, ...]:

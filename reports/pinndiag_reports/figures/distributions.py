@@ -15,7 +15,7 @@ from pinndiag_reports.figures._plot import Plot
 from pinndiag_reports.figures._scale import Array, Linear, Log, Scale
 from pinndiag_reports.figures._scene import Scene
 
-__all__ = ["distributions", "drawable", "shares", "span"]
+__all__ = ["distributions", "drawable", "histogram_plot", "shares", "span"]
 
 
 def drawable(histogram: Histogram | None) -> bool:
@@ -91,19 +91,35 @@ def _panel(
     good = {name: item for name, item in histograms.items() if item is not None and drawable(item)}
     if not good:
         return None
-    low, high = span(good)
-    x: Scale = Linear(low, high)
-    if axis == "power":
-        x = Log(low, high)
-    floor = min(float(values[values > 0].min()) for values in (shares(item)[1] for item in good.values()))
-    plot = Plot(x, Log(math.log10(floor) - 0.25, 0.1), x_label=x_label, y_label="share of the parameters")
-    for name, item in good.items():
-        edges, values = shares(item)
-        plot.steps(10.0**edges if axis == "power" else edges, values, scene.style(name), fill=len(good) <= 3)
+    plot = histogram_plot(scene, good, x_label, power=axis == "power")
     spreads = ", ".join(
         f"{shorten(name, 30)} standard deviation {number(scene.record.terms[name].grad_std)}" for name in good
     )
     return Panel(plot.svg(f"distributions-{title}"), f"Histogram, {title}. Unweighted spread: {spreads}.", title)
+
+
+def histogram_plot(
+    scene: Scene, good: Mapping[str, Histogram], x_label: str, *, power: bool = False, small: bool = False
+) -> Plot:
+    """Histograms of several terms over each other, on their common range.
+
+    Args:
+        scene: the looks of the terms.
+        good: those that can be drawn.
+        x_label: what is counted.
+        power: their bins are exponents of ten.
+        small: a panel of small multiples.
+    """
+    low, high = span(good)
+    x: Scale = Log(low, high) if power else Linear(low, high)
+    floor = min(float(values[values > 0].min()) for values in (shares(item)[1] for item in good.values()))
+    y = Log(math.log10(floor) - 0.25, 0.1)
+    width, height = (300, 200) if small else (360, 220)
+    plot = Plot(x, y, x_label=x_label, y_label="share of the parameters", width=width, height=height)
+    for name, item in good.items():
+        edges, values = shares(item)
+        plot.steps(10.0**edges if power else edges, values, scene.style(name), fill=len(good) <= 3)
+    return plot
 
 
 def _table(scene: Scene) -> Table:
