@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pinndiag._diagnosis import Diagnosis
     from pinndiag._errors import CaptureError, CheckpointError, PinndiagError, TermError
     from pinndiag._pinn import PINN
+    from pinndiag._remediate import Comparison, remediate
     from pinndiag._watch import Watch, watch
     from pinndiag._wrap import wrap
 
@@ -28,6 +29,7 @@ __all__ = [
     "PINN",
     "CaptureError",
     "CheckpointError",
+    "Comparison",
     "Diagnosis",
     "PinndiagError",
     "TermError",
@@ -41,6 +43,7 @@ __all__ = [
     "load",
     "nn",
     "problems",
+    "remediate",
     "schemes",
     "watch",
     "wrap",
@@ -50,6 +53,7 @@ _HOME = {
     "PINN": "pinndiag._pinn",
     "CaptureError": "pinndiag._errors",
     "CheckpointError": "pinndiag._errors",
+    "Comparison": "pinndiag._remediate",
     "Diagnosis": "pinndiag._diagnosis",
     "PinndiagError": "pinndiag._errors",
     "TermError": "pinndiag._errors",
@@ -57,6 +61,7 @@ _HOME = {
     "analyze": "pinndiag._analyze",
     "compare": "pinndiag._compare",
     "load": "pinndiag._checkpoint",
+    "remediate": "pinndiag._remediate",
     "watch": "pinndiag._watch",
     "wrap": "pinndiag._wrap",
 }

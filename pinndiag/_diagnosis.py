@@ -13,7 +13,7 @@ from pinndiag._errors import PinndiagError
 from pinndiag._files import write_atomically
 from pinndiag._records import SCHEMA, DiagnosisRecord, Finding, from_plain, to_plain
 
-__all__ = ["Diagnosis"]
+__all__ = ["Diagnosis", "renderer"]
 
 LIMIT = 64 * 2**20  # bytes; a diagnosis.json has a few hundred thousand
 
@@ -105,25 +105,25 @@ class Diagnosis:
 
     def to_html(self, path: str | Path) -> Path:
         """Write the report as one self-contained HTML page."""
-        return write_atomically(Path(path), _renderer("html")(self.record))
+        return write_atomically(Path(path), renderer("html")(self.record))
 
     def to_markdown(self) -> str:
         """The diagnosis as Markdown, to paste into an issue."""
-        return str(_renderer("markdown")(self.record))
+        return str(renderer("markdown")(self.record))
 
     def __str__(self) -> str:
-        return str(_renderer("text")(self.record))
+        return str(renderer("text")(self.record))
 
     def __repr__(self) -> str:
         return f"<Diagnosis: {self.record.verdict.text}>"
 
     def _repr_html_(self) -> str:
         # an iframe keeps the page's style and the notebook's apart; srcdoc needs the page escaped as an attribute
-        page = str(_renderer("html")(self.record)).replace("&", "&amp;").replace('"', "&quot;")
+        page = str(renderer("html")(self.record)).replace("&", "&amp;").replace('"', "&quot;")
         return f'<iframe srcdoc="{page}" style="width:100%;height:80vh;border:0" sandbox="allow-scripts"></iframe>'
 
 
-def _renderer(kind: str) -> Any:
+def renderer(kind: str) -> Any:
     """Find a renderer by its entry point, so that the library imports no report code."""
     found = entry_points(group="pinndiag.renderers", name=kind)
     for entry in found:

@@ -1,4 +1,4 @@
-"""Walks over autograd graphs: which leaves they end in, and whether two graphs have a part in common."""
+"""Walks over autograd graphs: the leaves they end in, the user's own functions, whether two have a part in common."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from torch import Tensor
+from torch.autograd.function import BackwardCFunction
 
-__all__ = ["leaves", "shares"]
+__all__ = ["custom_functions", "leaves", "shares"]
 
 
 def leaves(outputs: Iterable[Tensor]) -> list[Tensor]:
@@ -20,6 +21,12 @@ def leaves(outputs: Iterable[Tensor]) -> list[Tensor]:
         if hasattr(node, "variable"):
             found[id(node.variable)] = node.variable
     return list(found.values())
+
+
+def custom_functions(outputs: Iterable[Tensor]) -> list[str]:
+    """Names of the user's own `torch.autograd.Function`s in the graphs, each once."""
+    own = (node for node in _nodes(outputs, set()) if isinstance(node, BackwardCFunction))
+    return list(dict.fromkeys(type(node).__name__.removesuffix("Backward") for node in own))
 
 
 def shares(outputs: Sequence[Tensor]) -> bool:

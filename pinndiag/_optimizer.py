@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, final
 
@@ -23,7 +23,8 @@ class OptimizerState:
         kind: class name, such as "Adam".
         groups: the settings of each parameter group (numbers, flags, strings, pairs of numbers), with "parameters":
             names of its parameters.
-        state: parameter name -> its state (tensors and numbers), such as "exp_avg_sq" and "step".
+        state: parameter name -> its state (tensors, numbers, lists of these), such as "exp_avg_sq" and "step"; L-BFGS
+            keeps all of its state, such as the lists "old_dirs" and "old_stps", with its first parameter.
     """
 
     kind: str
@@ -38,11 +39,26 @@ class OptimizerState:
             settings = {key: _plain(value) for key, value in group.items() if key != "params" and _is_plain(value)}
             groups.append({**settings, "parameters": [names[id(p)] for p in group["params"] if id(p) in names]})
         state = {
-            names[id(p)]: {k: _entry(k, v) for k, v in entries.items() if _is_plain(v) or isinstance(v, Tensor)}
+            names[id(p)]: {k: _entry(k, v) for k, v in entries.items() if _is_kept(v)}
             for p, entries in optimizer.state.items()
             if id(p) in names
         }
         return OptimizerState(type(optimizer).__name__, groups, state)
+
+    def moved(self, move: Callable[[Tensor], Tensor]) -> OptimizerState:
+        """The same with every tensor of its state moved to another device or dtype."""
+        state = {name: {k: _changed(v, move) for k, v in entries.items()} for name, entries in self.state.items()}
+        return OptimizerState(self.kind, self.groups, state)
+
+    def resume(self, optimizer: torch.optim.Optimizer, names: Mapping[int, str]) -> None:
+        """Put the state into a torch optimizer of this kind, made over the parameters that `names` gives by their id.
+
+        Its next step is then the one that the first optimizer would have made.
+        """
+        plain = optimizer.state_dict()
+        order = [names[id(p)] for group in optimizer.param_groups for p in group["params"]]
+        plain["state"] = {index: dict(self.state[name]) for index, name in enumerate(order) if name in self.state}
+        optimizer.load_state_dict(plain)
 
     @property
     def lr(self) -> float | None:
@@ -62,9 +78,21 @@ _COUNTERS = ("step", "mu_product", "eta", "mu")
 
 
 def _entry(key: str, value: Any) -> Any:
-    if isinstance(value, Tensor) and key not in _COUNTERS:
-        return value.detach().clone()
-    return _plain(value)
+    if key in _COUNTERS:
+        return _plain(value)
+    return _changed(value, lambda tensor: tensor.detach().clone())
+
+
+def _changed(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    if isinstance(value, Tensor):
+        return change(value)
+    return [_changed(item, change) for item in value] if isinstance(value, (tuple, list)) else value
+
+
+def _is_kept(value: Any) -> bool:
+    if isinstance(value, (tuple, list)):
+        return all(isinstance(item, Tensor) or _is_plain(item) for item in value)
+    return isinstance(value, Tensor) or _is_plain(value)
 
 
 def _is_plain(value: Any) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, Literal, final
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from pinndiag._errors import PinndiagError, TermError
 from pinndiag._graphs import shares
@@ -163,13 +164,13 @@ class LiveTerms(AbstractTerms):
 
     @contextlib.contextmanager
     def _conditions(self, state: RandomState | None = None) -> Iterator[None]:
-        """Every evaluation: the same random numbers, gradients on, and compiled functions run as written.
+        """Every evaluation: the same random numbers, gradients on, and everything run as written.
 
-        What `torch.compile` made cannot be differentiated twice; its original can.
+        What `torch.compile` made, and some fused kernels, cannot be differentiated twice; what they stand for can.
         """
         compiled = "torch._dynamo" in sys.modules
         eager = torch.compiler.set_stance("force_eager") if compiled else contextlib.nullcontext()
-        with replayed(state or self._state), torch.enable_grad(), eager:
+        with replayed(state or self._state), torch.enable_grad(), eager, _unfused():
             try:
                 yield
             finally:
@@ -279,6 +280,23 @@ class LiveTerms(AbstractTerms):
                 fix=f"move the points and constants of this term to {device}",
             )
         return residual
+
+
+@contextlib.contextmanager
+def _unfused() -> Iterator[None]:
+    """Without the kernels that do the work of many operators in one: recurrent layers, attention.
+
+    Not by `torch.backends...flags`, which set more than is asked, and warn of it.
+    """
+    mkldnn, cudnn = torch._C._get_mkldnn_enabled(), torch._C._get_cudnn_enabled()
+    torch._C._set_mkldnn_enabled(False)
+    torch._C._set_cudnn_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch._C._set_mkldnn_enabled(mkldnn)
+        torch._C._set_cudnn_enabled(cudnn)
 
 
 def _plain(output: Tensor) -> Tensor:

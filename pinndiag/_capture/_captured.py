@@ -79,7 +79,7 @@ class Captured:
             weights=pinn.weights,
             state={name: parameters[name] if name in parameters else moved(t) for name, t in pinn.state.items()},
             initial=None if pinn.initial is None else {name: moved(t) for name, t in pinn.initial.items()},
-            optimizer=pinn.optimizer,
+            optimizer=None if pinn.optimizer is None else pinn.optimizer.moved(moved),
             reference=reference,
             samplers={name: draw for name, draw in pinn._samplers.items() if name in self.infos},
             fresh={n: p.map([moved(t) for t in p.tensors]) for n, p in pinn._fresh.items() if n in self.infos},

@@ -1,8 +1,8 @@
 """Operators that trust their callers: kernels of which wrong arguments crash the process instead of raising.
 
 Most operators of ATen check what they are given. These do not: autograd and the public functions call them with
-arguments that fit; found by calling every operator of the list with random arguments. Two others take a tensor
-apart without a limit of their own.
+arguments that fit. Found by calling every operator of the list with changed arguments, with a page that must not be
+touched behind (and before) each tensor.
 """
 
 from __future__ import annotations
@@ -10,50 +10,85 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch._ops import OpOverload
 
-__all__ = ["unsound"]
+from pinndiag._capture._graph import Node, Ref
 
-PARTS = 4096  # into which a tensor may be taken apart: each costs an object, also where no value is computed
+__all__ = ["unproven", "unsound"]
+
+Given = Mapping[str, Any]
 
 
-def unsound(operator: OpOverload, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+def unsound(operator: OpOverload, given: Given) -> bool:
     """Whether a call must not be made, whatever its shape rule says.
 
     Args:
         operator: what is called.
-        args: positional arguments; tensors need a shape and a dtype, not values.
-        kwargs: the others, by name.
+        given: its arguments by name; tensors need a shape and a dtype, not values.
     """
     guard = _GUARDS.get(str(operator))
-    if guard is None:
+    return guard is not None and not guard(given)
+
+
+def unproven(nodes: Sequence[Node], node: Node) -> bool:
+    """Whether a call takes factors and pivots that do not come, both, straight from one factorisation.
+
+    Pivots are positions in memory, which LAPACK does not check.
+    """
+    if node.operator != "aten.linalg_lu_solve.default":
         return False
-    names = [argument.name for argument in operator._schema.arguments]
-    return not guard({**dict(zip(names, args, strict=False)), **kwargs})
+    factors, pivots = (*node.args, None, None)[:2]
+    if not isinstance(factors, Ref) or not isinstance(pivots, Ref) or factors.source != "node":
+        return True
+    if (factors.source, factors.index) != (pivots.source, pivots.index):
+        return True
+    return _FACTORISATIONS.get(nodes[factors.index].operator) != (factors.item, pivots.item)
 
 
-def _like_output(given: Mapping[str, Any]) -> bool:
-    grad, output = given.get("grad_output"), given.get("output")
-    return isinstance(grad, Tensor) and isinstance(output, Tensor) and grad.shape == output.shape
+_FACTORISATIONS = {"aten._linalg_solve_ex.default": (1, 2), "aten.linalg_lu_factor_ex.default": (0, 1)}
 
 
-def _like_pooled(given: Mapping[str, Any]) -> bool:
+def _alike(*tensors: Any) -> bool:
+    """Whether all are tensors of one shape and dtype."""
+    if not all(isinstance(t, Tensor) for t in tensors):
+        return False
+    return len({(tuple(t.shape), t.dtype) for t in tensors}) == 1
+
+
+def _shaped(tensor: Any, shape: Sequence[int], dtype: torch.dtype, *, optional: bool = False) -> bool:
+    if tensor is None:
+        return optional
+    return isinstance(tensor, Tensor) and tuple(tensor.shape) == tuple(shape) and tensor.dtype == dtype
+
+
+def _pooled(given: Given) -> bool:
     grad, source = given.get("grad_output"), given.get("self")
     if not isinstance(grad, Tensor) or not isinstance(source, Tensor) or grad.dtype != source.dtype:
+        return False
+    if not grad.numel() or not source.numel():
         return False
     return grad.ndim == source.ndim and grad.ndim in (3, 4) and grad.shape[:-2] == source.shape[:-2]
 
 
-def _transform(given: Mapping[str, Any]) -> bool:
+def _transform(given: Given) -> bool:
     source, dimensions, norm = given.get("self"), given.get("dim"), given.get("normalization")
     if not isinstance(source, Tensor) or not isinstance(dimensions, list) or norm not in (0, 1, 2):
         return False
-    inside = all(isinstance(d, int) and 0 <= d < source.ndim for d in dimensions)
-    return inside and len(set(dimensions)) == len(dimensions) > 0
+    if not all(isinstance(d, int) and 0 <= d < source.ndim for d in dimensions):
+        return False
+    return len(set(dimensions)) == len(dimensions) > 0 and all(source.shape[d] > 0 for d in dimensions)
 
 
-def _distances(given: Mapping[str, Any]) -> bool:
+def _to_real(given: Given) -> bool:
+    length = given.get("last_dim_size")
+    if not _transform(given) or not isinstance(length, int) or length < 1:
+        return False
+    return bool(given["self"].shape[given["dim"][-1]] == length // 2 + 1)
+
+
+def _distances(given: Given) -> bool:
     grad, first, second, found = (given.get(name) for name in ("grad", "x1", "x2", "cdist"))
     tensors = [t for t in (grad, first, second, found) if isinstance(t, Tensor)]
     if len(tensors) < 4 or len({t.dtype for t in tensors}) > 1 or min(t.ndim for t in tensors) < 2:
@@ -65,57 +100,86 @@ def _distances(given: Mapping[str, Any]) -> bool:
     return same and tuple(grad.shape) == tuple(found.shape) == pairs
 
 
-def _lengths(given: Mapping[str, Any]) -> bool:
-    source, length, dim = given.get("v"), given.get("g"), given.get("dim", 0)
-    if not isinstance(source, Tensor) or not isinstance(length, Tensor) or dim not in (0, source.ndim - 1):
+def _batch_norm(given: Given) -> bool:
+    source = given.get("input")
+    if not isinstance(source, Tensor) or source.ndim < 2 or not source.numel() or given.get("training") is not True:
         return False
-    return tuple(length.shape) == tuple(n if i == dim else 1 for i, n in enumerate(source.shape))
+    vector = (source.shape[1:2], source.dtype)
+    return all(_shaped(given.get(name), *vector, optional=True) for name in ("weight", "bias"))
 
 
-def _lengths_backward(given: Mapping[str, Any]) -> bool:
-    grad, source, length, norms = (given.get(n) for n in ("grad_w", "saved_v", "saved_g", "saved_norms"))
-    if not all(isinstance(t, Tensor) for t in (grad, source, length, norms)):
+def _batch_norm_backward(given: Given) -> bool:
+    source, train = given.get("input"), given.get("train")
+    if not isinstance(source, Tensor) or source.ndim < 2 or not source.numel() or not isinstance(train, bool):
         return False
-    fits = _lengths({"v": source, "g": length, "dim": given.get("dim", 0)})
-    return fits and grad.shape == source.shape and norms.shape == length.shape  # type: ignore[union-attr]
+    used = ("save_mean", "save_invstd") if train else ("running_mean", "running_var")
+    vector = (source.shape[1:2], source.dtype)
+    others = all(_shaped(given.get(n), *vector, optional=True) for n in ("weight", "running_mean", "running_var"))
+    return others and all(_shaped(given.get(n), *vector) for n in used) and _alike(given.get("grad_out"), source)
 
 
-def _layer_norm_backward(given: Mapping[str, Any]) -> bool:
-    grad, source, mean, rstd = (given.get(n) for n in ("grad_out", "input", "mean", "rstd"))
-    tensors = [t for t in (grad, source, mean, rstd) if isinstance(t, Tensor)]
-    normalized = given.get("normalized_shape")
-    if len(tensors) < 4 or not isinstance(normalized, (list, tuple)) or not normalized:
+def _layer_norm(given: Given) -> bool:
+    source, shape = given.get("input"), given.get("normalized_shape")
+    if not isinstance(source, Tensor) or not isinstance(shape, list) or not 0 < len(shape) <= source.ndim:
         return False
-    grad, source, mean, rstd = tensors
-    outer = source.ndim - len(normalized)
-    kept = (*source.shape[:outer], *(1 for _ in normalized))
-    if outer < 0 or tuple(source.shape[outer:]) != tuple(normalized) or grad.shape != source.shape:
+    if list(source.shape[-len(shape) :]) != shape or not source.numel():
         return False
-    scales = [t for t in (given.get("weight"), given.get("bias")) if t is not None]
-    return tuple(mean.shape) == tuple(rstd.shape) == kept and all(
-        isinstance(t, Tensor) and tuple(t.shape) == tuple(normalized) for t in scales
+    return all(_shaped(given.get(name), shape, source.dtype, optional=True) for name in ("weight", "bias"))
+
+
+def _layer_norm_backward(given: Given) -> bool:
+    if not _layer_norm(given) or not _alike(given.get("grad_out"), given["input"]):
+        return False
+    source, normed = given["input"], len(given["normalized_shape"])
+    rows = (*source.shape[:-normed], *[1] * normed)
+    return all(_shaped(given.get(name), rows, source.dtype) for name in ("mean", "rstd"))
+
+
+def _weight_norm(given: Given) -> bool:
+    v = given.get("v", given.get("saved_v"))
+    if not isinstance(v, Tensor) or not v.numel() or not v.ndim:
+        return False
+    dimension = given.get("dim", 0)
+    if dimension not in (0, v.ndim - 1):
+        return False
+    lengths = [n if d == dimension else 1 for d, n in enumerate(v.shape)]
+    return _shaped(given.get("g", given.get("saved_g")), lengths, v.dtype)
+
+
+def _weight_norm_backward(given: Given) -> bool:
+    return (
+        _weight_norm(given)
+        and _alike(given.get("grad_w"), given["saved_v"])
+        and _alike(given.get("saved_norms"), given["saved_g"])
     )
 
 
-def _few_parts(given: Mapping[str, Any]) -> bool:
-    source, dim, size = given.get("self"), given.get("dim", 0), given.get("split_size", 1)
-    if not isinstance(source, Tensor) or not isinstance(dim, int) or not isinstance(size, int):
+def _convolution_backward(given: Given) -> bool:
+    grad, source, weight, sizes = (given.get(n) for n in ("grad_output", "input", "weight", "bias_sizes"))
+    if not all(isinstance(t, Tensor) for t in (grad, source, weight)):
         return False
-    inside = -source.ndim <= dim < source.ndim
-    return inside and size > 0 and -(-source.shape[dim] // size) <= PARTS
+    names = ("stride", "padding", "dilation", "transposed", "output_padding", "groups")
+    result = torch.ops.aten.convolution.default(source, weight, None, *(given[name] for name in names))
+    return _alike(grad, result) and sizes in (None, [result.shape[1]])
 
 
-_GUARDS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
-    "aten._softmax_backward_data.default": _like_output,
-    "aten._log_softmax_backward_data.default": _like_output,
-    "aten._adaptive_avg_pool2d_backward.default": _like_pooled,
-    "aten._cdist_backward.default": _distances,
-    "aten._weight_norm_interface.default": _lengths,
-    "aten._weight_norm_interface_backward.default": _lengths_backward,
-    "aten.native_layer_norm_backward.default": _layer_norm_backward,
-    "aten.unbind.int": _few_parts,
-    "aten.split.Tensor": _few_parts,
-    "aten._fft_r2c.default": _transform,
-    "aten._fft_c2r.default": _transform,
-    "aten._fft_c2c.default": _transform,
+_GUARDS: Mapping[str, Callable[[Given], bool]] = {
+    f"aten.{name}": guard
+    for name, guard in {
+        "_adaptive_avg_pool2d_backward.default": _pooled,
+        "_cdist_backward.default": _distances,
+        "_fft_r2c.default": _transform,
+        "_fft_c2r.default": _to_real,
+        "_fft_c2c.default": _transform,
+        "_native_batch_norm_legit.no_stats": _batch_norm,
+        "native_batch_norm_backward.default": _batch_norm_backward,
+        "native_layer_norm.default": _layer_norm,
+        "native_layer_norm_backward.default": _layer_norm_backward,
+        "_weight_norm_interface.default": _weight_norm,
+        "_weight_norm_interface_backward.default": _weight_norm_backward,
+        "convolution_backward.default": _convolution_backward,
+        "log_sigmoid_backward.default": lambda given: _alike(
+            *(given.get(n) for n in ("grad_output", "self", "buffer"))
+        ),
+    }.items()
 }

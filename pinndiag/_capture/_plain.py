@@ -12,12 +12,12 @@ from pinndiag._capture._graph import DEVICE, REFERENCE, Activation, Constant, Gr
 from pinndiag._capture._operators import resolve
 from pinndiag._errors import CheckpointError
 
-__all__ = ["MAX_ENTRIES", "MAX_NODES", "read", "write"]
+__all__ = ["MAX_ENTRIES", "MAX_ITEMS", "MAX_NODES", "read", "write"]
 
 MAX_NODES = 100_000
 MAX_ENTRIES = 2**28  # of one tensor
 _MAX_INPUTS = 20_000
-_MAX_LIST = 4096  # arguments in one list
+MAX_ITEMS = 4096  # arguments in one list, tensors from one call
 _MAX_TEXT = 1024  # characters of a name
 _MAX_DIMENSIONS = 16
 _MAX_DEPTH = 3
@@ -99,7 +99,7 @@ def read(plain: object) -> Graph:
         nodes.append(_Reader(len(inputs), len(constants), len(nodes), groups).node(item))
     reader = _Reader(len(inputs), len(constants), len(nodes), groups)
     outputs = _mapping(top["outputs"], "outputs")
-    activations = tuple(reader.activation(item) for item in _list(top["activations"], "activations", _MAX_LIST))
+    activations = tuple(reader.activation(item) for item in _list(top["activations"], "activations", MAX_ITEMS))
     fixed = frozenset(_text(item, "fixed") for item in _list(top["fixed"], "fixed", _MAX_INPUTS))
     if not fixed <= groups:
         _refuse("fixed names points that are not among the inputs")
@@ -163,7 +163,7 @@ class _Reader:
         if isinstance(plain, list):
             if depth >= _MAX_DEPTH:
                 _refuse("arguments are nested too deeply")
-            return [self.value(item, depth + 1) for item in _list(plain, "list of arguments", _MAX_LIST)]
+            return [self.value(item, depth + 1) for item in _list(plain, "list of arguments", MAX_ITEMS)]
         if isinstance(plain, dict) and len(plain) == 1:
             [(tag, content)] = plain.items()
             if isinstance(tag, str) and tag in self._tags:
@@ -180,7 +180,7 @@ class _Reader:
         item = None if pair[1] is None else _integer(pair[1], "a reference")
         if not 0 <= index < self._limits[source]:
             _refuse(f"a reference points at {source} {index}, which does not come before it")
-        if item is not None and (source != "node" or not 0 <= item < _MAX_LIST):
+        if item is not None and (source != "node" or not 0 <= item < MAX_ITEMS):
             _refuse("a reference picks an output that cannot be")
         return Ref(source, index, item)
 
@@ -189,7 +189,7 @@ class _Reader:
         if len(pair) != 2:
             _refuse("a size is malformed")
         factors = []
-        for entry in _list(pair[1], "size", _MAX_LIST):
+        for entry in _list(pair[1], "size", MAX_ITEMS):
             factor = _list(entry, "size", 2)
             if len(factor) != 2 or _text(factor[0], "size") not in self._groups:
                 _refuse("a size goes with points that are not among the inputs")

@@ -23,6 +23,7 @@ class Hint(Enum):
     SHAPE = "has a result whose shape depends on values (a boolean mask, nonzero, unique)"
     LAYOUT = "uses sparse or quantised tensors"
     LARGE = "makes a value of more than 2**28 entries, which no reader of a file will allocate"
+    MANY = "cuts a tensor into more than 4096 pieces"
     OPERATOR = "uses an operator that cannot be stored"
 
 

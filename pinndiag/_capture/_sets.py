@@ -13,12 +13,14 @@ from torch import Tensor
 from pinndiag._capture._counts import unified
 from pinndiag._capture._fold import Pruned, folded, pruned
 from pinndiag._capture._graph import Graph, Input
+from pinndiag._capture._plain import MAX_NODES
 from pinndiag._capture._recording import Hint, Recording
 from pinndiag._capture._replay import Plan
 from pinndiag._capture._shapes import checked_shapes
 from pinndiag._capture._tape import taped
 from pinndiag._capture._verify import Figures, difference, figures, perturbed, uncompiled
 from pinndiag._errors import CaptureError
+from pinndiag._graphs import custom_functions
 from pinndiag._points import PointSet
 
 __all__ = ["Piece", "Subject", "captured_set"]
@@ -187,6 +189,13 @@ def _captured(subject: Subject, record: Record) -> Piece:
     error: CaptureError | None = None
     for candidate in candidates:
         graph = folded(candidate)
+        if len(graph.nodes) > MAX_NODES:
+            raise CaptureError(
+                f"{_named(subject.names)} cannot be captured: it makes {len(graph.nodes)} calls",
+                where=_named(subject.names),
+                cause=f"a long loop; a file holds at most {MAX_NODES} calls",
+                fix="work on all points at once, or save with skip_uncapturable=True and analyse the live PINN",
+            )
         try:
             check = _Check(subject, inputs, graph)
             check.present(values, points)
@@ -195,7 +204,8 @@ def _captured(subject: Subject, record: Record) -> Piece:
                 if candidate is generic:
                     check.other_count()
         except CaptureError as found:
-            error = error if error is not None and candidate is base else _explained(found, recording.hints)
+            own = custom_functions(values.values())
+            error = error if error is not None and candidate is base else _explained(found, recording.hints, own)
             continue
         fixed = frozenset() if candidate is generic else frozenset(counts)
         notes = [f"{_named([group])}: its number of points is part of the stored graph" for group in fixed if group]
@@ -253,7 +263,17 @@ class _Check:
 
     def present(self, values: Mapping[str, Tensor], points: Mapping[str, PointSet]) -> None:
         """At the present parameters, against the very evaluation that was recorded."""
-        self._compare(points, figures(values, self._tensors, 2), 2, "at the present parameters")
+        try:
+            live = figures(values, self._tensors, 2)
+        except RuntimeError as error:
+            name = _named(self._subject.names)
+            raise CaptureError(
+                f"{name} cannot be captured: it has no gradient: {str(error).splitlines()[0][:300]}",
+                where=name,
+                cause="an operator of it cannot be differentiated, or a value that its gradient needs was overwritten",
+                fix="call backward() on it once and mend what torch reports",
+            ) from error
+        self._compare(points, live, 2, "at the present parameters")
 
     def whole(self) -> None:
         """At all points, values only."""
@@ -338,19 +358,30 @@ _CAUSES = {
     Hint.LAYOUT: "only dense tensors can be stored",
     Hint.OPERATOR: "only operators on a list of pure tensor arithmetic can be stored",
     Hint.LARGE: "the term compares all points with one another, or has very many of them",
+    Hint.MANY: "a loop runs over points one by one",
     Hint.SHAPE: "points are selected by a condition on parameters or points, so the shape is not known beforehand",
 }
 _FIXES = {
     Hint.LAYOUT: "call .to_dense() on it",
     Hint.OPERATOR: "replace it by ordinary tensor arithmetic",
     Hint.LARGE: "let the term take its points (points=), or give it fewer",
+    Hint.MANY: "give the network all points at once, as rows of one tensor",
     Hint.SHAPE: "multiply by the mask, or use torch.where, instead of indexing with it",
 }
 
 
-def _explained(error: CaptureError, hints: Mapping[Hint, str]) -> CaptureError:
+def _explained(error: CaptureError, hints: Mapping[Hint, str], own: Sequence[str]) -> CaptureError:
     """The same error with the likely cause, from what was seen while the term ran."""
-    if not hints:
+    if error.fix != _FIX:
         return error
-    cause = "; ".join(f"it {hint.value}" + (f": {detail}" if detail else "") for hint, detail in hints.items())
-    return CaptureError(error.what, cause=cause, fix=_FIX)
+    causes = [f"it {hint.value}" + (f": {detail}" if detail else "") for hint, detail in hints.items()]
+    if own and "values" not in error.what:
+        causes.append(f"the backward of torch.autograd.Function {', '.join(own)} is not the derivative of its forward")
+        return CaptureError(error.what, where=error.where, cause="; ".join(causes), fix=_OWN_BACKWARD)
+    return CaptureError(error.what, where=error.where, cause="; ".join(causes) or error.cause, fix=_FIX)
+
+
+_OWN_BACKWARD = (
+    "mend that backward, if it is a mistake (a file stores operators, and torch differentiates those); if it is "
+    "meant so, save with skip_uncapturable=True and analyse the live PINN"
+)

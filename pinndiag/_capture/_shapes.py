@@ -1,4 +1,4 @@
-"""How large the values of a graph would be, found out on tensors that have a shape and no memory."""
+"""What a graph would cost to run, found out on tensors that have a shape and no memory."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
+from torch._ops import OpOverload
 
+from pinndiag._capture._cost import Cost, call_cost, pieces
 from pinndiag._capture._graph import DEVICE, Graph, Ref, Size, references
-from pinndiag._capture._guards import unsound
+from pinndiag._capture._guards import unproven, unsound
 from pinndiag._capture._operators import resolve
-from pinndiag._capture._plain import MAX_ENTRIES, MAX_NODES
+from pinndiag._capture._plain import MAX_ENTRIES, MAX_ITEMS, MAX_NODES
 from pinndiag._errors import CheckpointError
 
 __all__ = ["checked_shapes"]
 
 _META = torch.device("meta")
+_MAX_FURTHER = 2**15  # tensors that calls return beside their first, all together
 
 
-def checked_shapes(graph: Graph, counts: Mapping[str, int] | None = None) -> int:
+def checked_shapes(graph: Graph, counts: Mapping[str, int] | None = None) -> Cost:
     """Refuse a graph with an operator that does not fit its arguments, or with a value of more than 2**28 entries.
 
     Every value counts with its full shape, also an expanded view that needs no memory of its own. Call it before a
@@ -30,7 +33,7 @@ def checked_shapes(graph: Graph, counts: Mapping[str, int] | None = None) -> int
         counts: number of points of each group; default: those at capture.
 
     Returns:
-        Bytes of all values together: what an evaluation that keeps them for its backward pass needs at most.
+        Work of one evaluation, and bytes of all values together: what one that keeps them for its backward pass needs.
 
     Raises:
         CheckpointError: a value would be too large, or an operator refuses its arguments.
@@ -46,6 +49,7 @@ def checked_shapes(graph: Graph, counts: Mapping[str, int] | None = None) -> int
         inputs.append(_small(torch.empty(shape, dtype=i.dtype, device=_META), f"input {i.name!r}"))
     constants = [_small(_constant(c.value), "a constant") for c in graph.constants]
     values: dict[int, Any] = {}
+    work = beside = further = 0
     memory: dict[int, int] = {}  # by storage, so that views count once; `values` keeps the storages apart
 
     def resolved(value: Any) -> Any:
@@ -63,15 +67,21 @@ def checked_shapes(graph: Graph, counts: Mapping[str, int] | None = None) -> int
         for index, node in enumerate(graph.nodes):
             args = [resolved(a) for a in node.args]
             kwargs = {key: resolved(a) for key, a in node.kwargs.items()}
-            takes = {argument.name for argument in resolve(node.operator)._schema.arguments}
-            if "device" in takes and "device" not in kwargs and not references((node.args, node.kwargs)):
+            operator = resolve(node.operator)
+            names = [argument.name for argument in operator._schema.arguments]
+            if "device" in names and "device" not in kwargs and not references((node.args, node.kwargs)):
                 kwargs["device"] = _META
+            given = {**dict(zip(names, args, strict=False)), **kwargs}
             if node.operator == "aten.as_strided.default":
                 _check_window(*args)
-            if unsound(resolve(node.operator), args, kwargs):
+            if unproven(graph.nodes, node) or _unfit(operator, given):
                 _refuse(f"call {index}, {node.operator}, has arguments that it does not check itself")
+            further += (parts := pieces(operator, given)) - 1
+            if parts > MAX_ITEMS or further > _MAX_FURTHER:
+                _refuse(f"call {index}, {node.operator}, would return too many tensors ({parts})")
             try:
-                output = resolve(node.operator)(*args, **kwargs)
+                output = operator(*args, **kwargs)
+                cost = call_cost(operator, given, output)
             except Exception as error:  # shape rules raise errors of every kind
                 _refuse(
                     f"call {index}, {node.operator}, does not fit its arguments: {str(error).splitlines()[0][:200]}"
@@ -80,11 +90,14 @@ def checked_shapes(graph: Graph, counts: Mapping[str, int] | None = None) -> int
                 if isinstance(tensor, Tensor):
                     storage = _small(tensor, f"call {index}, {node.operator},").untyped_storage()
                     memory[storage._cdata] = storage.nbytes()
+            work, beside = work + cost.work, max(beside, cost.memory)
             values[index] = output
     for name, ref in graph.outputs.items():
         if not isinstance(resolved(ref), Tensor):
             _refuse(f"the value of term {name!r} is not a tensor")
-    return sum(memory.values())
+    # what is stored as one number and shown as many may have to be written out
+    given_too = sum(t.numel() * t.element_size() for t in (*inputs, *constants))
+    return Cost(work, sum(memory.values()) + beside + given_too)
 
 
 def _check_window(source: Any = None, shape: Any = (), strides: Any = (), offset: Any = None) -> None:
@@ -95,6 +108,13 @@ def _check_window(source: Any = None, shape: Any = (), strides: Any = (), offset
     last = (offset or 0) + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=False) if n)
     if last >= max(source.numel(), 1):
         _refuse("as_strided looks outside its source")
+
+
+def _unfit(operator: OpOverload, given: Mapping[str, Any]) -> bool:
+    try:
+        return unsound(operator, given)
+    except Exception:  # a guard may call a shape rule, and those raise errors of every kind
+        return True
 
 
 def _constant(value: Tensor) -> Tensor:

@@ -18,10 +18,20 @@ from torch._ops import OpOverload
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pinndiag._capture._graph import DEVICE, Constant, Node, Ref
+from pinndiag._capture._calls import (
+    about_shapes,
+    class_being_made,
+    is_subclass,
+    stays_inside,
+    tensors_in,
+    with_dtype,
+    written_by,
+)
+from pinndiag._capture._decompose import decomposed
+from pinndiag._capture._graph import DEVICE, Constant, Node, Ref, references
 from pinndiag._capture._memory import Memory
 from pinndiag._capture._operators import ALLOWED
-from pinndiag._capture._plain import MAX_ENTRIES
+from pinndiag._capture._plain import MAX_ENTRIES, MAX_ITEMS
 from pinndiag._capture._recording import Hint, Recording
 
 __all__ = ["DETACHES", "DROPPED", "taped"]
@@ -33,6 +43,7 @@ _QUESTIONS = frozenset(  # answers about shapes, which no value changes
     for name in ("is_same_size", "_has_same_storage_numel", "sym_size", "sym_numel", "sym_stride", "sym_storage_offset")
     if hasattr(aten, name) and "default" in getattr(aten, name).overloads()
 )
+_CHECKS = frozenset({aten._linalg_check_errors.default})  # raise or do nothing
 _READERS = frozenset({aten._local_scalar_dense.default, aten.equal.default, aten.is_nonzero.default})
 _BY_VALUE = frozenset(
     {aten.nonzero.default, aten.masked_select.default, aten._unique2.default, aten.unique_dim.default}
@@ -46,7 +57,9 @@ _UNINITIALISED = {  # their entries are nobody's business: zeros instead
     aten.new_empty.default: "aten.new_zeros.default",
     aten.new_empty_strided.default: "aten.new_zeros.default",
 }
+_CONSTANT = {aten._native_batch_norm_legit.no_stats: (1, 2)}  # outputs that autograd takes for constants
 _ZERO = aten._efficientzerotensor.default  # forward mode's zeros without memory
+_FUNCTIONAL = {aten.transpose_.default: "aten.transpose.int", aten.squeeze_.dim: "aten.squeeze.dim"}
 _STRIDED = frozenset({aten.empty_strided.default, aten.new_empty_strided.default})
 DETACHES = frozenset(
     {Tensor.detach, torch.detach, Tensor.detach_, torch.detach_, Tensor.data.__get__}  # type: ignore[attr-defined]
@@ -108,6 +121,7 @@ class _Tape(TorchDispatchMode):
         self.record = Recording()
         self.detaching = 0  # depth of the user's own detach calls
         self._memory = Memory(self._emit)
+        self._open: list[OpOverload] = []  # operators that are being rewritten
         self._reached: list[bool] = []  # node -> whether it depends on an input
         self._names = {(t.untyped_storage()._cdata, t.storage_offset(), t.shape): name for name, t in frozen.items()}
         self._frozen = list(frozen.values())  # keeps the addresses above from being used again
@@ -119,7 +133,7 @@ class _Tape(TorchDispatchMode):
     ) -> Any:
         kwargs = dict(kwargs or {})
         with torch._C.DisableTorchFunctionSubclass():
-            if func in _QUESTIONS or _about_shapes(args, kwargs):
+            if func in _QUESTIONS or func in _CHECKS or about_shapes(args, kwargs):
                 return func(*args, **kwargs)
             if func in _READERS:
                 self.note(Hint.ITEM, str(func), *args)
@@ -140,12 +154,12 @@ class _Tape(TorchDispatchMode):
 
     def note(self, hint: Hint, detail: str, *args: Any) -> None:
         """Remember something doubtful, if one of the arguments depends on parameters or points."""
-        if any(self._depends(t) for t in _tensors(args)):
+        if any(self._depends(t) for t in tensors_in(args)):
             self.record.hints.setdefault(hint, detail)
 
     def ref(self, tensor: Tensor) -> Ref:
         """Where the value of a tensor stands; what the tape has not seen becomes a constant."""
-        tensor = tensor if type(tensor) is Tensor else tensor.as_subclass(Tensor) if _is_subclass(tensor) else tensor
+        tensor = tensor if type(tensor) is Tensor else tensor.as_subclass(Tensor) if is_subclass(tensor) else tensor
         if tensor.layout is not torch.strided:
             self.record.hints.setdefault(Hint.LAYOUT, str(tensor.layout))
             return self._constant(torch.zeros((), dtype=tensor.dtype))
@@ -180,7 +194,7 @@ class _Tape(TorchDispatchMode):
         kwargs = kwargs or {}
         self.record.nodes.append(Node(operator, args, kwargs, torch.is_grad_enabled()))
         self.record.backward.append(torch._C._current_autograd_node() is not None)
-        self._reached.append(any(self._reaches(r) for r in _refs((args, list(kwargs.values())))))
+        self._reached.append(any(self._reaches(r) for r in references((args, list(kwargs.values())))))
         return Ref("node", len(self.record.nodes) - 1)
 
     def _arguments(self, value: Any) -> Any:
@@ -200,13 +214,15 @@ class _Tape(TorchDispatchMode):
         plain = tuple(self._arguments(a) for a in args)
         return self._emit(operator, plain, {k: self._arguments(a) for k, a in kwargs.items() if k not in DROPPED})
 
-    def _bind(self, output: Any, ref: Ref) -> None:
+    def _bind(self, output: Any, ref: Ref, constant: Sequence[int] = ()) -> None:
         if isinstance(output, Tensor):
             self._memory.bind(output, ref)
         elif isinstance(output, (list, tuple)):
             for item, tensor in enumerate(output):
                 if isinstance(tensor, Tensor):
-                    self._memory.bind(tensor, Ref(ref.source, ref.index, item))
+                    piece = Ref(ref.source, ref.index, item)
+                    piece = self._emit("aten.detach.default", (piece,)) if item in constant else piece
+                    self._memory.bind(tensor, piece)
 
     def _plain(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if func is aten.masked_select.default and args[0].shape == args[1].shape:
@@ -216,25 +232,37 @@ class _Tape(TorchDispatchMode):
             output = func(*args, **kwargs)
             self._bind(output, ref)
             return output
-        if func is aten.as_strided.default and not (args[0].is_contiguous() and _inside(*args)):
+        if func is aten.as_strided.default and not (args[0].is_contiguous() and stays_inside(*args)):
             self.note(Hint.OPERATOR, "as_strided of a part of a tensor's memory", args[0])
         if str(func) not in ALLOWED:
-            with self:
-                composed = func.decompose(*args, **kwargs)
+            composed = NotImplemented if func in _BY_VALUE else self._composed(func, args, kwargs)
             if composed is not NotImplemented:
                 return composed
-            given = _tensors((args, list(kwargs.values())))
+            given = tensors_in((args, list(kwargs.values())))
             sparse = any(t.layout is not torch.strided for t in given)
             hint = Hint.LAYOUT if sparse else Hint.SHAPE if func in _BY_VALUE else Hint.OPERATOR
             self.note(hint, str(func), *given)
             return func(*args, **kwargs)
         shown = (args[0], self._positions(args[1]), *args[2:]) if func in _INDEXED else args
-        ref = self._call(str(func), shown, kwargs)
         output = func(*args, **kwargs)
+        ref = self._call(str(func), shown, with_dtype(func, args, kwargs, output))
         if isinstance(output, Tensor) and output.numel() > MAX_ENTRIES:
             self.record.hints.setdefault(Hint.LARGE, f"{func} of shape {tuple(output.shape)}")
-        self._bind(output, ref)
+        if isinstance(output, (list, tuple)) and len(output) > MAX_ITEMS:
+            self.record.hints.setdefault(Hint.MANY, f"{func} makes {len(output)}")
+        self._bind(output, ref, _CONSTANT.get(func, ()))
         return output
+
+    def _composed(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The result by operators that pass this tape in turn, or NotImplemented."""
+        if func in self._open:  # a rewriting may lead back to itself
+            return NotImplemented
+        self._open.append(func)
+        try:
+            with self:
+                return decomposed(func, args, kwargs)
+        finally:
+            self._open.pop()
 
     def _positions(self, indices: list[Tensor | None]) -> list[Tensor | None]:
         """Indexing by a mask as indexing by its positions, so that the shape does not depend on values."""
@@ -254,21 +282,21 @@ class _Tape(TorchDispatchMode):
             self._memory.bind(output, self._emit("aten.detach.default", (source,)), stopped=True)
         else:
             self._memory.bind(output, source)
-        made = _class_being_made(frame) if func is aten.alias.default else None
+        made = class_being_made(frame) if func is aten.alias.default else None
         return output if made is None else output.as_subclass(made)
 
     def _uninitialised(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         kept = args[:-1] if func in _STRIDED and len(args) > 1 else args
         options = {k: v for k, v in kwargs.items() if k not in ("memory_format", "stride")}
-        ref = self._call(_UNINITIALISED[func], kept, options)
         output = func(*args, **kwargs).zero_()
+        ref = self._call(_UNINITIALISED[func], kept, with_dtype(func, args, options, output))
         self._memory.bind(output, ref)
         return output
 
     def _random(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         output = func(*args, **kwargs)  # its values are constants, taken when they are used
         if func._schema.is_mutable:
-            for tensor in _written(func, args, kwargs):
+            for tensor in written_by(func, args, kwargs):
                 self._memory.forget(tensor)
         elif func is aten.native_dropout.default and args[2] is not False:
             # fused on GPUs: the mask is drawn, the product is not
@@ -277,9 +305,12 @@ class _Tape(TorchDispatchMode):
         return output
 
     def _in_place(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        written = _written(func, args, kwargs)
-        if torch.Tag.inplace_view in func.tags or len(written) != 1 or written[0] is not args[0]:
+        written = written_by(func, args, kwargs)
+        if torch.Tag.inplace_view in func.tags:
             return self._opaque(func, args, kwargs, written)
+        if len(written) != 1 or written[0] is not args[0]:
+            composed = self._composed(func, args, kwargs)
+            return self._opaque(func, args, kwargs, written) if composed is NotImplemented else composed
         [target] = written
         before = self.ref(target)
         new = self._changed(func, target, before, args, kwargs)
@@ -297,7 +328,7 @@ class _Tape(TorchDispatchMode):
     ) -> Ref | None:
         """The value of `target` after an in-place call, as a new value."""
         packet, _, overload = str(func).removeprefix("aten.").partition(".")
-        others = [t for t in _tensors((args[1:], list(kwargs.values()))) if isinstance(t, Tensor)]
+        others = [t for t in tensors_in((args[1:], list(kwargs.values()))) if isinstance(t, Tensor)]
         if packet == "copy_":
             new, shape = self.ref(args[1]), args[1].shape
             if args[1].dtype != target.dtype:
@@ -322,7 +353,7 @@ class _Tape(TorchDispatchMode):
     def _opaque(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], written: list[Tensor]) -> Any:
         """An in-place call that is not recorded: what it wrote is a constant, unless it depended on an input."""
         if torch.Tag.inplace_view in func.tags:  # changes the shape of a tensor, not its values
-            functional = str(func).replace("_.", ".", 1)
+            functional = _FUNCTIONAL.get(func, str(func).replace("_.", ".", 1))
             ref = None
             if func is aten.detach_.default:
                 ref = self._emit("aten.detach.default", (self.ref(args[0]),)) if self.detaching else self.ref(args[0])
@@ -343,62 +374,3 @@ class _Tape(TorchDispatchMode):
     ) -> None:
         self._frozen = []
         super().__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
-
-
-def _is_subclass(tensor: Tensor) -> bool:
-    return type(tensor) is not torch.nn.Parameter and isinstance(tensor, Tensor)
-
-
-def _tensors(value: Any) -> list[Tensor]:
-    if isinstance(value, Tensor):
-        return [value]
-    if isinstance(value, (list, tuple)):
-        return [tensor for item in value for tensor in _tensors(item)]
-    return []
-
-
-def _refs(value: Any) -> list[Ref]:
-    if isinstance(value, Ref):
-        return [value]
-    if isinstance(value, (list, tuple)):
-        return [ref for item in value for ref in _refs(item)]
-    return []
-
-
-def _inside(source: Tensor, shape: Sequence[int], strides: Sequence[int], offset: int | None = None) -> bool:
-    """Whether a strided view of a tensor stays among its own entries."""
-    start = source.storage_offset() if offset is None else offset
-    last = start + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True) if n)
-    return source.storage_offset() == 0 and last < max(source.numel(), 1)
-
-
-def _about_shapes(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
-    """Whether a call only works out a shape, on tensors without memory."""
-    device = kwargs.get("device")
-    return (device is not None and torch.device(device).type == "meta") or any(t.is_meta for t in _tensors(args))
-
-
-def _written(func: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Tensor]:
-    """The arguments that a call changes."""
-    found: list[Any] = []
-    for position, argument in enumerate(func._schema.arguments):
-        if argument.alias_info is not None and argument.alias_info.is_write:
-            found.append(args[position] if position < len(args) else kwargs.get(argument.name))
-    return _tensors(found)
-
-
-def _class_being_made(frame: FrameType | None) -> type[Tensor] | None:
-    """The tensor subclass whose `__new__` asked for this alias, or None.
-
-    `Tensor.__new__(cls, x)` accepts from a dispatch mode only a tensor that is a `cls` already.
-    """
-    for _ in range(12):
-        if frame is None:
-            break
-        code = frame.f_code
-        if code.co_name == "__new__" and code.co_varnames:
-            made = frame.f_locals.get(code.co_varnames[0])
-            if isinstance(made, type) and issubclass(made, Tensor) and made is not Tensor:
-                return made
-        frame = frame.f_back
-    return None

@@ -77,7 +77,8 @@ class CapturedTerms(AbstractTerms):
             values = dict(zip(together, self._run([self.graph.outputs[n] for n in together], given), strict=True))
             for name in blocked:
                 values[name] = self._in_blocks(name, self.graph.outputs[name], given[name], given)
-        return {name: values[name] for name in names}
+        # a term that no parameter changes has a gradient all the same: zero
+        return {name: v if (v := values[name]).requires_grad else v.detach().requires_grad_() for name in names}
 
     def solve(self, points: PointSet) -> Tensor:
         """See `AbstractTerms`."""

@@ -31,31 +31,42 @@ class Figures:
 
 
 def figures(outputs: Mapping[str, Tensor], tensors: Sequence[Tensor], order: int) -> dict[str, Figures]:
-    """Figures of each term up to a derivative order of 0, 1 or 2. Cost: `order` backward passes a term."""
-    found = {}
-    for name, output in outputs.items():
-        plain = output.detach()
-        if not order or not output.requires_grad:
-            found[name] = Figures(plain)
-            continue
-        loss = mean_square(output)
-        pulled = torch.autograd.grad(loss, tensors, create_graph=order > 1, retain_graph=True, allow_unused=True)
-        gradient = _parameters.flatten(pulled, tensors)
-        product = None
-        if order > 1:
-            direction = torch.linspace(-1, 1, len(gradient), dtype=gradient.dtype, device=gradient.device)
-            along = (gradient * direction.cos()).sum()
-            if along.requires_grad:
-                twice = torch.autograd.grad(along, tensors, retain_graph=True, allow_unused=True)
-                product = _parameters.flatten(twice, tensors)
-            else:
-                product = torch.zeros_like(gradient)
-        found[name] = Figures(plain, gradient.detach(), product)
-    return found
+    """Figures of each term up to a derivative order of 0, 1 or 2. Cost: `order` backward passes a term.
+
+    Raises:
+        RuntimeError: the gradient cannot be formed. Where only the second derivative cannot, the product is None.
+    """
+    return {name: _figures(output, tensors, order) for name, output in outputs.items()}
+
+
+def _figures(output: Tensor, tensors: Sequence[Tensor], order: int) -> Figures:
+    plain = output.detach()
+    if not order:
+        return Figures(plain)
+    zero = _parameters.flatten([None] * len(tensors), tensors)
+    if not output.requires_grad:  # no parameter changes it: so says its gradient
+        return Figures(plain, zero, zero if order > 1 else None)
+    loss = mean_square(output)
+    pulled = torch.autograd.grad(loss, tensors, create_graph=order > 1, retain_graph=True, allow_unused=True)
+    gradient = _parameters.flatten(pulled, tensors)
+    if order == 1:
+        return Figures(plain, gradient.detach())
+    direction = torch.linspace(-1, 1, len(gradient), dtype=gradient.dtype, device=gradient.device)
+    along = (gradient * direction.cos()).sum()
+    if not along.requires_grad:
+        return Figures(plain, gradient.detach(), zero)
+    try:
+        twice = torch.autograd.grad(along, tensors, retain_graph=True, allow_unused=True)
+    except RuntimeError:  # kernels whose backward has no derivative: then the live term has no curvature either
+        return Figures(plain, gradient.detach())
+    return Figures(plain, gradient.detach(), _parameters.flatten(twice, tensors))
 
 
 def difference(graph: Mapping[str, Figures], live: Mapping[str, Figures]) -> tuple[str, str] | None:
-    """The first term whose figures differ, and which of them and by how much, in words; None when all agree."""
+    """The first term whose figures differ, and which of them and by how much, in words; None when all agree.
+
+    What the live term does not have, the graph may have.
+    """
     for name, mine in live.items():
         other = graph[name]
         for what, a, b in (
@@ -63,13 +74,10 @@ def difference(graph: Mapping[str, Figures], live: Mapping[str, Figures]) -> tup
             ("gradient", other.gradient, mine.gradient),
             ("Hessian-vector product", other.product, mine.product),
         ):
-            if b is None and a is None:
+            if b is None:
                 continue
-            if a is None or b is None:
-                present = b if a is None else a
-                if present is not None and not torch.any(present):
-                    return name, f"its {what} is exactly zero: no trainable parameter changes it"
-                return name, f"its {what} {'is' if what != 'values' else 'are'} cut off from the parameters"
+            if a is None:
+                return name, f"its {what} cannot be formed from its graph"
             if a.shape != b.shape or a.dtype != b.dtype:
                 return name, f"its {what}: {tuple(a.shape)} {a.dtype} against {tuple(b.shape)} {b.dtype} live"
             off = _relative(a, b)

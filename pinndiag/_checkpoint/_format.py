@@ -97,7 +97,7 @@ class StoredOptimizer(msgspec.Struct, frozen=True, kw_only=True):
             kind=optimizer.kind,
             groups=[{key: value for key, value in group.items() if _is_setting(value)} for group in optimizer.groups],
             state={
-                name: {key: value for key, value in entries.items() if isinstance(value, Tensor) or _is_setting(value)}
+                name: {key: value for key, value in entries.items() if _is_kept(value)}
                 for name, entries in optimizer.state.items()
             },
         )
@@ -144,9 +144,9 @@ def plain(value: Any) -> Any:
 def _plain(value: Any, copies: dict[int, Tensor]) -> Any:
     if isinstance(value, Tensor):
         if id(value) not in copies:
-            copies[id(value)] = (
-                value.detach().cpu().resolve_conj().resolve_neg().clone(memory_format=torch.contiguous_format)
-            )
+            bare = value.detach().as_subclass(Tensor)  # classes of frameworks would be pickled as objects
+            bare = bare.cpu().resolve_conj().resolve_neg()
+            copies[id(value)] = bare.clone(memory_format=torch.contiguous_format)
         return copies[id(value)]
     if isinstance(value, msgspec.Struct):
         return {field: _plain(getattr(value, field), copies) for field in value.__struct_fields__}
@@ -282,9 +282,14 @@ def _wrong_optimizer(optimizer: StoredOptimizer, parameters: Sequence[str]) -> s
     if not set(optimizer.state) <= known:
         return "the optimizer has state of unknown parameters"
     for entries in optimizer.state.values():
-        if not all(type(value) is Tensor or _is_setting(value) for value in entries.values()):
-            return "the optimizer's state holds something that is no tensor or number"
+        if not all(_is_kept(value) for value in entries.values()):
+            return "the optimizer's state holds something that is no tensor, number or list of these"
     return ""
+
+
+def _is_kept(value: Any) -> bool:
+    items = value if isinstance(value, list) else [value]
+    return all(type(item) is Tensor or (not isinstance(item, list) and _is_setting(item)) for item in items)
 
 
 def _is_setting(value: Any) -> bool:

@@ -12,6 +12,7 @@ import torch
 
 from pinndiag._capture import CapturedTerms, Graph, checked_shapes
 from pinndiag._checkpoint._archive import read_archive
+from pinndiag._checkpoint._extent import Extent, extent
 from pinndiag._checkpoint._format import KEY, Layout, malformed, typed
 from pinndiag._checkpoint._refusal import Refusal, quoted
 from pinndiag._errors import CheckpointError
@@ -50,13 +51,17 @@ def rebuild(content: Mapping[str, Any], path: Path) -> PINN:
     Cost: one evaluation of each term with a backward pass.
     """
     refuse = Refusal(path)
+    size = extent(content)
+    if size.fault:
+        raise malformed(refuse, size.fault)
     layout, state = typed(content, refuse)
     try:
         graph = Graph.from_plain(layout.graph)
         _check_inputs(graph, layout, state, refuse)
         counts = _counts(graph)
-        _check_memory(checked_shapes(graph, {name: min(n, CHUNK) for name, n in counts.items()}), refuse)
-        checked_shapes(graph, {name: n + 1 for name, n in counts.items()})  # sizes that fit at two numbers always fit
+        _check_memory(checked_shapes(graph, {n: min(c, CHUNK) for n, c in counts.items()}).memory, size, refuse)
+        # sizes that fit at two numbers of points always fit
+        _check_work(checked_shapes(graph, {n: c + 1 for n, c in counts.items()}).work, size, refuse)
         pinn = _assembled(graph, layout, state, path)
         found = _figures(pinn)
     except CheckpointError as error:  # name the file
@@ -102,13 +107,25 @@ def _counts(graph: Graph) -> dict[str, int]:
     return {name: count for name, count in graph.groups.items() if name not in graph.fixed}
 
 
-def _check_memory(needed: int, refuse: Refusal) -> None:
+def _check_memory(needed: int, size: Extent, refuse: Refusal) -> None:
+    if needed > size.memory:
+        raise _too_large(refuse, f"its terms need about {needed / 2**30:.1f} GiB, and it holds {size.stored:,} bytes")
     try:
         there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # a system that does not say
         return
     if needed > there:
         raise _too_large(refuse, f"its terms need about {needed / 2**30:.0f} GiB; this machine has {there / 2**30:.0f}")
+
+
+def _check_work(needed: int, size: Extent, refuse: Refusal) -> None:
+    if needed > size.work:
+        raise refuse(
+            "would take too long to evaluate",
+            where=f"its terms need about {needed:.1e} operations, and it holds {size.stored:,} bytes",
+            cause="it is made to keep the machine busy, or its terms compare very many points with one another",
+            fix="use a file from a source you trust; for large terms use fewer points",
+        )
 
 
 def _too_large(refuse: Refusal, where: str) -> CheckpointError:

@@ -50,6 +50,7 @@ from pinndiag._records._history import (
 from pinndiag._records._network import Activation, Activations, Constant, LayerParameters, Parameters, Pareto, Solution
 from pinndiag._records._optimizer import OptimizerCard
 from pinndiag._records._points import Field, HeldOut, Kernel, Pointwise, TermKernel
+from pinndiag._records._remedy import REMEDY_SCHEMA, Arm, ArmRun, Outcome, PointWeights, RemedyRecord, Trial
 from pinndiag._records._run import (
     RUN_SCHEMA,
     CurvatureLine,
@@ -67,10 +68,13 @@ from pinndiag._records._run import (
 
 __all__ = [
     "ONLY_THOROUGH",
+    "REMEDY_SCHEMA",
     "RUN_SCHEMA",
     "SCHEMA",
     "Activation",
     "Activations",
+    "Arm",
+    "ArmRun",
     "Band",
     "Constant",
     "Curvature",
@@ -100,15 +104,18 @@ __all__ = [
     "Line",
     "NotApplicable",
     "OptimizerCard",
+    "Outcome",
     "Parameters",
     "Pareto",
     "ParetoPath",
+    "PointWeights",
     "Pointwise",
     "Precision",
     "PredictedChange",
     "Prescription",
     "Probe",
     "Record",
+    "RemedyRecord",
     "Rescaled",
     "Restart",
     "RunCard",
@@ -128,6 +135,7 @@ __all__ = [
     "TermKernel",
     "TermRecord",
     "TotalFigures",
+    "Trial",
     "Trials",
     "Verdict",
     "WeightTrial",

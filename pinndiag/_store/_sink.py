@@ -42,10 +42,15 @@ class Sink(Protocol):
 
 @final
 class MemorySink:
-    """Records in memory, by column: about 100 bytes a term and step."""
+    """Records in memory, by column: about 100 bytes a term and step.
 
-    def __init__(self, header: RunHeader) -> None:
-        self._run = Run(None, header)
+    Args:
+        header: what the run is.
+        run: the records so far, to go on with.
+    """
+
+    def __init__(self, header: RunHeader, run: Run | None = None) -> None:
+        self._run = run if run is not None else Run(None, header)
 
     @property
     def header(self) -> RunHeader:

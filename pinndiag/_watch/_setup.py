@@ -16,8 +16,10 @@ from pinndiag import _parameters
 from pinndiag._errors import PinndiagError
 from pinndiag._optimizer import OptimizerState
 from pinndiag._pinn import Reference
-from pinndiag._records import RUN_SCHEMA, Environment, OptimizerCard, RunHeader, Schedules
+from pinndiag._records import RUN_SCHEMA, Environment, OptimizerCard, RunHeader
 from pinndiag._version import __version__
+from pinndiag._watch._balance import Balance
+from pinndiag._watch._rates import Rates
 from pinndiag._wrap import Model, forward_of, modules_of, optimized_by, reference_of
 
 __all__ = ["Subject", "header", "run_name"]
@@ -98,17 +100,10 @@ class Subject:
 
 
 def header(
-    subject: Subject,
-    *,
-    name: str,
-    weights: Mapping[str, float],
-    schedules: Schedules,
-    scheme: str,
-    settings: Mapping[str, Any],
-    pending: int,
-    processes: int,
+    subject: Subject, balance: Balance, rates: Rates, *, name: str, waiting: int = 1, processes: int = 1
 ) -> RunHeader:
     """`run.json` before the first step; its terms come with the first evaluation."""
+    scheme = balance.scheme
     parameters = subject.trainable
     names = {id(tensor): key for key, tensor in subject.parameters.items()}
     sizes = _parameters.sizes(parameters.values())
@@ -120,11 +115,11 @@ def header(
         terms={},
         parameters=dict(zip(parameters, sizes, strict=True)),
         layers=_parameters.layers(parameters),
-        weights=dict(weights),
-        schedules=schedules,
-        pending=pending,
-        scheme=scheme,
-        settings=dict(settings),
+        weights=dict(balance.weights),
+        schedules=rates.words,
+        pending=waiting,
+        scheme="" if scheme is None else scheme.about.key,
+        settings={} if scheme is None else scheme.settings,
         optimizers=[OptimizerCard(kind=s.kind, lr=s.lr, settings=s.settings, has_state=bool(s.state)) for s in states],
         environment=Environment(
             pinndiag=__version__,

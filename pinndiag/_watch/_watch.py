@@ -112,16 +112,7 @@ def watch(
     sink: Sink | None = None
     waiting = 1 if subject.device.type == "cpu" else WAITING
     if not off and processes.writes:
-        head = header(
-            subject,
-            name=run_name(to),
-            weights=balance.weights,
-            schedules=rates.words,
-            scheme="" if balance.scheme is None else balance.scheme.about.key,
-            settings={} if balance.scheme is None else balance.scheme.settings,
-            pending=waiting,
-            processes=processes.count,
-        )
+        head = header(subject, balance, rates, name=run_name(to), waiting=waiting, processes=processes.count)
         sink = MemorySink(head) if to is None else RunWriter(Path(to), head, resume=resume, overwrite=overwrite)
     found = Watch(subject, processes, rates, balance, Ledger(sink, waiting), off=off)
     if resume and to is not None:
@@ -193,6 +184,12 @@ class Watch:
             for name, weight in self._balance.scheme.weights.items()
         }
 
+    @property
+    def point_weights(self) -> dict[str, Tensor]:
+        """The per-point weights of a scheme's last step, for the terms that have such."""
+        known = {} if self._balance.scheme is None else self._balance.scheme.weights
+        return {name: weight.detach() for name, weight in known.items() if isinstance(weight, Tensor)}
+
     def step(self) -> None:
         """Count a step; only needed when no optimizer was given."""
         self._clock.tick()
@@ -245,9 +242,14 @@ class Watch:
         """Take up the run in a folder where it stopped."""
         state = loaded(folder / "state.pt")
         recorded = read_run(folder).last_step + 1
-        step = max(int(state.get("step", 0)), recorded)
-        self._ledger.go_on(float(state.get("seconds", 0.0)))
-        self.load_state_dict({"step": step, "scheme": state.get("scheme", {})})
+        self.continue_at(max(int(state.get("step", 0)), recorded), float(state.get("seconds", 0.0)))
+        self._balance.load_state_dict(state.get("scheme", {}))
+        self._ledger.event("resumed", f"goes on at step {self._clock.step}", self._clock.step)
+
+    def continue_at(self, step: int, seconds: float) -> None:
+        """Count on from a step, of a run that has lasted so long."""
+        self._clock.step = step
+        self._ledger.go_on(seconds)
 
     def close(self) -> None:
         """Write what waits and let go of the optimizers. A closed watch gives the plain loss."""

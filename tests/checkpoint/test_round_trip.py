@@ -191,6 +191,66 @@ def test_optimizer_state(tmp_path: Path) -> None:
         assert torch.equal(loaded.optimizer.state[name]["exp_avg_sq"], entries["exp_avg_sq"])
 
 
+OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
+    "L-BFGS": lambda p: torch.optim.LBFGS(p, max_iter=4, line_search_fn="strong_wolfe"),
+    "Adam": lambda p: torch.optim.Adam(p, lr=1e-2, amsgrad=True),
+    "NAdam": lambda p: torch.optim.NAdam(p, lr=1e-2),
+    "SGD": lambda p: torch.optim.SGD(p, lr=1e-2, momentum=0.9, nesterov=True),
+}
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_training_goes_on_from_a_file_as_if_nothing_had_happened(tmp_path: Path, kind: str) -> None:
+    model, x = net(), column(0, 0.3, 0.7, 1)
+    optimizer = OPTIMIZERS[kind](model.parameters())
+    pinn = pinndiag.wrap(model, {"data": lambda: model(x) - torch.sin(4 * x)}, optimizer=optimizer)
+
+    def trained(pinn: PINN, optimizer: torch.optim.Optimizer, steps: int) -> None:
+        def closure() -> float:
+            optimizer.zero_grad()
+            loss = pinn.losses()["data"]
+            loss.backward()  # type: ignore[no-untyped-call]
+            return float(loss.detach())
+
+        for _ in range(steps):
+            optimizer.step(closure)
+
+    trained(pinn, optimizer, 3)
+    pinn = pinndiag.wrap(model, {"data": lambda: model(x) - torch.sin(4 * x)}, optimizer=optimizer)
+    pinn.save(tmp_path / "a.pt")
+    loaded = load(tmp_path / "a.pt")
+    assert loaded.optimizer is not None
+    other = OPTIMIZERS[kind](loaded.tensors)
+    loaded.optimizer.resume(other, {id(tensor): name for name, tensor in loaded.parameters.items()})
+    trained(pinn, optimizer, 3)
+    trained(loaded, other, 3)
+    for name, tensor in pinn.parameters.items():
+        torch.testing.assert_close(loaded.parameters[name], tensor, rtol=1e-12, atol=1e-14)
+
+
+def test_directions_of_lbfgs_in_another_precision(tmp_path: Path) -> None:
+    model, x = net(), column(0, 0.3, 0.7, 1)
+    optimizer = torch.optim.LBFGS(model.parameters())
+    optimizer.step(lambda: (lambda loss: (loss.backward(), float(loss.detach()))[1])(model(x).square().mean()))
+    pinn = pinndiag.wrap(model, {"data": lambda: model(x)}, optimizer=optimizer)
+    loaded = load(pinn.save(tmp_path / "a.pt"), dtype=torch.float32)
+    assert loaded.optimizer is not None
+    [state] = loaded.optimizer.state.values()
+    assert state["old_dirs"]
+    assert {direction.dtype for direction in [*state["old_dirs"], *state["old_stps"], state["d"]]} == {torch.float32}
+
+
+def test_points_of_a_frameworks_class_are_stored_as_tensors(tmp_path: Path) -> None:
+    class Labelled(Tensor):
+        pass
+
+    model = net()
+    x = column(1, 2, 3).as_subclass(Labelled)
+    pinn = pinndiag.wrap(model, {"data": lambda x: model(x) - 1}, points={"data": x})
+    loaded = load(pinn.save(tmp_path / "a.pt"))
+    torch.testing.assert_close(loaded.losses()["data"], pinn.losses()["data"], rtol=1e-12, atol=0)
+
+
 def test_initial_parameters(tmp_path: Path) -> None:
     model = net()
     initial = {name: tensor.clone() for name, tensor in model.state_dict().items()}

@@ -1,0 +1,354 @@
+"""`remediate`: train on, as it is and under schemes, from equal starts, and report before and after."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, final
+
+import msgspec
+import torch
+
+from pinndiag._analyze import analyze
+from pinndiag._compare import compare
+from pinndiag._errors import PinndiagError
+from pinndiag._pinn import PINN
+from pinndiag._records import REMEDY_SCHEMA, Arm, DiagnosisRecord, OptimizerCard, Outcome, RemedyRecord, Trial
+from pinndiag._remediate._candidates import Candidate, candidates, reference
+from pinndiag._remediate._comparison import Comparison
+from pinndiag._remediate._lanes import Lane, run
+from pinndiag._remediate._measure import diagnosed
+from pinndiag._remediate._optimizers import card, made
+from pinndiag._remediate._starts import placed
+from pinndiag._remediate._training import Plan
+from pinndiag._remediate._verdict import judged, measure_of, sentence
+from pinndiag.schemes import AbstractScheme, make
+
+__all__ = ["Progress", "remediate"]
+
+AS_IT_IS = "as it is"
+FINALISTS = 2  # candidates of "auto" that are trained to the end
+
+Schemes = str | AbstractScheme | Sequence[str | AbstractScheme]
+
+
+@final
+@dataclass(frozen=True)
+class Progress:
+    """How far a remediation is.
+
+    Attributes:
+        words: what is being done.
+        done: steps taken in all.
+        total: steps there will be, as far as is known.
+    """
+
+    words: str
+    done: int
+    total: int
+
+
+def remediate(
+    pinn: PINN,
+    schemes: Schemes = "auto",
+    *,
+    steps: int = 2000,
+    seeds: int = 1,
+    start: str = "checkpoint",
+    jobs: int = 1,
+    diagnosis: DiagnosisRecord | None = None,
+    name: str = "",
+    source: str = "",
+    progress: Callable[[Progress], None] | None = None,
+) -> Comparison:
+    """Train a wrapped PINN on, as it is and under balancing schemes, and say what helped. The PINN is not changed.
+
+    Every arm begins at the same parameters and points, and takes as many steps of the same optimizer; the arm "as it
+    is" trains on with the user's own weights for just as long. No arm is chosen by its error against the solution.
+
+    Args:
+        pinn: from `wrap` or `load`; its terms must be capturable.
+        schemes: keys of schemes, schemes, or "auto": candidates by the diagnosis, all trained for half of the steps,
+            the two with the least unfinished work to the end, and of these the better one by the same measure. A
+            healthy network is not treated unless a scheme is named.
+        steps: optimizer steps of each run.
+        seeds: runs of each arm. From the initial parameters, seeds beyond the first redraw them; from the checkpoint
+            only arms that draw random numbers run more than once.
+        start: "checkpoint" (the present parameters, and the optimizer's state) or "initial".
+        jobs: processes, with one torch thread each. Called from a script, that needs the usual
+            `if __name__ == "__main__":`.
+        diagnosis: of the PINN as it is, if it was made before.
+        name: how the report calls the PINN.
+        source: the file it came from.
+        progress: called now and then.
+
+    Returns:
+        the comparison: `to_html`, `to_dict`, `treated`.
+
+    Raises:
+        PinndiagError: a scheme is unknown or does not fit the terms; the start is unknown; steps or seeds are not
+            positive.
+        CaptureError: a term cannot be captured, so that there is no copy to train.
+
+    An interrupt (Ctrl-C) ends it with what is done by then.
+
+    Cost: (arms + 1) x seeds x steps gradients, and the analysis of the PINN and of the treated network.
+
+    References: design 7; Deguchi, Asai 2023 and Wang, Teng, Perdikaris 2021 for the comparisons it repeats.
+    """
+    _check(pinn, steps, seeds, start)
+    began = time.perf_counter()
+    work = _Work(pinn, steps, seeds, start, jobs, progress)
+    work.say("analysing the network as it is", 0)
+    record = diagnosis or analyze(pinn, name=name, source=source).record
+    auto = isinstance(schemes, str) and schemes == "auto"
+    wanted = candidates(pinn, record) if auto else _named(schemes, pinn, record)
+    if wanted:
+        work.race(wanted, auto=auto)
+    return work.comparison(record, name or record.run.name, source, time.perf_counter() - began, auto=auto)
+
+
+@final
+@dataclass
+class _Work:
+    """One remediation under way."""
+
+    pinn: PINN
+    steps: int
+    seeds: int
+    start: str
+    jobs: int
+    progress: Callable[[Progress], None] | None
+    baseline: list[Lane] = field(default_factory=list)
+    arms: dict[str, tuple[Candidate, list[Lane]]] = field(default_factory=dict)
+    trials: list[Trial] = field(default_factory=list)
+    interrupted: bool = False
+
+    def say(self, words: str, done: int, total: int = 0) -> None:
+        """Tell how far it is."""
+        if self.progress is not None:
+            self.progress(Progress(words, done, total))
+
+    def race(self, wanted: Sequence[Candidate], *, auto: bool) -> None:
+        """Train the arms; an interrupt keeps those that have arrived."""
+        self.baseline = self._lanes(AS_IT_IS, None)
+        self.arms = {one.key: (one, self._lanes(one.key, one.scheme)) for one in wanted}
+        try:
+            if auto and len(wanted) > FINALISTS:
+                self._halve()
+            self._train("training every arm", self._all(), self.steps)
+        except KeyboardInterrupt:
+            self.interrupted = True
+
+    def _halve(self) -> None:
+        """All candidates for half of the steps; those with the most work left stay behind."""
+        half = self.steps // 2
+        first = [lanes[0] for _, lanes in self.arms.values()]
+        self._train(f"trying {len(first)} candidates for half of the steps", first, half)
+        order = sorted(self.arms, key=lambda key: _score(self.arms[key][1][0]))
+        for key, (one, lanes) in self.arms.items():
+            result = lanes[0].result
+            assert result is not None
+            self.trials.append(
+                Trial(
+                    key=key,
+                    why=one.why,
+                    score=result.run.score,
+                    losses=result.run.losses,
+                    kept=key in order[:FINALISTS],
+                )
+            )
+        self.arms = {key: self.arms[key] for key in self.arms if key in order[:FINALISTS]}
+
+    def _train(self, words: str, lanes: list[Lane], until: int) -> None:
+        total = sum(until - lane.step for lane in lanes)
+        self.say(words, 0, total)
+        run(self.pinn, lanes, until, self.jobs, lambda done: self.say(words, done, total))
+        self.say(words, total, total)
+
+    def _all(self) -> list[Lane]:
+        return [*self.baseline, *(lane for _, lanes in self.arms.values() for lane in lanes)]
+
+    def _lanes(self, key: str, scheme: AbstractScheme | None) -> list[Lane]:
+        """One lane a seed; from the checkpoint a second one only where something is drawn at random."""
+        seeds = self.seeds if self.start == "initial" or hasattr(scheme, "seed") else 1
+        plans = [Plan(key, _reseeded(scheme, seed), self.start, seed, self.steps) for seed in range(seeds)]
+        return [Lane(plan, diagnose=plan.seed == 0) for plan in plans]
+
+    def comparison(self, record: DiagnosisRecord, name: str, source: str, seconds: float, *, auto: bool) -> Comparison:
+        """What it came to."""
+        done = [arm for one, lanes in self.arms.values() if (arm := _arm(one, lanes, self.steps)) is not None]
+        own = Candidate(AS_IT_IS, None, "")  # type: ignore[arg-type]
+        baseline = _arm(own, self.baseline, self.steps) if self.baseline else None
+        runs = [run_ for arm in [*done, *([baseline] if baseline else [])] for run_ in arm.runs]
+        measure = measure_of(runs) if runs else "losses"
+        if baseline is not None:
+            baseline = judged(baseline, baseline, measure)
+            done = [judged(arm, baseline, measure) for arm in done]
+        chosen = min(range(len(done)), key=lambda i: done[i].runs[0].score) if done and baseline is not None else None
+        treated, pair = None, None
+        if chosen is not None and baseline is not None:
+            if auto and _beats(baseline, done[chosen]):
+                chosen = None
+            else:
+                treated, done[chosen] = self._treated(done[chosen])
+                after, before = done[chosen].diagnosis, baseline.diagnosis
+                if after is not None and before is not None:
+                    pair = compare(before, after, names=("trained on as it is", done[chosen].title))
+        text, severity = _verdict(record, baseline, done, chosen, measure, auto=auto, interrupted=self.interrupted)
+        return Comparison(
+            RemedyRecord(
+                schema=REMEDY_SCHEMA,
+                name=name,
+                created=datetime.now(UTC).isoformat(timespec="seconds"),
+                start=self.start,
+                steps=self.steps,
+                seeds=self.seeds,
+                optimizer=self._optimizer(),
+                measure=measure,
+                diagnosis=record,
+                baseline=baseline,
+                arms=done,
+                chosen=chosen,
+                reason=_reason(record, done, chosen, self.trials, auto=auto),
+                trials=self.trials,
+                comparison=pair,
+                severity=severity,
+                text=text,
+                evaluations=sum(lane.state.evaluations for lane in self._all() if lane.state is not None),
+                seconds=seconds,
+                interrupted=self.interrupted,
+                notes=self._notes(),
+                source=source,
+            ),
+            treated,
+        )
+
+    def _treated(self, arm: Arm) -> tuple[PINN, Arm]:
+        """The network of seed 0 that an arm trained, and the arm with its whole diagnosis."""
+        lane = self.arms[arm.key][1][0]
+        assert lane.state is not None
+        twin = placed(self.pinn, start=self.start, seed=0)
+        with torch.no_grad():
+            for name, tensor in twin.parameters.items():
+                tensor.copy_(lane.state.parameters[name])
+        twin.weights = {name: lane.state.weights.get(name, weight) for name, weight in twin.weights.items()}
+        twin.notes = [*twin.notes, f"trained for {lane.state.step} steps under {arm.title}"]
+        if not self.interrupted and arm.runs[0].finite:
+            self.say("analysing the treated network", 0)
+            arm = msgspec.structs.replace(arm, diagnosis=diagnosed(twin, arm.title, whole=True))
+        return twin, arm
+
+    def _optimizer(self) -> OptimizerCard:
+        known = next((lane.state.card for lane in self._all() if lane.state is not None), None)
+        if known is not None:
+            return known
+        return card(made(self.pinn.optimizer, self.pinn.parameters, anew=True)[0], resumed=False)
+
+    def _notes(self) -> list[str]:
+        found = dict.fromkeys(note for lane in self._all() if lane.state is not None for note in lane.state.notes)
+        if self.seeds > 1 and self.start == "checkpoint":
+            found["from the checkpoint, arms without randomness are deterministic: one run"] = None
+        return list(found)
+
+
+def _reseeded(scheme: AbstractScheme | None, seed: int) -> AbstractScheme | None:
+    """A copy that begins anew, with other draws for another seed."""
+    found: Any = copy.deepcopy(scheme)
+    if hasattr(found, "seed"):
+        found.seed += seed
+    return found  # type: ignore[no-any-return]
+
+
+def _check(pinn: PINN, steps: int, seeds: int, start: str) -> None:
+    if steps < 2 or seeds < 1:
+        raise PinndiagError(
+            f"nothing can be trained for {steps} steps and {seeds} seeds", fix="give at least 2 steps and 1 seed"
+        )
+    if start not in ("checkpoint", "initial"):
+        raise PinndiagError(f"there is no start {start!r}", fix="start='checkpoint' or start='initial'")
+    if start == "initial" and pinn.initial is not None:
+        same = all(torch.equal(pinn.initial[name].to(t.device), t.detach()) for name, t in pinn.parameters.items())
+        if same:
+            raise PinndiagError(
+                "the initial parameters are those of the checkpoint",
+                where=f"{len(pinn.parameters)} tensors, all equal",
+                cause="the model was wrapped after training, without initial=",
+                fix="wrap before training or pass initial=, and save again; or start from the checkpoint",
+            )
+
+
+def _named(schemes: Schemes, pinn: PINN, record: DiagnosisRecord) -> list[Candidate]:
+    """The schemes that were asked for, each under a name of its own."""
+    given = [schemes] if isinstance(schemes, (str, AbstractScheme)) else list(schemes)
+    found: list[Candidate] = []
+    for one in given:
+        scheme = make(one, reference=reference(pinn, record)) if isinstance(one, str) else one
+        key = scheme.about.key
+        count = sum(known.key.split(" ")[0] == key for known in found)
+        found.append(Candidate(key if count == 0 else f"{key} ({count + 1})", scheme, "asked for"))
+    if not found:
+        raise PinndiagError("no scheme was named", fix='pass schemes="auto", or keys such as ["lra"]')
+    return found
+
+
+def _arm(one: Candidate, lanes: Sequence[Lane], steps: int) -> Arm | None:
+    """What the lanes of an arm came to, those that arrived; None if none did."""
+    arrived = [lane for lane in lanes if lane.result is not None and lane.step == steps]
+    results = [lane.result for lane in arrived if lane.result is not None]
+    if not results:
+        return None
+    scheme = one.scheme
+    return Arm(
+        key=one.key,
+        title="trained on as it is" if scheme is None else f"{type(scheme).__name__} ({one.key})",
+        settings={} if scheme is None else scheme.settings,
+        runs=[result.run for result in results],
+        diagnosis=results[0].diagnosis,
+        points=results[0].points,
+    )
+
+
+def _score(lane: Lane) -> float:
+    return math.inf if lane.result is None else lane.result.run.score
+
+
+def _beats(baseline: Arm, arm: Arm) -> bool:
+    return baseline.runs[0].score <= arm.runs[0].score
+
+
+def _verdict(
+    record: DiagnosisRecord,
+    baseline: Arm | None,
+    arms: Sequence[Arm],
+    chosen: int | None,
+    measure: str,
+    *,
+    auto: bool,
+    interrupted: bool,
+) -> tuple[str, Outcome]:
+    if chosen is not None and baseline is not None:
+        return sentence(arms[chosen], baseline, measure), arms[chosen].outcome
+    if interrupted:
+        return "Interrupted before an arm was trained to its end.", "unknown"
+    if not arms and auto:
+        return f"Nothing was treated: {record.verdict.text[:1].lower()}{record.verdict.text[1:]}", "alike"
+    return "No scheme left less work than training on as it is; none is recommended.", "alike"
+
+
+def _reason(
+    record: DiagnosisRecord, arms: Sequence[Arm], chosen: int | None, trials: Sequence[Trial], *, auto: bool
+) -> str:
+    if chosen is None:
+        return "" if arms else "the diagnosis names nothing that a scheme could cure"
+    if not auto:
+        return "it was asked for" if len(arms) == 1 else "of the schemes asked for it left the least work unfinished"
+    tried = len(trials) or len(arms)
+    return (
+        f"of {tried} candidates it left the least work unfinished, summed over the terms "
+        f"({arms[chosen].runs[0].score:.3g}); errors against the solution were not looked at"
+    )

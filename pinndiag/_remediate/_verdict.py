@@ -1,0 +1,99 @@
+"""Better, worse or alike: an arm against training on, beyond the spread over the seeds."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+
+import msgspec
+
+from pinndiag._records import Arm, ArmRun, Outcome
+
+__all__ = ["figure", "judged", "measure_of", "sentence"]
+
+ALIKE = 1.1  # one seed: figures that differ by less are called alike
+ERRORS = 2.0  # several seeds: standard errors of the mean ratio that it must differ from 1
+
+
+def measure_of(runs: Sequence[ArmRun]) -> str:
+    """The figure of comparison: the error where a solution is known, else the losses."""
+    return "rel_l2" if all(run.rel_l2 is not None for run in runs) else "losses"
+
+
+def figure(run: ArmRun, measure: str) -> float:
+    """The figure of comparison of one run: small is good; infinite where it diverged.
+
+    Losses: the geometric mean over the terms of the unweighted loss, at points not trained on where known.
+    """
+    if not run.finite:
+        return math.inf
+    if measure == "rel_l2":
+        return math.inf if run.rel_l2 is None or math.isnan(run.rel_l2) else run.rel_l2
+    losses = [run.held_out.get(name, loss) for name, loss in run.losses.items()]
+    logs = [math.log(abs(loss)) for loss in losses if loss != 0 and math.isfinite(loss)]
+    return math.exp(statistics.fmean(logs)) if logs else 0.0
+
+
+def judged(arm: Arm, baseline: Arm, measure: str) -> Arm:
+    """The arm with its outcome against the baseline, seed by seed."""
+    mine = {run.seed: figure(run, measure) for run in arm.runs}
+    theirs = {run.seed: figure(run, measure) for run in baseline.runs}
+    pairs = [(theirs.get(seed, theirs[min(theirs)]), value) for seed, value in mine.items()]
+    values = list(mine.values())
+    spread = (
+        statistics.stdev(values) / math.sqrt(len(values))
+        if len(values) > 1 and all(map(math.isfinite, values))
+        else None
+    )
+    logs = [_log(before, after) for before, after in pairs]
+    factor = math.exp(statistics.fmean(logs)) if all(map(math.isfinite, logs)) else (math.inf if logs[0] > 0 else 0.0)
+    outcome = _outcome(logs, any(math.isinf(value) for value in values))
+    return msgspec.structs.replace(
+        arm,
+        outcome=outcome,
+        words=_words(outcome, factor, len(pairs), len(baseline.runs)),
+        factor=factor,
+        mean=statistics.fmean(values),
+        error=spread,
+    )
+
+
+def sentence(arm: Arm, baseline: Arm, measure: str) -> str:
+    """What the treatment did, in a sentence."""
+    what = "relative L2 error" if measure == "rel_l2" else "geometric mean of the losses"
+    before, after = (statistics.fmean(figure(run, measure) for run in a.runs) for a in (baseline, arm))
+    return f"{arm.title}: {what} {after:.3g} instead of {before:.3g} when trained on as it is; {arm.words}."
+
+
+def _outcome(logs: Sequence[float], diverged: bool) -> Outcome:
+    if diverged:
+        return "diverged"
+    mean = statistics.fmean(logs)
+    if len(logs) > 1:
+        room = ERRORS * statistics.stdev(logs) / math.sqrt(len(logs))
+        return "alike" if abs(mean) <= max(room, 1e-12) else "better" if mean > 0 else "worse"
+    return "alike" if abs(mean) <= math.log(ALIKE) else "better" if mean > 0 else "worse"
+
+
+def _words(outcome: Outcome, factor: float, seeds: int, baseline: int) -> str:
+    how = "one seed, not evidence" if seeds == 1 else f"{seeds} seeds"
+    if seeds == 1 and baseline == 1:
+        how = "one seed, not evidence"
+    match outcome:
+        case "diverged":
+            return f"it diverged ({how})"
+        case "better":
+            return f"{factor:.3g} times better ({how})"
+        case "worse":
+            return f"{1 / factor:.3g} times worse ({how})" if factor > 0 else f"worse ({how})"
+        case _:
+            return f"no difference beyond the spread ({how})"
+
+
+def _log(before: float, after: float) -> float:
+    if before == after:
+        return 0.0
+    if before <= 0 or after <= 0 or math.isinf(before) or math.isinf(after):
+        return math.inf if before > after else -math.inf
+    return math.log(before / after)
