@@ -33,8 +33,8 @@ class TensorBoardSink:
     """Hands every record on to another sink, then writes its numbers for TensorBoard.
 
     Scalars are called "loss/NAME", "weight/NAME", "grad_l2/NAME", "applied/NAME", "cosine/a|b", "sigma_max/NAME",
-    "work/NAME", "total/...", "lr", "rel_l2"; histograms of w_i g_i "gradient/NAME" and "gradient/LAYER/NAME". A run that
-    goes on hides what TensorBoard has of the steps that are done anew.
+    "work/NAME", "total/...", "lr", "rel_l2"; histograms of w_i g_i "gradient/NAME" and "gradient/LAYER/NAME". A run
+    that goes on hides what TensorBoard has of the steps that are done anew.
 
     Args:
         sink: where the records themselves go.

@@ -99,7 +99,8 @@ def test_histograms_hold_every_entry(recorder: type[Recorder], tmp_path: Path) -
     assert sink.arrays(line.file, tensors, {}) == line.file
     sink.write(line)
     seen = recorder.made[0].histograms
-    assert {tag for tag, _ in seen} == {"gradient/a", "gradient/b"}  # the one layer is owned by the model itself
+    names = {"gradient/a", "gradient/b"}
+    assert {tag for tag, _ in seen} == names | {"gradient/(model)/a", "gradient/(model)/b"}  # its own one layer
     for fields in seen.values():
         assert fields["num"] == sum(fields["bucket_counts"]) == 8
         assert len(fields["bucket_counts"]) == len(fields["bucket_limits"])
