@@ -63,8 +63,8 @@ _HOME = {
     "analyze": "pinndiag._analyze",
     "compare": "pinndiag._compare",
     "load": "pinndiag._checkpoint",
-    "remediate": "pinndiag._remediate",
     "pareto_fronts": "pinndiag._fronts",
+    "remediate": "pinndiag._remediate",
     "watch": "pinndiag._watch",
     "wrap": "pinndiag._wrap",
 }

@@ -44,8 +44,8 @@ def compare(
 ) -> int:
     """Set two diagnoses or two runs side by side.
 
-    A and B are each a diagnosis.json, a checkpoint that was analysed, or a run folder. Exit status 1: B has problems
-    that A has not.
+    A and B are each a diagnosis.json, a checkpoint that was analysed, or a run folder; of two runs the Pareto
+    trajectories are shown together. Exit status 1: B has problems that A has not.
     """
     from pinndiag._compare import compare as compared
 

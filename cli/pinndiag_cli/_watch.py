@@ -145,5 +145,6 @@ def _table_on_terminal() -> Iterator[Show]:
     from rich.live import Live
 
     console = Console(color_system="standard" if colored(sys.stdout) else None, legacy_windows=False)
-    with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
+    # nothing else is printed meanwhile, and the stand-in for stdout would know no encoding
+    with Live(console=console, auto_refresh=False, vertical_overflow="visible", redirect_stdout=False) as live:
         yield lambda record, following: live.update(_table(record, following), refresh=True)

@@ -27,8 +27,8 @@ def markdown(page: View) -> str:
         f"## {_escape(page.name)}: {_escape(page.verdict)}",
         f"{_escape(page.counts)}. {_escape(page.subtitle)}. {_escape(page.created)}",
         _terms(page),
-        _escape(page.baseline),
         *([] if page.run is None else [_course(page.run)]),
+        _escape(page.baseline),
         *(finding_markdown(finding) for finding in page.findings),
     ]
     if page.trials:

@@ -141,14 +141,15 @@ def course(run: RunView, width: int, *, blocks: bool) -> Iterator[Text | Table]:
     """A run: how far it came, its terms, what happened."""
     yield Text(f"The run: {run.progress}")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    table.add_column("term", no_wrap=True, overflow="ellipsis", max_width=min(40, max(10, width // 5)))
+    table.add_column("term", no_wrap=True)
     shown = _columns(width, blocks=blocks)
     for position in shown:
         justify: Literal["left", "right"] = "left" if RUN_COLUMNS[position] in ("course", "trend") else "right"
         table.add_column(RUN_COLUMNS[position], justify=justify, no_wrap=True)
-    for row in run.rows[:_MOST_ROWS]:
+    rows = run.rows[:_MOST_ROWS]
+    for row, name in zip(rows, shorten_all((row.name for row in rows), min(40, max(10, width // 5))), strict=True):
         cells = row.cells(blocks=blocks)
-        table.add_row(Text(one_line(row.name)), *(Text(cells[position]) for position in shown))
+        table.add_row(Text(name), *(Text(cells[position]) for position in shown))
     yield table
     for remark in run.remarks:
         yield Text(remark, style="dim")

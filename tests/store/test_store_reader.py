@@ -120,6 +120,13 @@ def test_a_resumed_run_replaces_what_came_after(tmp_path: Path) -> None:
     assert [line.step for line in run.curvature] == [3]
 
 
+def test_records_out_of_order_are_left_out(tmp_path: Path) -> None:
+    lines = falling(6)
+    run = read_run(put(tmp_path / "run", [*lines[:4], lines[1], lines[2], lines[3], *lines[4:]]))
+    assert run.steps.steps.tolist() == [0, 1, 2, 3, 3, 4, 5]  # two of one step: the first was skipped by a scaler
+    assert run.notes == ["2 records out of order left out"]
+
+
 def test_nan_and_infinities_make_the_round_trip(tmp_path: Path) -> None:
     odd = {"pde": math.nan, "bc": math.inf, "ic": -math.inf}
     written = step(0, odd, odd, rel_l2=math.nan, lr=math.inf, alignment=math.nan)

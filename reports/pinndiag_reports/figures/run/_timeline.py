@@ -12,7 +12,7 @@ import numpy as np
 from markupsafe import Markup
 
 from pinndiag._records import History
-from pinndiag_reports._names import shorten
+from pinndiag_reports._names import shorten, shorten_all
 from pinndiag_reports._numbers import count, number, plural
 from pinndiag_reports._parts import Key, Panel
 from pinndiag_reports.figures._plot import Plot
@@ -111,7 +111,8 @@ def timeline(
     if odd:
         plot.at_top(min(odd), "NaN or ∞", len(drawn))
     svg = drawn_for_script(plot, history, key, [curve.name for curve in drawn])
-    keys = tuple(Key(shorten(c.name, 40), c.style.color, c.style.dash, "") for c in drawn) if keyed else ()
+    names = shorten_all((curve.name for curve in drawn), 40)
+    keys = tuple(Key(n, c.style.color, c.style.dash) for n, c in zip(names, drawn, strict=True)) if keyed else ()
     return Panel(svg, f"{title}. {_words(drawn)}", title, keys)
 
 
