@@ -42,7 +42,7 @@ Examples:
 def compare(
     a: Path, b: Path, kind: str | None, as_json: bool, output: Path | None, exit_zero: bool, quiet: bool, verbose: bool
 ) -> int:
-    """Set two diagnoses side by side.
+    """Set two diagnoses or two runs side by side.
 
     A and B are each a diagnosis.json, a checkpoint that was analysed, or a run folder; of two runs the Pareto
     trajectories are shown together. Exit status 1: B has problems that A has not.
