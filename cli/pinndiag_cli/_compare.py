@@ -44,10 +44,10 @@ Examples:
 def compare(
     a: Path, b: Path, kind: str | None, as_json: bool, output: Path | None, exit_zero: bool, quiet: bool, verbose: bool
 ) -> int:
-    """Set two diagnoses side by side, and the Pareto trajectories of two runs together.
+    """Set two diagnoses or two runs side by side.
 
-    A and B are each a diagnosis.json, a checkpoint that was analysed, or a run folder. Exit status 1: B has problems
-    that A has not.
+    A and B are each a diagnosis.json, a checkpoint that was analysed, or a run folder; of two runs the Pareto
+    trajectories are shown together. Exit status 1: B has problems that A has not.
     """
     from pinndiag._compare import compare as compared
 

@@ -48,8 +48,8 @@ def schemes(key: str | None, as_json: bool, verbose: bool) -> int:
         markdown(explain(key))
     else:
         table(
-            ("key", "class", "needs", "source", "known failure"),
-            [(s.about.key, s.__name__, s.about.needs, s.about.source, s.about.failure) for s in chosen],
+            ("key", "needs", "what it does"),
+            [(s.about.key, s.about.needs.removeprefix("residual "), s.about.title) for s in chosen],
         )
-        result("  next: pinndiag schemes KEY   (formula, arguments, presets, cost)")
+        result("  next: pinndiag schemes KEY   (formula, arguments, presets, cost, source, known failure)")
     return FINE

@@ -47,8 +47,9 @@ Examples:
 @options.exit_zero()
 @options.verbose()
 def watch(run: Path, once: bool, interval: float | None, exit_zero: bool, verbose: bool) -> int:
-    """Follow a run: progress, the course of every term, the verdict so far.
+    """Follow a run in the terminal until it ends.
 
+    Shown are the progress, the course of every term and the verdict so far.
     RUN is the folder that was passed to pinndiag.watch(..., to=RUN). Ends with the training, or with Ctrl-C. Where the
     output is no terminal, a line is written at each look.
     """

@@ -131,7 +131,8 @@ class Evaluation:
         """
         if self._gradients is None:
             seed = torch.full((), self._seed, dtype=self.parameters[0].dtype, device=self.parameters[0].device)
-            self.take(self.pull(self.losses, seed, keep=self.keep).divided(seed))
+            pulled = self.pull(self.losses, seed, keep=self.keep)
+            self.take(pulled if self._seed == 1 else pulled.divided(seed))
         assert self._gradients is not None
         return self._gradients
 

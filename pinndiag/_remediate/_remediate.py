@@ -126,6 +126,7 @@ class _Work:
     baseline: list[Lane] = field(default_factory=list)
     arms: dict[str, tuple[Candidate, list[Lane]]] = field(default_factory=dict)
     trials: list[Trial] = field(default_factory=list)
+    dropped: list[Lane] = field(default_factory=list)
     interrupted: bool = False
 
     def say(self, words: str, done: int, total: int = 0) -> None:
@@ -162,6 +163,7 @@ class _Work:
                     kept=key in order[:FINALISTS],
                 )
             )
+        self.dropped = [self.arms[key][1][0] for key in order[FINALISTS:]]
         self.arms = {key: self.arms[key] for key in self.arms if key in order[:FINALISTS]}
 
     def _train(self, words: str, lanes: list[Lane], until: int) -> None:
@@ -219,7 +221,9 @@ class _Work:
                 comparison=pair,
                 severity=severity,
                 text=text,
-                evaluations=sum(lane.state.evaluations for lane in self._all() if lane.state is not None),
+                evaluations=sum(
+                    lane.state.evaluations for lane in [*self._all(), *self.dropped] if lane.state is not None
+                ),
                 seconds=seconds,
                 interrupted=self.interrupted,
                 notes=self._notes(),

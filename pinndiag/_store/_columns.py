@@ -114,6 +114,11 @@ class Columns:
         """The optimizer's step of each record."""
         return np.array(self._steps, dtype=np.int64)
 
+    @property
+    def last_step(self) -> int:
+        """The step of the last record; -1 where there is none."""
+        return self._steps[-1] if self._steps else -1
+
     def run(self, field: str) -> Series:
         """A figure of the run, such as "lr"; NaN where it was not measured, and where it was NaN (see `given`)."""
         return np.array(self._optional[field].values if field in self._optional else self._run[field])
@@ -131,8 +136,8 @@ class Columns:
         return np.array(self._pairs[pair].values)
 
     def applied(self, name: str) -> Series:
-        """|w_i g_i| of a term, with its per-point weights where it has such."""
-        return np.array(self._applied[name].values)
+        """|w_i g_i| of a term, with its per-point weights where it has such; NaN where it was not measured."""
+        return np.array(self._applied.get(name, Column(len(self))).values)
 
     @property
     def pairs(self) -> list[str]:

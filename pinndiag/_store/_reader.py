@@ -96,12 +96,14 @@ class Following:
         return count
 
     def _notes(self) -> list[str]:
-        damaged = self._tail.damaged
+        damaged, disordered = self._tail.damaged, self.run.disordered
         notes = []
         if self._tail.torn:
             notes.append("the last record is not whole and was left out: the process was killed, or is writing it")
         if damaged:
             notes.append(f"{damaged} record{'s' if damaged > 1 else ''} could not be read and were left out")
+        if disordered:
+            notes.append(f"{disordered} record{'s' if disordered > 1 else ''} out of order left out")
         return notes
 
 

@@ -36,6 +36,8 @@ class Run:
         histograms: the sparse measurements of histograms; `gradients` gives their content.
         events: what happened once.
         notes: what was lost or superseded, in words.
+        disordered: step records that came after one of a later step, and are left out; no run of ours has any. (Two of
+            one step are in order: the first may have been skipped.)
         kept: arrays of a run in memory, by name.
     """
 
@@ -46,14 +48,15 @@ class Run:
     histograms: list[HistogramLine] = field(default_factory=list)
     events: list[EventLine] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    disordered: int = 0
     kept: dict[str, Mapping[str, Page]] = field(default_factory=dict)
 
     @property
     def last_step(self) -> int:
         """The last step that anything is known of; -1 where nothing is."""
-        known = [self.steps.at(-1).step] if len(self.steps) else []
+        known = [self.steps.last_step]
         known += [line.step for line in self.curvature[-1:]] + [line.step for line in self.histograms[-1:]]
-        return max(known, default=-1)
+        return max(known)
 
     @property
     def ended(self) -> bool:
@@ -63,6 +66,8 @@ class Run:
     def take(self, line: Line) -> None:
         """Add a record. A run that was resumed at a step replaces what was recorded from there on."""
         match line:
+            case StepLine() if line.step < self.steps.last_step:
+                self.disordered += 1
             case StepLine():
                 self.steps.append(line)
             case CurvatureLine():

@@ -17,7 +17,7 @@ from pinndiag._errors import PinndiagError
 from pinndiag._files import replaced, write_atomically
 from pinndiag._records import Line, RunHeader, to_plain
 from pinndiag._store._layout import Layout
-from pinndiag._store._reader import read_run
+from pinndiag._store._reader import read_header, read_run
 from pinndiag._store._run import Run
 
 __all__ = ["RunWriter", "encoded"]
@@ -51,6 +51,9 @@ class RunWriter:
 
     def __init__(self, folder: Path, header: RunHeader, *, resume: bool = False, overwrite: bool = False) -> None:
         self.layout = Layout(folder)
+        if self.layout.exists and resume:  # what is resumed began then, with those terms
+            before = read_header(folder)
+            header = msgspec.structs.replace(header, created=before.created, terms=before.terms)
         self._header = header
         if self.layout.exists and not resume:
             if not overwrite:

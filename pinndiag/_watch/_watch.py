@@ -24,7 +24,7 @@ from pinndiag._pinn import Reference
 from pinndiag._processes import Processes
 from pinndiag._randomness import RandomState, replayed
 from pinndiag._records import CurvatureLine
-from pinndiag._store import MemorySink, Run, RunWriter, Sink, read_run
+from pinndiag._store import MemorySink, Run, RunWriter, Sink, TensorBoardSink, read_run
 from pinndiag._watch._balance import Balance
 from pinndiag._watch._clock import Clock
 from pinndiag._watch._ledger import Ledger, loaded
@@ -61,6 +61,7 @@ def watch(
     parameters: Mapping[str, Tensor] | Iterable[Tensor] | None = None,
     resume: bool = False,
     overwrite: bool = False,
+    tensorboard: str | Path | None = None,
 ) -> Watch:
     """Watch a training loop. One line of it changes: the sum of the losses is handed to the watch.
 
@@ -95,6 +96,8 @@ def watch(
         parameters: trainable tensors outside the module.
         resume: go on with the run in `to`: its step number and the scheme's state, new records after the old ones.
         overwrite: replace the run in `to`.
+        tensorboard: a folder for TensorBoard, where the figures are written as well (`pip install
+            'pinndiag[tensorboard]'`).
 
     Raises:
         PinndiagError: a run lies in `to`; a sharded model; schedules or weights that make no sense.
@@ -114,6 +117,7 @@ def watch(
     if not off and processes.writes:
         head = header(subject, balance, rates, name=run_name(to), waiting=waiting, processes=processes.count)
         sink = MemorySink(head) if to is None else RunWriter(Path(to), head, resume=resume, overwrite=overwrite)
+        sink = sink if tensorboard is None else TensorBoardSink(sink, tensorboard)
     found = Watch(subject, processes, rates, balance, Ledger(sink, waiting), off=off)
     if resume and to is not None:
         found.go_on(Path(to))

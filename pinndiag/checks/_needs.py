@@ -51,6 +51,7 @@ NEEDS = {
     "start": Need("the initial parameters", lambda r: r.start is not None, ("start", "gradients")),
     "precision": Need("the same in float64", lambda r: r.precision is not None, ("precision", "gradients")),
     "pointwise": Need("residuals point by point", lambda r: bool(r.pointwise), ("pointwise", "gradients")),
+    "history": Need("the course of a training", lambda r: r.history is not None, ("history",)),
     "activations": Need("the activations", lambda r: bool(r.activations and r.activations.layers), ("activations",)),
 }
 
@@ -71,4 +72,4 @@ def reason(record: DiagnosisRecord, keys: tuple[str, ...]) -> str:
         parts = sorted(name for name in record.reasons if name.startswith(f"{key}."))
         if parts:
             return record.reasons[parts[0]]
-    return "not measured"
+    return "only a watched training has it (pinndiag.watch)" if keys == ("history",) else "not measured"

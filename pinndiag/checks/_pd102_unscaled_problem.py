@@ -37,7 +37,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         state.severity(thresholds.start_ratio.far(ratio)),
         terms=[names[-1], names[0]],
         evidence=[compared("largest / smallest weighted gradient norm at the start", ratio, thresholds.start_ratio)],
-        prescriptions=[remedies.scale_losses(), remedies.gradient_norm_weights(names[0], [names[-1]])],
+        prescriptions=[remedies.scale_losses(), remedies.gradient_norm_weights(names[0], [names[-1]], record)],
         sure=state.sure(),
     )
 

@@ -75,9 +75,9 @@ def cures(record: DiagnosisRecord, found: Domination, thresholds: Thresholds) ->
     present = float(record.terms[name].weight)
     overfit = any(thresholds.held_out.passed(value) for value in held_out(record).values())
     return [
-        remedies.gradient_norm_weights(center, others),
+        remedies.gradient_norm_weights(center, others, record),
         *([remedies.resample()] if overfit else []),  # measured: each of the two alone failed, together 4.7 to 0.04
-        remedies.lr_annealing(center, others),
+        remedies.lr_annealing(center, record),
         remedies.fixed_weight(name, present * factor, present),
         remedies.exact_condition(),
     ]

@@ -37,7 +37,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
             ),
             compared("factor the loss falls by (descent probe)", record.probe.factor, thresholds.common_way),
         ],
-        prescriptions=[remedies.joint_directions(), remedies.lbfgs()],
+        prescriptions=[remedies.joint_directions(record), remedies.lbfgs()],
         sure=state.sure("Seen at one checkpoint: whether it persists during the training is not known."),
     )
 

@@ -121,6 +121,12 @@ class Thresholds(Record):
         value=1.2, grave=1.5, source=_measured("plain descent that started at 1.5 diverged at once")
     )
     update: Threshold = Threshold.above(0.05, _measured("healthy first steps 3e-3 to 1.6e-2 of the parameters' size"))
+    weight_growth: Threshold = Threshold.above(
+        1e3, "measured: within 1000 steps the printed form of LR annealing grew without end, to 1e6 and more"
+    )
+    runaway_pull: Threshold = Threshold.above(
+        10.0, "measured: 16 to 53 at the fixed point of the printed form, about 1 where a scheme balances"
+    )
     edge: Threshold = Threshold.above(0.5, _measured("runs at the edge of stability have 0.56 to 1.02"))
     rise: Threshold = Threshold.above(3.0, "own estimate: the total loss against its start")
     trial: Threshold = Threshold.above(3.0, "own estimate: short runs on a copy that differ by less are alike")

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pinndiag.schemes._memory import Fields
-from pinndiag.schemes._scheme import Number
+from pinndiag.schemes._options import Number
 
 __all__ = ["adam", "adam_start"]
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from pinndiag.schemes._about import About
 from pinndiag.schemes._direction_scheme import AbstractDirectionScheme, Coefficients, Gramian
-from pinndiag.schemes._scheme import Options
+from pinndiag.schemes._options import Options
 
 __all__ = ["ConFIG"]
 

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from pinndiag._engine import Combination, Evaluation
 from pinndiag.schemes._guards import normalised
-from pinndiag.schemes._scheme import AbstractScheme, Number
+from pinndiag.schemes._options import Number
+from pinndiag.schemes._scheme import AbstractScheme
 from pinndiag.schemes._term_scheme import Measured, rows_of
 
 __all__ = ["AbstractDirectionScheme", "Coefficients", "Gramian"]

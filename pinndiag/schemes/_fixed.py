@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pinndiag.schemes._about import About
 from pinndiag.schemes._memory import Fields
-from pinndiag.schemes._scheme import Number, Unweighted
+from pinndiag.schemes._options import Number, Unweighted
 from pinndiag.schemes._term_scheme import AbstractTermScheme, Measured, Sound, Weights
 
 __all__ = ["Fixed"]

@@ -8,9 +8,9 @@ import torch
 
 from pinndiag.schemes._about import About
 from pinndiag.schemes._guards import guarded
+from pinndiag.schemes._options import Number, Options
 from pinndiag.schemes._presets import PUBLISHED, presets
 from pinndiag.schemes._ratio_scheme import AbstractRatioScheme
-from pinndiag.schemes._scheme import Number, Options
 from pinndiag.schemes._term_scheme import Measured, Sound, Weights
 
 __all__ = ["GlobalGradNorm"]

@@ -13,9 +13,9 @@ from pinndiag._engine import Evaluation
 from pinndiag._errors import PinndiagError
 from pinndiag.schemes._about import About
 from pinndiag.schemes._guards import guarded
+from pinndiag.schemes._options import Number, Options
 from pinndiag.schemes._presets import PUBLISHED, presets
 from pinndiag.schemes._ratio_scheme import AbstractRatioScheme
-from pinndiag.schemes._scheme import Number, Options
 from pinndiag.schemes._term_scheme import Coupling, Measured, Sound, Weights, rows_of
 
 __all__ = ["LRAnnealing"]

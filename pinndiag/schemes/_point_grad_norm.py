@@ -11,8 +11,8 @@ from pinndiag._engine import Evaluation
 from pinndiag._rows import squared_norms
 from pinndiag.schemes._about import About
 from pinndiag.schemes._memory import Fields
+from pinndiag.schemes._options import Number, Options
 from pinndiag.schemes._point_scheme import AbstractPointScheme, Points, TermChoice
-from pinndiag.schemes._scheme import Number, Options
 
 __all__ = ["PointGradNorm"]
 

@@ -15,7 +15,8 @@ from pinndiag._errors import PinndiagError, TermError
 from pinndiag._terms import square
 from pinndiag.schemes._guards import normalised
 from pinndiag.schemes._memory import Fields
-from pinndiag.schemes._scheme import AbstractScheme, Options
+from pinndiag.schemes._options import Options
+from pinndiag.schemes._scheme import AbstractScheme
 
 __all__ = ["AbstractPointScheme", "Points", "TermChoice"]
 

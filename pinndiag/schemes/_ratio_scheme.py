@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pinndiag._errors import PinndiagError
 from pinndiag.schemes._memory import Fields
-from pinndiag.schemes._scheme import Number, Options
+from pinndiag.schemes._options import Number, Options
 from pinndiag.schemes._term_scheme import AbstractTermScheme, Measured, Sound, Weights
 
 __all__ = ["AbstractRatioScheme"]

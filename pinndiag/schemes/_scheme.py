@@ -5,10 +5,9 @@ from __future__ import annotations
 import inspect
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import Any, ClassVar, TypedDict, Unpack, final
+from typing import Any, ClassVar, Unpack, final
 
 import torch
 from torch import Tensor, nn
@@ -20,34 +19,11 @@ from pinndiag._look import Graphs
 from pinndiag._processes import Processes
 from pinndiag._terms import mean_square, square
 from pinndiag.schemes._about import About
-from pinndiag.schemes._guards import Limits, Normalise
+from pinndiag.schemes._guards import Limits
 from pinndiag.schemes._memory import Memory
+from pinndiag.schemes._options import Options, is_plain, no_preset, refuse_unknown
 
-__all__ = ["AbstractScheme", "Number", "Options", "Unweighted"]
-
-Number = int | float  # a whole number is a number to those who check types at run time, too
-
-
-class Unweighted(TypedDict, total=False):
-    """Arguments that every scheme takes but `weights`; see `AbstractScheme`."""
-
-    preset: str | None
-    reference: str | None
-    exclude: Sequence[str]
-    first: int
-    eps_rel: float
-    w_min: float | None
-    w_max: float | None
-    max_growth: float | None
-    normalise: Normalise | None
-    optimizer: torch.optim.Optimizer | None
-    parameters: Iterable[Tensor] | None
-
-
-class Options(Unweighted, total=False):
-    """Arguments that every scheme takes; see `AbstractScheme`."""
-
-    weights: Mapping[str, float] | None
+__all__ = ["AbstractScheme"]
 
 
 @final
@@ -58,9 +34,11 @@ class _Now:
     Attributes:
         step: of the next (or present) call.
         decided, decided_at: what is applied, at which step and to which terms.
+        answered: the weights last applied, and of which terms; taken apart when somebody asks.
     """
 
     step: int = 0
+    answered: tuple[tuple[str, ...], Combination] | None = None
     decided: Combination | None = None
     decided_at: tuple[int, tuple[str, ...]] = (-1, ())
 
@@ -71,7 +49,8 @@ class AbstractScheme(nn.Module, ABC):
     `scheme.eval()` freezes it: the last weights are applied, nothing advances (for a final L-BFGS phase). Under
     `torch.no_grad()` a call is the weighted sum with the last weights, and nothing advances either; where another
     set of points is given there, the mean of the point weights stands for them. A term that stays away for some
-    steps keeps its weight and its memory.
+    steps keeps its weight and its memory; a step without the reference refreshes nothing in schemes that measure the
+    other terms against it.
 
     Args:
         every: steps between refreshes.
@@ -101,10 +80,10 @@ class AbstractScheme(nn.Module, ABC):
 
     def __init__(self, *, every: int = 1, **options: Unpack[Options]) -> None:
         super().__init__()
-        _refuse_unknown(type(self), options)
+        refuse_unknown(type(self), options)
         self.preset = options.get("preset")
         if self.preset is not None and self.preset not in self.presets:
-            raise _no_preset(type(self).__name__, self.preset, self.presets)
+            raise no_preset(type(self).__name__, self.preset, self.presets)
         first = options.get("first", 0)
         if every < 1 or first < -1:
             raise PinndiagError(
@@ -121,7 +100,7 @@ class AbstractScheme(nn.Module, ABC):
         parameters = options.get("parameters")
         self._trained = None if parameters is None else list(parameters)
         self.memory = Memory()
-        self._shown: dict[str, Tensor] = {}
+        self._last: dict[str, Tensor] = {}
         self._now = _Now()
         self._graphs = Graphs()
         optimizer = options.get("optimizer")
@@ -154,7 +133,7 @@ class AbstractScheme(nn.Module, ABC):
         own = inspect.signature(type(self)).parameters.keys() - {"options", "weights"}
         limits = {name: getattr(self.limits, name) for name in ("w_min", "w_max", "max_growth")}
         found = {name: getattr(self, name) for name in sorted(base | own) if hasattr(self, name)}
-        plain = {name: value for name, value in found.items() if _is_plain(value)}
+        plain = {name: value for name, value in found.items() if is_plain(value)}
         return {**plain, **limits, "weights": self.given}
 
     @property
@@ -215,13 +194,14 @@ class AbstractScheme(nn.Module, ABC):
                 cause="the run was made with another scheme",
                 fix="make the scheme that was used, or start without its state",
             )
-        self.reference, self._shown = state["reference"], dict(state["shown"])
+        self.reference, self._last, self._now.answered = state["reference"], dict(state["shown"]), None
         self.memory.terms = {name: dict(fields) for name, fields in state["terms"].items()}
         self.memory.shared = dict(state["shared"])
         self._now.step, self._now.decided = state["step"], None
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy looks at its graphs anew: they are not those of the original."""
+        _ = self._shown
         return {**self.__dict__, "_graphs": Graphs(), "_now": _Now(self._now.step)}
 
     def extra_repr(self) -> str:
@@ -232,7 +212,7 @@ class AbstractScheme(nn.Module, ABC):
 
     def _settle(self, names: Sequence[str]) -> None:
         """At the first step: what is the reference, and are the names known?"""
-        if self._shown:
+        if self._now.answered is not None or self._last:
             return
         asked = [self.reference] if self.reference is not None else []
         for name in [*asked, *self.exclude, *self.given]:
@@ -252,12 +232,25 @@ class AbstractScheme(nn.Module, ABC):
         if self.reference is None:
             self.reference = taking_part[0]
 
-    def _answer(self, names: Sequence[str], weights: Tensor, points: Mapping[str, Tensor] | None = None) -> Combination:
+    @property
+    def _shown(self) -> dict[str, Tensor]:
+        """Term -> the weight last applied to it."""
+        if self._now.answered is not None:
+            names, combination = self._now.answered
+            self._last.update(zip(names, combination.weights.unbind(), strict=True))
+            self._last.update(combination.points)
+            self._now.answered = None
+        return self._last
+
+    def _answer(
+        self, names: tuple[str, ...], weights: Tensor, points: Mapping[str, Tensor] | None = None
+    ) -> Combination:
         """What is applied, remembered for `weights`."""
-        points = points or {}
-        self._shown.update(zip(names, weights.detach().unbind(), strict=True))
-        self._shown.update(points)
-        return Combination(weights, points, self.directs)
+        if self._now.answered is not None and self._now.answered[0] != names:
+            _ = self._shown  # of terms that are away now
+        combination = Combination(weights, points or {}, self.directs)
+        self._now.answered = (names, combination)
+        return combination
 
     def _evaluation(self, outputs: dict[str, Tensor]) -> Evaluation:
         """The terms of a step of a loop that hands over nothing else."""
@@ -304,21 +297,6 @@ def _strangers(name: str, evaluation: Evaluation) -> PinndiagError:
     )
 
 
-def _refuse_unknown(scheme: type[AbstractScheme], options: Iterable[str]) -> None:
-    for name in options:
-        if name not in Options.__annotations__:
-            known = {*Options.__annotations__, *inspect.signature(scheme).parameters} - {"options"}
-            near = get_close_matches(name, known, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise TypeError(f"{scheme.__name__} has no argument {name!r}{hint}")
-
-
-def _is_plain(value: object) -> bool:
-    if isinstance(value, (tuple, list)):
-        return all(_is_plain(item) for item in value)
-    return value is None or isinstance(value, (bool, int, float, str))
-
-
 def _count_steps(optimizer: torch.optim.Optimizer, scheme: AbstractScheme) -> None:
     known = weakref.ref(scheme)
 
@@ -328,11 +306,3 @@ def _count_steps(optimizer: torch.optim.Optimizer, scheme: AbstractScheme) -> No
             alive._now.step += 1
 
     optimizer.register_step_post_hook(stepped)
-
-
-def _no_preset(name: str, preset: str, known: Iterable[str]) -> PinndiagError:
-    return PinndiagError(
-        f"{name} has no preset {preset!r}",
-        where=f"known: {', '.join(known) or 'none'}",
-        fix="use one of these, or give the arguments one by one",
-    )

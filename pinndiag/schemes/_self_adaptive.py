@@ -11,9 +11,9 @@ from torch import Tensor
 from pinndiag.schemes._about import About
 from pinndiag.schemes._adam import adam, adam_start
 from pinndiag.schemes._memory import Fields
+from pinndiag.schemes._options import Number, Options
 from pinndiag.schemes._point_scheme import AbstractPointScheme, Points, TermChoice
 from pinndiag.schemes._presets import PUBLISHED, presets
-from pinndiag.schemes._scheme import Number, Options
 
 __all__ = ["SelfAdaptive"]
 

@@ -14,7 +14,8 @@ from torch import Tensor
 from pinndiag._engine import Combination, Evaluation
 from pinndiag.schemes._guards import normalised
 from pinndiag.schemes._memory import Fields
-from pinndiag.schemes._scheme import AbstractScheme, Number
+from pinndiag.schemes._options import Number
+from pinndiag.schemes._scheme import AbstractScheme
 
 __all__ = ["VANISHING", "AbstractTermScheme", "Coupling", "Measured", "Sound", "Weights", "rows_of"]
 

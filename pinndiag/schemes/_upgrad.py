@@ -9,8 +9,8 @@ from scipy.optimize import nnls
 
 from pinndiag.schemes._about import About
 from pinndiag.schemes._direction_scheme import AbstractDirectionScheme, Coefficients, Gramian
+from pinndiag.schemes._options import Number, Options
 from pinndiag.schemes._presets import presets
-from pinndiag.schemes._scheme import Number, Options
 
 __all__ = ["UPGrad"]
 

@@ -32,7 +32,7 @@ def test_detects_the_residual():
     found = finding("PD201", dominated())
     assert (found.pathology, found.severity, found.terms) == ("pde_dominates", "problem", ["bc", "pde"])
     assert "'bc' has 1e5 times more work left" in found.title
-    assert "dict.fromkeys(['bc'], 0.0)" in found.prescriptions[0].code
+    assert "DynamicNorm(reference='pde')" in found.prescriptions[0].code
 
 
 def test_detects_a_condition():

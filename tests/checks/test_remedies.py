@@ -1,21 +1,26 @@
 """The lines that users are told to paste: they parse whatever a term is called, and the central ones run."""
 
 import ast
-import inspect
 import shlex
 
 import pytest
 import torch
 
+import pinndiag
 from pinndiag._records import Prescription
 from pinndiag.checks import _remedies as remedies
+from pinndiag.schemes import SCHEMES
 from tests.checks.records import record, replace
 
 HOSTILE = 'x\'); import os  # \n""" {0} %s </script>'
 
+STORED = replace(record(), run=replace(record().run, source=HOSTILE))
+
 MADE = {
-    "gradient_norm_weights": ("pde", ["bc", HOSTILE]),
-    "lr_annealing": (HOSTILE, ["bc"]),
+    "gradient_norm_weights": (HOSTILE, ["bc", HOSTILE], STORED),
+    "lr_annealing": (HOSTILE, STORED),
+    "joint_directions": (STORED,),
+    "damped_weights": (HOSTILE,),
     "fixed_weight": (HOSTILE, 100.0, 1.0),
     "affine_inputs": ([0.0, -1.0], [1e3, 1.0]),
     "smaller_rate": (1e-4,),
@@ -25,7 +30,7 @@ MADE = {
     "check_create_graph": (HOSTILE,),
     "one_term": (HOSTILE, HOSTILE),
     "contradiction": ([HOSTILE, "bc"],),
-    "look_closer": (replace(record(), run=replace(record().run, source=HOSTILE)),),
+    "look_closer": (STORED,),
 }
 
 
@@ -52,8 +57,12 @@ def test_lines_parse_and_titles_stay_on_one_line(name):
 @pytest.mark.parametrize("name", remedies.__all__)
 def test_only_commands_that_exist_are_named(name):
     found = made(name)
-    assert not found.command or found.command.split()[:2] in (["pinndiag", "analyze"], ["pinndiag", "compare"])
-    assert "remediate" not in inspect.getsource(getattr(remedies, name))
+    words = shlex.split(found.command)
+    assert not words or words[:2] in (["pinndiag", verb] for verb in ("analyze", "compare", "remediate"))
+    if words[1:2] == ["remediate"]:
+        assert words[2] == HOSTILE
+        assert words[3] == "--scheme"
+        assert words[4] in SCHEMES
 
 
 def test_a_thorough_analysis_is_not_sent_to_look_closer():
@@ -71,7 +80,7 @@ def toy():
     model = torch.nn.Sequential(torch.nn.Linear(1, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1)).double()
     x = torch.linspace(0, 1, 5, dtype=torch.float64)[:, None]
     losses = {"pde": 1e3 * model(x).square().mean(), "bc": (model(x[:1]) - 1).square().mean()}
-    return {"torch": torch, "model": model, "x": x, "losses": losses}
+    return {"torch": torch, "pinndiag": pinndiag, "model": model, "x": x, "losses": losses}
 
 
 def run(prescription, space):
@@ -86,27 +95,37 @@ def norm(space, loss):
 
 
 def test_gradient_norms_are_balanced_from_the_first_step():
-    space = run(remedies.gradient_norm_weights("pde", ["bc"]), toy())
-    loss = space["balanced"](space["losses"], 0)
-    ratio = norm(space, space["losses"]["pde"]) / norm(space, space["losses"]["bc"])
-    expected = space["losses"]["pde"] + ratio * space["losses"]["bc"]
-    assert loss.item() == pytest.approx(expected.item(), rel=1e-4)  # the guard of the denominator
+    space = toy()
+    sizes = {name: norm(space, loss) for name, loss in space["losses"].items()}
+    expected = space["losses"]["pde"] + sizes["pde"] / sizes["bc"] * space["losses"]["bc"]
+    run(remedies.gradient_norm_weights("pde", ["bc"], STORED), space)
+    assert space["loss"].item() == pytest.approx(expected.item(), rel=1e-4)  # the guard of the denominator
 
 
 def test_annealing_has_the_weight_in_the_denominator():
-    space = run(remedies.lr_annealing("pde", ["bc"]), toy())
-    for step in range(0, 2000, 10):
-        space["annealed"](space["losses"], step)
-    flat = {n: space["flat"](loss) for n, loss in space["losses"].items()}
-    ratio = flat["pde"].max().item() / flat["bc"].mean().item()
-    assert space["weights"]["bc"] == pytest.approx(ratio**0.5, rel=1e-4)  # the fixed point of the feedback form
+    space = run(remedies.lr_annealing("pde", STORED), toy())
+    assert space["scheme"].feedback
 
 
 def test_joint_direction_lowers_every_term():
-    space = run(remedies.joint_directions(), toy())
+    space = toy()
     parameters = list(space["model"].parameters())
+    rows = [
+        torch.cat([g.flatten() for g in torch.autograd.grad(loss, parameters, retain_graph=True)])
+        for loss in space["losses"].values()
+    ]
+    run(remedies.joint_directions(STORED), space)
+    space["loss"].backward()
     step = torch.cat([p.grad.flatten() for p in parameters])
-    assert (space["J"] @ step > 0).all()
+    assert all(row @ step > 0 for row in rows)
+
+
+def test_a_run_is_sent_to_its_network():
+    done = replace(record(), run=replace(record().run, mode="run", origin="run", source="runs/heat"))
+    (found,) = remedies.look_closer(done)
+    assert not found.command
+    assert "watch.diagnose(pinn)" in found.code
+    assert remedies.joint_directions(done).command == ""
 
 
 def test_affine_map_sends_the_box_to_plus_minus_one():

@@ -83,8 +83,9 @@ def test_schemes(run: Run) -> None:
         assert row["class"] == scheme.__name__
         assert row["presets"] == list(scheme.presets)
         assert f"\n{row['key']} " in done.stdout
-        for words in ("needs", "source", "failure"):
-            assert row[words].split()[0] in done.stdout
+        assert row["title"].split()[0] in done.stdout
+        in_full = run("schemes", row["key"]).stdout
+        assert row["source"].split()[0] in in_full
 
 
 @pytest.mark.parametrize("key", schemes.SCHEMES)

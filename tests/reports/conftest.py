@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pinndiag._history import diagnose_run
 from pinndiag._records import (
     SCHEMA,
     Activation,
@@ -49,6 +50,8 @@ from pinndiag._records import (
     from_plain,
     to_plain,
 )
+from pinndiag._store import MemorySink
+from tests.store.runs import CLOSED, curvature, falling, header
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -522,3 +525,12 @@ def large() -> DiagnosisRecord:
 @pytest.fixture(scope="session")
 def make() -> Callable[..., DiagnosisRecord]:
     return synthetic
+
+
+@pytest.fixture(scope="session")
+def trained() -> DiagnosisRecord:
+    """A run of 101 steps with its curvature; the first term falls, the second rises."""
+    sink = MemorySink(header(reference=True))
+    for line in (*falling(101, rel_l2=0.25), *(curvature(k) for k in range(0, 101, 10)), CLOSED):
+        sink.write(line)
+    return diagnose_run(sink.run())

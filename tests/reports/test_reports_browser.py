@@ -72,7 +72,7 @@ def test_this_test_would_see_a_request_and_an_error(tmp_path: Path) -> None:
     assert any("boo" in line for line in seen.console)
 
 
-@pytest.mark.parametrize("which", ["sick", "hostile"])
+@pytest.mark.parametrize("which", ["sick", "hostile", "trained"])
 def test_no_request_and_no_word_on_the_console(which: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     record: DiagnosisRecord = request.getfixturevalue(which)
     seen = Seen(tmp_path, to_html(record))
@@ -88,14 +88,16 @@ def without_script(html: str) -> str:
     return changed
 
 
-def test_the_script_is_an_extra(sick: DiagnosisRecord, tmp_path: Path) -> None:
-    html = to_html(sick)
+@pytest.mark.parametrize("which", ["sick", "trained"])
+def test_the_script_is_an_extra(which: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    record: DiagnosisRecord = request.getfixturevalue(which)
+    html = to_html(record)
     (tmp_path / "with").mkdir()
     (tmp_path / "without").mkdir()
     without = Seen(tmp_path / "without", without_script(html))
     assert 'id="actions" hidden' in without.dom
     assert words(without.dom) == words(Seen(tmp_path / "with", html).dom)
-    for found in sick.findings:
+    for found in record.findings:
         assert found.title in words(without.dom)
 
 
@@ -105,7 +107,7 @@ def test_a_sandboxed_page_without_storage_is_silent_too(sick: DiagnosisRecord, t
     assert seen.console == []
 
 
-@pytest.mark.parametrize("which", ["sick", "hostile", "bare"])
+@pytest.mark.parametrize("which", ["sick", "hostile", "bare", "trained"])
 def test_the_page_is_never_wider_than_the_window(which: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     html = to_html(request.getfixturevalue(which))
     html = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", html)
@@ -133,3 +135,42 @@ def test_on_paper_the_folded_parts_are_open(sick: DiagnosisRecord, tmp_path: Pat
     rule = "details::details-content"
     assert html.count(rule) == 1
     assert pages(tmp_path / "open", html) > pages(tmp_path / "folded", html.replace(rule, "no-such-element"))
+
+
+ACT = """
+const svg = document.querySelectorAll("svg[data-timeline=gradients]")[0], frame = svg.getBoundingClientRect();
+const act = (kind, share) => svg.dispatchEvent(new PointerEvent(kind, {
+  clientX: frame.left + frame.width * share, clientY: frame.top + 60, button: 0, bubbles: true, pointerId: 1 }));
+const ticks = () => Array.from(document.querySelectorAll("svg[data-timeline=losses] > text")).map((t) => t.textContent);
+const said = [];
+act("pointermove", 0.5);
+said.push(Array.from(document.querySelectorAll(".readout")).map((r) => r.textContent).join(" / "));
+act("pointerdown", 0.4); act("pointermove", 0.5); act("pointerup", 0.6);
+said.push(ticks().join(","));
+svg.dispatchEvent(new MouseEvent("dblclick", { bubbles: true }));
+said.push(ticks().length);
+document.querySelectorAll("[data-switch]")[1].click();
+said.push(Array.from(document.querySelectorAll("svg[data-timeline=losses] [data-terms]"))
+  .map((g) => g.dataset.terms + ":" + g.style.display).join(","));
+document.body.append(" SAID " + JSON.stringify(said) + " DIAS ");
+"""
+
+
+def test_timelines_can_be_read_zoomed_and_thinned_out(trained: DiagnosisRecord, tmp_path: Path) -> None:
+    html = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", to_html(trained))
+    seen = Seen(tmp_path, html.replace("</body>", f"<script>{ACT}</script></body>"))
+    assert seen.console == []
+    readouts, zoomed, whole, off = json.loads(unescape(seen.dom.split(" SAID ")[-1].split(" DIAS ")[0]))
+    step = int(re.findall(r"step (\d+)", readouts)[0])
+    assert step == 45  # the middle of a panel of 460 pixels, whose axis runs from 54 to 446
+    assert trained.history is not None
+    loss = trained.history.losses["pde"].low[step]
+    assert loss is not None
+    assert f"pde {loss:.4g}" in readouts
+    assert "cosine" not in readouts
+    assert "pde | bc -0.25" in readouts
+    assert zoomed
+    assert all(33 <= int(tick) <= 57 for tick in zoomed.split(","))
+    assert whole == 0
+    assert "1:none" in off
+    assert "0:none" not in off

@@ -120,6 +120,23 @@ def test_a_resumed_run_replaces_what_came_after(tmp_path: Path) -> None:
     assert [line.step for line in run.curvature] == [3]
 
 
+def test_a_resumed_run_keeps_its_beginning(tmp_path: Path) -> None:
+    put(tmp_path / "run", falling(3), header(("pde", "bc"), created="2026-01-01T00:00:00+00:00"))
+    writer = RunWriter(tmp_path / "run", header((), created="2026-02-02T00:00:00+00:00", name="again"), resume=True)
+    writer.close()
+    assert writer.header.created == "2026-01-01T00:00:00+00:00"
+    assert list(writer.header.terms) == ["pde", "bc"]
+    assert read_run(tmp_path / "run").header == writer.header
+    assert writer.header.name == "again"
+
+
+def test_records_out_of_order_are_left_out(tmp_path: Path) -> None:
+    lines = falling(6)
+    run = read_run(put(tmp_path / "run", [*lines[:4], lines[1], lines[2], lines[3], *lines[4:]]))
+    assert run.steps.steps.tolist() == [0, 1, 2, 3, 3, 4, 5]  # two of one step: the first was skipped by a scaler
+    assert run.notes == ["2 records out of order left out"]
+
+
 def test_nan_and_infinities_make_the_round_trip(tmp_path: Path) -> None:
     odd = {"pde": math.nan, "bc": math.inf, "ic": -math.inf}
     written = step(0, odd, odd, rel_l2=math.nan, lr=math.inf, alignment=math.nan)

@@ -41,6 +41,7 @@ from pinndiag.checks._remedies._training import (
     train_longer,
 )
 from pinndiag.checks._remedies._weights import (
+    damped_weights,
     fixed_weight,
     gradient_norm_weights,
     joint_directions,
@@ -55,6 +56,7 @@ __all__ = [
     "causal_weights",
     "check_create_graph",
     "contradiction",
+    "damped_weights",
     "drop_points",
     "exact_condition",
     "fixed_weight",

@@ -110,6 +110,15 @@ def look_closer(record: DiagnosisRecord) -> list[Prescription]:
     """Run the experiments that were left out, if any were."""
     if record.run.mode == "thorough":
         return []
+    if record.run.mode == "run":
+        return [
+            Prescription(
+                title="Judge the run together with the trained network, with experiments on a copy of it.",
+                why="They tell apart causes that look alike in what a training records.",
+                code="pinn = pinndiag.wrap(model, terms, points=points, optimizer=optimizer)\n"
+                "print(watch.diagnose(pinn))\n",
+            )
+        ]
     target = shlex.quote(record.run.source) if record.run.source else "FILE"
     return [
         Prescription(

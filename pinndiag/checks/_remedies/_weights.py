@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
-from pinndiag._records import Prescription
+from pinndiag._records import DiagnosisRecord, Prescription
 from pinndiag.checks._remedies._measured import MEASURED
 from pinndiag.checks._wording import listed, number, quoted
 
 __all__ = [
+    "damped_weights",
     "fixed_weight",
     "gradient_norm_weights",
     "joint_directions",
@@ -17,59 +19,40 @@ __all__ = [
 ]
 
 
-def gradient_norm_weights(reference: str, others: Sequence[str]) -> Prescription:
+def gradient_norm_weights(reference: str, others: Sequence[str], record: DiagnosisRecord) -> Prescription:
     """Weights that make the gradient norms of the terms equal (dynamic norm, Deguchi and Asai 2023)."""
-    names = ", ".join(repr(name) for name in others)
     return Prescription(
         title=f"Balance the gradient norms: weight {listed(list(others))} so that they pull as hard as "
         f"{quoted(reference)}.",
         why="It sets the weights from what the optimizer sees, and keeps them up to date while the terms change.",
         expect=f"{MEASURED}: 1.07 to 0.055, 0.14 to 3.4e-3, and 1.0 to 1.4e-3 with an over-weighted condition; a wave "
         "equation became worse (0.37 to 1.17), so compare (Deguchi, Asai 2023).",
-        code=f"""\
-parameters = [p for p in model.parameters() if p.requires_grad]
-weights, keep, refreshes = dict.fromkeys([{names}], 0.0), 0.99, 0
-
-def norm(loss):
-    found = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
-    return torch.sqrt(sum(g.pow(2).sum() for g in found if g is not None)).item()
-
-def balanced(losses, step):  # in the loop: loss = balanced(losses, step); loss.backward()
-    global refreshes
-    if step % 10 == 0:
-        refreshes += 1
-        size = norm(losses[{reference!r}])
-        for name in weights:
-            weights[name] = keep * weights[name] + (1 - keep) * size / (norm(losses[name]) + 1e-7 * size)
-    return losses[{reference!r}] + sum(w / (1 - keep**refreshes) * losses[name] for name, w in weights.items())
-""",
+        code=_scheme(f"DynamicNorm(reference={reference!r})"),
+        command=_trial(record, "dynamic_norm"),
     )
 
 
-def lr_annealing(reference: str, others: Sequence[str]) -> Prescription:
+def lr_annealing(reference: str, record: DiagnosisRecord) -> Prescription:
     """Learning rate annealing in its feedback form (Wang, Teng, Perdikaris 2021)."""
-    names = ", ".join(repr(name) for name in others)
     return Prescription(
         title="Or weight by the largest against the mean gradient (learning rate annealing, feedback form).",
         why="It overshoots less where a condition's data are zero. The form printed in the first paper, without the "
         "weight in the denominator, runs away: do not use it.",
         expect=f"{MEASURED}: 1.07 to 0.033 and 0.14 to 2.1e-3; the printed form 1.0 and 0.94 (Wang et al. 2021).",
-        code=f"""\
-parameters = [p for p in model.parameters() if p.requires_grad]
-weights, keep = dict.fromkeys([{names}], 1.0), 0.9
+        code=_scheme(f"LRAnnealing(reference={reference!r})"),
+        command=_trial(record, "lra"),
+    )
 
-def flat(loss):
-    found = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
-    return torch.cat([(torch.zeros_like(p) if g is None else g).flatten() for g, p in zip(found, parameters)]).abs()
 
-def annealed(losses, step):  # in the loop: loss = annealed(losses, step); loss.backward()
-    if step % 10 == 0:
-        largest = flat(losses[{reference!r}]).max().item()
-        for name in weights:
-            mean = weights[name] * flat(losses[name]).mean().item()
-            weights[name] = keep * weights[name] + (1 - keep) * largest / (mean + 1e-7 * largest)
-    return losses[{reference!r}] + sum(w * losses[name] for name, w in weights.items())
-""",
+def damped_weights(name: str) -> Prescription:
+    """A rule with feedback and a largest weight."""
+    return Prescription(
+        title=f"Weight {quoted(name)} by a rule that damps itself, with a largest weight.",
+        why="With the present weight in the denominator the rule stops at the square root of the ratio, instead of "
+        "running after a gradient that its own weight makes small.",
+        expect=f"{MEASURED}: 1.0 and 0.94 with the printed form of LR annealing, 0.033 and 2.1e-3 with its feedback "
+        "form (Wang et al. 2021).",
+        code=_scheme("LRAnnealing(w_max=1e4)  # or exclude=[...] for a term that any constant satisfies"),
     )
 
 
@@ -104,25 +87,30 @@ loss = sum(losses[name] / scales[name] for name in losses)
     )
 
 
-def joint_directions() -> Prescription:
+def joint_directions(record: DiagnosisRecord) -> Prescription:
     """One step that serves all terms (ConFIG)."""
     return Prescription(
         title="Step along a direction that every term agrees with (ConFIG).",
         why="The plain sum of the gradients serves one term at another's cost.",
         expect=f"{MEASURED}: 1.07 to 0.29 and 0.14 to 2.0e-3 where one term dominated. L-BFGS or SOAP serve the "
         "same end.",
-        code="""\
-parameters = [p for p in model.parameters() if p.requires_grad]
-rows = []
-for loss in losses.values():
-    found = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
-    rows.append(torch.cat([(torch.zeros_like(p) if g is None else g).flatten() for g, p in zip(found, parameters)]))
-J = torch.stack(rows)
-units = J / J.norm(dim=1, keepdim=True).clamp_min(1e-30)
-direction = torch.linalg.lstsq(units, torch.ones(len(J), 1, dtype=J.dtype, device=J.device)).solution[:, 0]
-direction = direction / direction.norm()
-direction = (J @ direction).sum() * direction
-for p, part in zip(parameters, direction.split([p.numel() for p in parameters])):
-    p.grad = part.view_as(p).clone()  # instead of loss.backward(); then optimizer.step()
-""",
+        code=_scheme("ConFIG()"),
+        command=_trial(record, "config"),
     )
+
+
+def _scheme(call: str) -> str:
+    return f"""\
+# once, before the loop:
+scheme = pinndiag.schemes.{call}
+# in the loop, in place of the weighted sum; `losses` holds the unweighted losses or residuals by name:
+loss = scheme(losses)
+"""
+
+
+def _trial(record: DiagnosisRecord, key: str) -> str:
+    """The command that tries a scheme on the file, from its start where that is known; "" where there is no file."""
+    if not record.run.source or record.run.origin == "run":
+        return ""
+    start = " --from initial" if record.start is not None else ""
+    return f"pinndiag remediate {shlex.quote(record.run.source)} --scheme {key}{start}"

@@ -11,7 +11,7 @@ from pinndiag_reports._parts import Absent, Figure, Panel, Part, Table
 from pinndiag_reports.figures._scene import PLAIN, Scene, Style
 from pinndiag_reports.figures.run._course import Course
 from pinndiag_reports.figures.run._timeline import Curve, Level, timeline
-from pinndiag_reports.figures.run.losses import of_terms
+from pinndiag_reports.figures.run.losses import TOTAL, of_terms, total_curve
 
 __all__ = ["edge"]
 
@@ -36,7 +36,7 @@ def edge(scene: Scene, history: History) -> Part:
         + (f"Rule of the limit: {found.rule}. " if found.rule else "No limit: the optimizer's rule is not known. ")
         + "Riding the edge of stability is normal in training; far beyond it the loss should grow. "
         + scene.limited,
-        keys=scene.keys_of(scene.over_time),
+        keys=(*scene.keys_of(scene.over_time), TOTAL),
         tables=(_table(found),),
         size="timeline",
     )
@@ -47,7 +47,7 @@ def _claim(found: CurvatureSeries) -> str:
     shares = [(value, step) for value, step in shares if math.isfinite(value)]
     if not shares:
         return "Largest eigenvalues over the run"
-    value, step = max(shares)
+    value, step = max(shares, key=lambda pair: pair[0])
     return (
         f"The learning rate was at most {times(value)} times the largest stable one (step {count(step)}), "
         f"{times(shares[-1][0])} times at last"
@@ -56,14 +56,16 @@ def _claim(found: CurvatureSeries) -> str:
 
 def _terms(scene: Scene, history: History, found: CurvatureSeries) -> Panel | None:
     courses = {name: Course.single(found.steps, values) for name, values in found.terms.items()}
-    total = Curve("total (weighted)", Course.single(found.steps, found.total), PLAIN)
+    total = total_curve(scene, Course.single(found.steps, found.total))
     known = {name: course.last for name, course in courses.items() if course.last > 0 and math.isfinite(course.last)}
     title = "Largest eigenvalue of every term"
     if known:
         top = max(known, key=lambda name: known[name])
         title = f"Largest eigenvalue: {shorten(top, 24)} is the steepest at last, {number(known[top])}"
     curves = [*of_terms(scene, courses), total]
-    return timeline(history, curves, key="sigma", title=title, y_label="sigma_max; black: the weighted total")
+    return timeline(
+        history, curves, key="sigma", title=title, y_label="sigma_max of the unweighted terms; of the weighted total"
+    )
 
 
 def _limit(history: History, found: CurvatureSeries) -> Panel | None:
@@ -72,7 +74,7 @@ def _limit(history: History, found: CurvatureSeries) -> Panel | None:
     bound = Course.single(found.steps, found.bound)
     if not len(bound) or not len(seen):
         return None
-    words = "sigma_max of the total as the optimizer scales it" if scaled else "sigma_max of the total"
+    words = "total, as the optimizer scales it" if scaled else "total (weighted)"
     curves = [
         Curve(words, seen, PLAIN),
         Curve("limit of the learning rate in use", bound, Style("problem", "5 3", "D")),

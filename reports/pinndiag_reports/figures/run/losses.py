@@ -8,12 +8,15 @@ from collections.abc import Mapping
 from pinndiag._records import History
 from pinndiag_reports._names import shorten
 from pinndiag_reports._numbers import count, number, times
-from pinndiag_reports._parts import Figure, Panel, Table
+from pinndiag_reports._parts import Figure, Key, Panel, Table
 from pinndiag_reports.figures._scene import PLAIN, Scene
 from pinndiag_reports.figures.run._course import Course
 from pinndiag_reports.figures.run._timeline import Curve, timeline
 
-__all__ = ["fold", "losses", "of_terms"]
+__all__ = ["TOTAL", "losses", "of_terms", "total_curve"]
+
+LEVEL = 1.25  # a factor by which nothing much has changed
+TOTAL = Key("total (weighted)", "ink")
 
 
 def losses(scene: Scene, history: History) -> Figure:
@@ -21,14 +24,14 @@ def losses(scene: Scene, history: History) -> Figure:
     found = {name: Course.of(band, history.columns) for name, band in history.losses.items()}
     weights = {name: Course.of(band, history.columns) for name, band in history.weights.items()}
     rate = Course.of(history.lr, history.columns)
-    total = Curve("total (weighted)", Course.of(history.total, history.columns), PLAIN)
+    total = total_curve(scene, Course.of(history.total, history.columns))
     panels = [
         timeline(
             history,
             [*of_terms(scene, found), total],
             key="losses",
             title=_loss_claim(found),
-            y_label="unweighted loss; black: the weighted total",
+            y_label="unweighted loss; weighted total",
         ),
         _error(history),
         None if all(map(_constant, weights.values())) else _weights(scene, history, weights),
@@ -42,7 +45,7 @@ def losses(scene: Scene, history: History) -> Figure:
         _claim(history, total.course),
         tuple(panel for panel in panels if panel is not None),
         note=note + _late(found, history) + scene.limited,
-        keys=scene.keys_of(scene.over_time),
+        keys=(*scene.keys_of(scene.over_time), TOTAL),
         tables=(_table(history, found, weights),),
         size="timeline",
     )
@@ -57,7 +60,12 @@ def of_terms(scene: Scene, courses: Mapping[str, Course]) -> list[Curve]:
     ]
 
 
-def fold(course: Course) -> float:
+def total_curve(scene: Scene, course: Course) -> Curve:
+    """The weighted sum, which can be switched off after the terms."""
+    return Curve(TOTAL.name, course, PLAIN, (len(scene.over_time),))
+
+
+def _fold(course: Course) -> float:
     """First value / last value; NaN where that says nothing."""
     usable = math.isfinite(course.first) and math.isfinite(course.last) and course.first > 0 and course.last > 0
     return course.first / course.last if usable else math.nan
@@ -78,6 +86,8 @@ def _constants(weights: Mapping[str, Course], rate: Course) -> str:
 
 
 def _changed(factor: float) -> str:
+    if 1 / LEVEL < factor < LEVEL:
+        return "stayed level"
     return f"fell {times(factor)}-fold" if factor >= 1 else f"rose {times(1 / factor)}-fold"
 
 
@@ -86,7 +96,7 @@ def _claim(history: History, total: Course) -> str:
     if total.odd.any():
         first = total.where(total.odd)[0].first
         return f"Over {over} the loss became NaN or infinite, first by step {count(first)}"
-    factor = fold(total)
+    factor = _fold(total)
     return f"Over {over} the weighted loss {_changed(factor)}" if math.isfinite(factor) else f"Losses over {over}"
 
 
@@ -94,7 +104,7 @@ def _loss_claim(found: Mapping[str, Course]) -> str:
     odd = [name for name, course in found.items() if course.odd.any()]
     if odd:
         return f"Losses: NaN or infinite in {', '.join(shorten(name, 24) for name in odd[:3])}"
-    folds = {name: fold(course) for name, course in found.items() if math.isfinite(fold(course))}
+    folds = {name: _fold(course) for name, course in found.items() if math.isfinite(_fold(course))}
     if not folds:
         return "Losses"
     best, worst = max(folds, key=lambda name: folds[name]), min(folds, key=lambda name: folds[name])
@@ -118,7 +128,7 @@ def _error(history: History) -> Panel | None:
 
 
 def _weights(scene: Scene, history: History, weights: Mapping[str, Course]) -> Panel | None:
-    ratios = {name: 1 / fold(course) for name, course in weights.items() if math.isfinite(fold(course))}
+    ratios = {name: 1 / _fold(course) for name, course in weights.items() if math.isfinite(_fold(course))}
     title = "Weights"
     if ratios:
         name = max(ratios, key=lambda name: abs(math.log(ratios[name])))

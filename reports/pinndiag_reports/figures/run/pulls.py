@@ -81,10 +81,9 @@ def _ratios(courses: Mapping[str, Course]) -> tuple[np.ndarray, np.ndarray]:
     known = [course for course in courses.values() if len(course)]
     if len(known) < 2:
         return np.array([]), np.array([])
-    steps = known[0].steps
-    for course in known[1:]:
-        steps = np.intersect1d(steps, course.steps)
-    rows = np.array([course.mid[np.isin(course.steps, steps)] for course in known])
+    found = [dict(zip(course.steps.tolist(), course.mid.tolist(), strict=True)) for course in known]
+    steps = np.array(sorted(set(found[0]).intersection(*found[1:])))
+    rows = np.array([[course[step] for step in steps] for course in found])
     good = (np.isfinite(rows) & (rows > 0)).all(axis=0) if rows.size else np.array([], dtype=bool)
     return steps[good], rows[:, good].max(axis=0) / rows[:, good].min(axis=0) if good.any() else np.array([])
 
