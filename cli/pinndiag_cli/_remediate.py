@@ -225,10 +225,12 @@ def _print(record: RemedyRecord, *, explain: bool, quiet: bool) -> None:
 
 def _next(record: RemedyRecord, asked: _Asked, target: Path, treated: Path) -> str:
     name = shlex.quote(str(target))
+    if record.interrupted:
+        return f"the same again, or with fewer steps: pinndiag remediate {name} --steps {max(asked.steps // 4, 2)}"
     if record.baseline is None:
         return f"pinndiag remediate {name} --scheme KEY   (to treat it all the same)"
     if record.severity == "better":
         return f"pinndiag analyze {shlex.quote(str(treated))}"
-    if record.interrupted or asked.steps < 2000:
+    if asked.steps < 2000:
         return f"pinndiag remediate {name} --steps {max(2 * asked.steps, 2000)}"
     return f"pinndiag explain {record.diagnosis.findings[0].code}" if record.diagnosis.findings else "pinndiag schemes"

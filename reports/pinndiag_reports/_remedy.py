@@ -130,6 +130,8 @@ def remedy_view(record: RemedyRecord) -> RemedyView:
 
 def _reason(record: RemedyRecord) -> str:
     reason = one_line(record.reason)
+    if record.interrupted and record.chosen is None:
+        return ""
     if record.chosen is None:
         return f"Why: {reason}" if reason else ""
     return f"Why {record.arms[record.chosen].title}: {reason}"

@@ -152,6 +152,8 @@ def test_an_interrupted_one_says_so() -> None:
                      text="Interrupted before an arm was trained to its end.")  # fmt: skip
     for shown in (remedy_to_text(record, width=100, color=False), Page(remedy_to_html(record)).words):
         assert "Interrupted: shown is what was done by then (1 arm trained to the end)" in " ".join(shown.split())
+        assert record.reason not in shown
+        assert "not treated" not in shown
 
 
 def test_what_auto_tried() -> None:
