@@ -159,6 +159,7 @@ def _unexpected(error: Exception) -> PinndiagError:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="""\b
 Examples:
+  pinndiag demo
   pinndiag analyze checkpoint.pt
   pinndiag explain PD201
 

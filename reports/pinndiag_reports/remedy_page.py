@@ -10,7 +10,7 @@ from pinndiag_reports._embedded import REMEDY, embed
 from pinndiag_reports._frame import framed
 from pinndiag_reports._input import read_remedy
 from pinndiag_reports._names import one_line
-from pinndiag_reports._numbers import number, seconds
+from pinndiag_reports._numbers import number, seconds, setting
 from pinndiag_reports._parts import Part, Table
 from pinndiag_reports._remedy import all_arms, findings_changed, remedy_view
 from pinndiag_reports.comparison import latest, remark, rows_of
@@ -67,7 +67,7 @@ def _settings(shown: RemedyRecord) -> list[Table]:
     return [
         Table(
             ("argument", "value"),
-            tuple((key, _plain(value)) for key, value in arm.settings.items() if value not in (None, [], {})),
+            tuple((key, setting(value)) for key, value in arm.settings.items() if value not in (None, [], {})),
             title=one_line(arm.title),
         )
         for arm in shown.arms
@@ -96,21 +96,9 @@ def _card(shown: RemedyRecord) -> list[Table]:
         ("schema", shown.schema),
     ]
     settings = [("kind", optimizer.kind), ("learning rate", number(optimizer.lr))]
-    settings += [(key, _plain(v)) for key, v in optimizer.settings.items() if key != "lr" and v is not None]
+    settings += [(key, setting(v)) for key, v in optimizer.settings.items() if key != "lr" and v is not None]
     settings.append(("went on with its state", "yes" if optimizer.has_state else "no"))
     return [
         Table(("setting", "value"), tuple(row for row in rows if row[1]), title="Settings and environment"),
         Table(("setting", "value"), tuple(settings), title="Optimizer of every arm"),
     ]
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, bool) or value is None:
-        return str(value)
-    if isinstance(value, int | float):
-        return number(value)
-    if isinstance(value, list):
-        return ", ".join(_plain(item) for item in value)
-    if isinstance(value, dict):
-        return ", ".join(f"{key}: {_plain(item)}" for key, item in value.items())
-    return one_line(str(value))

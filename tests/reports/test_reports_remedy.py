@@ -20,7 +20,6 @@ from pinndiag_reports._remedy import remedy_view
 from pinndiag_reports.remedy import remedy_to_markdown, remedy_to_text
 from pinndiag_reports.remedy_page import remedy_to_html
 from tests.reports.remedies import HOSTILE, hostile_remedy, remedy, without_solution
-from tests.reports.test_reports_browser import CHROMIUM, Seen, without_script, words
 from tests.reports.test_reports_html import Page
 
 replace = msgspec.structs.replace
@@ -234,17 +233,3 @@ def test_rendering_needs_no_torch(tmp_path: Path) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)}
     )
     assert done.stdout.strip() == "False"
-
-
-@pytest.mark.browser
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: the page is not looked at")
-def test_in_a_browser_it_is_silent_and_complete_without_scripts(tmp_path: Path) -> None:
-    html = remedy_to_html(hostile_remedy())
-    (tmp_path / "with").mkdir()
-    (tmp_path / "without").mkdir()
-    seen = Seen(tmp_path / "with", html)
-    assert seen.requests == []
-    assert seen.console == []
-    assert 'id="actions">' in seen.dom, "the script did not run"
-    without = Seen(tmp_path / "without", without_script(html))
-    assert words(without.dom) == words(seen.dom)
