@@ -36,7 +36,7 @@ CANDIDATES, FINALISTS = 4, 2  # of "auto", at most
     epilog="""\b
 Examples:
   pinndiag remediate heat.pt
-  pinndiag remediate heat.pt --scheme dynamic_norm --scheme lra --from initial --seeds 3 --jobs 2
+  pinndiag remediate heat.pt --scheme lra --from initial --seeds 3 --jobs 2
 
 Writes TARGET.remedy.html, TARGET.remedy.json and TARGET.treated.pt; TARGET stays as it is."""
 )
@@ -59,8 +59,8 @@ Writes TARGET.remedy.html, TARGET.remedy.json and TARGET.treated.pt; TARGET stay
 @options.output("Folder (made if missing), or FILE.html. [default: beside TARGET]")
 @options.as_json("Print exactly the content of remedy.json.")
 @options.open_page()
-@options.exit_zero("Exit with 0 also when the treatment made it worse.")
-@options.quiet("No progress, no table: print the last lines only.")
+@options.exit_zero("Exit with 0 also when it got worse.")
+@options.quiet("Print the last lines only.")
 @options.verbose()
 def remediate(
     target: Path,

@@ -101,7 +101,7 @@ def _written(kind: str, output: Path | None, usual: Path, render: Callable[[bool
     else:
         from pinndiag._files import write_atomically
 
-        text = render(False).rstrip("\n") + "\n"
+        text = render(False) if kind == "html" else render(False).rstrip("\n") + "\n"
         path = writing(lambda path: write_atomically(path, text), output or usual)
         return path if kind == "html" else None
     return None

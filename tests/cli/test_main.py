@@ -86,7 +86,7 @@ def test_no_command_is_a_usage_error_with_the_help(run: Run) -> None:
         (["--nope"], "No such option '--nope'"),
         (["analyze"], "Missing argument 'TARGET'"),
         (["checks", "extra"], "unexpected extra argument"),
-        (["remediate", "x.pt"], "there is no command 'remediate'"),
+        (["cure", "x.pt"], "there is no command 'cure'"),
     ],
 )
 def test_usage_errors(run: Run, typed: list[str], words: str) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -233,3 +235,11 @@ def test_rendering_needs_no_torch(tmp_path: Path) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)}
     )
     assert done.stdout.strip() == "False"
+
+
+def test_the_renderers_are_the_entry_points_that_the_library_looks_for() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    found = project["entry-points"]["pinndiag.renderers"]
+    for name, function in (("remedy_html", remedy_to_html), ("remedy_text", remedy_to_text)):
+        module, _, attribute = found[name].partition(":")
+        assert getattr(importlib.import_module(module), attribute) is function

@@ -29,7 +29,7 @@ def fronts(found: list[Fronts], names: Mapping[str, str]) -> Part:
     """
     panels = tuple(panel for front in found if (panel := _panel(front)) is not None)
     if not panels:
-        return Absent("Pareto trajectories", "there must be two runs, with two terms in common at least")
+        return Absent("Pareto trajectories", "both sides must be runs, with two terms in common at least")
     runs = list(dict.fromkeys(item.run for front in found for item in front.runs))
     styles = [(run, series(index)) for index, run in enumerate(runs)]
     keys = [
