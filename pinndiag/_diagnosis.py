@@ -10,12 +10,12 @@ from typing import Any, final
 import msgspec
 
 from pinndiag._errors import PinndiagError
-from pinndiag._files import write_atomically
+from pinndiag._files import read_json, write_atomically
 from pinndiag._records import SCHEMA, DiagnosisRecord, Finding, from_plain, to_plain
 
 __all__ = ["Diagnosis", "renderer"]
 
-LIMIT = 64 * 2**20  # bytes; a diagnosis.json has a few hundred thousand
+AGAIN = "make it again with: pinndiag analyze CHECKPOINT"
 
 
 @final
@@ -35,23 +35,7 @@ class Diagnosis:
         Raises:
             PinndiagError: not a diagnosis, of another version, or damaged; the message names the place.
         """
-        path = Path(path)
-        try:
-            if path.stat().st_size > LIMIT:
-                raise PinndiagError(
-                    f"{path} is too large to be a diagnosis",
-                    where=f"{path.stat().st_size} bytes, at most {LIMIT} are read",
-                    cause="another file was given",
-                    fix="give a diagnosis.json that pinndiag wrote",
-                )
-            plain = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise PinndiagError(
-                f"cannot read {path} as a diagnosis",
-                where=str(error),
-                cause="the file is missing, is not JSON, or was cut short",
-                fix="make it again with: pinndiag analyze CHECKPOINT",
-            ) from None
+        plain = read_json(Path(path), "a diagnosis", AGAIN)
         return Diagnosis.of(plain, str(path))
 
     @staticmethod
@@ -67,7 +51,7 @@ class Diagnosis:
                 f"{where} is not a diagnosis of this version",
                 where=f"schema is {schema!r}, this version reads {SCHEMA!r}",
                 cause="another JSON file, or one written by another version of pinndiag",
-                fix="make it again with: pinndiag analyze CHECKPOINT",
+                fix=AGAIN,
             )
         try:
             return Diagnosis(from_plain(plain, DiagnosisRecord))
@@ -76,7 +60,7 @@ class Diagnosis:
                 f"{where} is damaged",
                 where=str(error),
                 cause="the file was edited or cut short",
-                fix="make it again with: pinndiag analyze CHECKPOINT",
+                fix=AGAIN,
             ) from None
 
     @property

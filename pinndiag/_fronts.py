@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from pinndiag._diagnosis import Diagnosis
-from pinndiag._records import DiagnosisRecord, ParetoPath
+from pinndiag._records import DiagnosisRecord, History, ParetoPath
 from pinndiag._records._comparison import Fronts, RunPath
 
 __all__ = ["non_dominated", "pareto_fronts"]
@@ -31,21 +31,22 @@ def non_dominated(x: Series, y: Series) -> list[int]:
     return found
 
 
-def pareto_fronts(runs: Mapping[str, DiagnosisRecord | Diagnosis]) -> list[Fronts]:
+def pareto_fronts(runs: Mapping[str, DiagnosisRecord | Diagnosis | History]) -> list[Fronts]:
     """The trajectories of several runs together, for every pair of terms that at least two of them recorded.
 
     Losses are those of each run divided by its first recorded value, as in figures 4, 7 and 10 of Deguchi and Asai
     (2023): runs that start alike can be compared point by point, others by how far they came.
 
     Args:
-        runs: what to call a run -> its diagnosis.
+        runs: what to call a run -> its diagnosis, or its course.
 
     Cost: none; nothing is measured.
     """
     paths: dict[frozenset[str], dict[str, ParetoPath]] = {}
-    for run, diagnosis in runs.items():
-        record = diagnosis.record if isinstance(diagnosis, Diagnosis) else diagnosis
-        for path in record.history.pareto if record.history is not None else []:
+    for run, given in runs.items():
+        record = given.record if isinstance(given, Diagnosis) else given
+        history = record if isinstance(record, History) else record.history
+        for path in history.pareto if history is not None else []:
             if path.steps:
                 found = paths.setdefault(frozenset((path.a, path.b)), {})
                 first = next(iter(found.values()), path)

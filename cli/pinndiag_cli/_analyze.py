@@ -14,11 +14,13 @@ from click.core import ParameterSource
 from pinndiag import PinndiagError
 from pinndiag_cli import _options as options
 from pinndiag_cli._browser import show
+from pinndiag_cli._loading import FACTORY, needs_factory
+from pinndiag_cli._places import folder_made, places
 from pinndiag_cli._progress import Progress, progress
 from pinndiag_cli._replacing import warn_if_fuller
 from pinndiag_cli._runs import judged
 from pinndiag_cli._status import FAILED, FINE, PROBLEMS
-from pinndiag_cli._stored import beside, check_run_folder, existing
+from pinndiag_cli._stored import check_run_folder, existing
 from pinndiag_cli._streams import colored, data, fail, note, result, width
 from pinndiag_cli._writing import writing
 
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["analyze"]
 
-FACTORY = "heat.py"  # the one name that examples use
 ONLY_CHECKPOINTS = ("factory", "quick", "thorough", "unsafe_load", "device", "dtype", "seed")
 
 
@@ -41,7 +42,7 @@ Examples:
 Writes TARGET.report.html and TARGET.diagnosis.json, or into the run folder."""
 )
 @click.argument("target", type=click.Path(path_type=Path))
-@click.option("--factory", metavar="FILE.py:NAME", help="Function that returns the PINN, for bare weights.")
+@options.factory()
 @click.option(
     "--quick",
     is_flag=True,
@@ -51,8 +52,8 @@ Writes TARGET.report.html and TARGET.diagnosis.json, or into the run folder."""
 @click.option("--select", metavar="CODE", multiple=True, help="Only these checks: a code or its beginning.")
 @click.option("--ignore", metavar="CODE", multiple=True, help="All checks but these.")
 @click.option("--unsafe-load", is_flag=True, help="Unpickle a module: runs any code in the file.")
-@click.option("--device", metavar="NAME", help="Where to compute: cpu, cuda, cuda:1, ...")
-@click.option("--dtype", type=click.Choice(["float32", "float64"]), help="Precision to compute in. [default: as saved]")
+@options.device()
+@options.dtype()
 @click.option(
     "--seed", metavar="N", type=click.IntRange(0, 2**31 - 1), default=0, help="Of every random choice. [default: 0]"
 )
@@ -92,7 +93,7 @@ def analyze(
         raise click.UsageError("--quick and --thorough exclude each other", click.get_current_context())
     run = existing(target).is_dir()
     _check_target(target)
-    page, plain = _places(target, output)
+    page, plain = places(target, output, "report.html", "diagnosis.json")
     request = Request(
         target=target,
         factory=factory,
@@ -107,7 +108,7 @@ def analyze(
     )
     mode = "run" if run else "quick" if quick else "thorough" if thorough else "standard"
     codes = _judged(request)
-    _make(page.parent)
+    folder_made(page.parent)
     said = warn_if_fuller(plain, mode, codes)
     # what a factory or a term prints must not get between the lines of a result that a program reads
     with progress(quiet) as shown, contextlib.redirect_stdout(sys.stderr):
@@ -125,7 +126,7 @@ def analyze(
         result(f"{verdict}\nreport: {page}\n  data: {plain}")
         result(f"  next: {_next(diagnosis, request, page)}")
     if lacking is not None:
-        fail(_needs_factory(lacking, request))
+        fail(needs_factory(lacking, f"pinndiag analyze {shlex.quote(str(target))}"))
     if open_page:
         show(page)
     if lacking is not None or diagnosis.record.verdict.severity == "unknown":
@@ -136,37 +137,6 @@ def analyze(
 def _of_run(request: Request, shown: Progress) -> tuple[Diagnosis, None]:
     shown.begin(f"reading {request.target}")
     return judged(request.target, select=request.select, ignore=request.ignore), None
-
-
-def _places(target: Path, output: Path | None) -> tuple[Path, Path]:
-    """Where the page and the data go."""
-    if output is None and target.is_dir():
-        return target / "report.html", target / "diagnosis.json"
-    if output is None:
-        return beside(target, "report.html"), beside(target, "diagnosis.json")
-    if output.is_dir() or (not output.suffix and not output.exists()):
-        return beside(output / target.name, "report.html"), beside(output / target.name, "diagnosis.json")
-    if output.suffix.lower() in (".html", ".htm"):
-        stem = output.name.removesuffix(output.suffix).removesuffix(".report")
-        return output, output.with_name(f"{stem}.diagnosis.json")
-    raise PinndiagError(
-        f"cannot write to {output}",
-        where="-o, --output",
-        cause="it is neither a folder, nor a name that ends in .html",
-        fix="give a folder, or FILE.html; `pinndiag report` writes other formats",
-    )
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise PinndiagError(
-            f"cannot make the folder {folder}",
-            where=error.strerror or str(error),
-            cause="no permission, or a file of that name",
-            fix="give another place with -o PATH",
-        ) from None
 
 
 def _judged(request: Request) -> set[str]:
@@ -225,17 +195,6 @@ def _shortened(diagnosis: Diagnosis) -> str:
         if codes:
             parts.append(f"{len(codes)} {severity}{'s' if len(codes) > 1 else ''} ({', '.join(codes)})")
     return ", ".join(parts) or diagnosis.record.verdict.text
-
-
-def _needs_factory(lacking: PinndiagError, request: Request) -> PinndiagError:
-    """The error for mere weights, in as few lines as say what to do."""
-    return PinndiagError(
-        lacking.what,
-        where=lacking.where,
-        cause=lacking.cause,
-        fix=f"`pinndiag init {FACTORY}` writes a template; put your terms in it, then: "
-        f"pinndiag analyze {shlex.quote(str(request.target))} --factory {FACTORY}:make",
-    )
 
 
 def _print_details(diagnosis: Diagnosis) -> None:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pinndiag import PinndiagError
 from pinndiag_cli import _options as options
+from pinndiag_cli._remedies import is_remedy, remedy_page
 from pinndiag_cli._runs import told
 from pinndiag_cli._status import FINE, PROBLEMS
 from pinndiag_cli._stored import stored
@@ -52,6 +54,7 @@ def compare(
     if as_json and kind not in (None, "json"):
         raise click.UsageError(f"--json and --format {kind} exclude each other", click.get_current_context())
     for target in (a, b):
+        _check_target(target)
         _warn_if_older(target)
     comparison = compared(told(a), told(b), names=(str(a), str(b)))
     suffix = output.suffix.lower() if output is not None else ""
@@ -69,6 +72,18 @@ def compare(
     elif not quiet:
         result(text, styled=color)
     return PROBLEMS if comparison.problems_new and not exit_zero else FINE
+
+
+def _check_target(target: Path) -> None:
+    if is_remedy(target):
+        page = shlex.quote(str(remedy_page(target)))
+        raise PinndiagError(
+            f"{target} is before and after already",
+            where="it was written by pinndiag remediate, and holds the diagnoses of all its arms",
+            cause="compare takes two diagnoses, checkpoints or runs",
+            fix=f"pinndiag report {shlex.quote(str(target))} writes {page}; to compare the networks themselves, "
+            "analyze CHECKPOINT and CHECKPOINT.treated.pt and compare those",
+        )
 
 
 def _warn_if_older(target: Path) -> None:

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, final
 import msgspec
 
 from pinndiag import PinndiagError
+from pinndiag_cli._loading import described, device_of, dtype_of
 from pinndiag_cli._progress import Progress
 
 if TYPE_CHECKING:
-    import torch
-
     from pinndiag import Diagnosis
 
 __all__ = ["Request", "diagnose"]
@@ -42,7 +41,7 @@ def diagnose(request: Request, shown: Progress) -> tuple[Diagnosis, PinndiagErro
     from pinndiag._checkpoint import NoTermsError
     from pinndiag._plan import plan
 
-    device, dtype = _device(request.device), _dtype(request.dtype)
+    device, dtype = device_of(request.device), dtype_of(request.dtype)
     shown.begin(f"loading {request.target}")
     source = str(request.target)
     try:
@@ -52,9 +51,8 @@ def diagnose(request: Request, shown: Progress) -> tuple[Diagnosis, PinndiagErro
         return analyze_weights(error.weights, name=request.target.name, source=source, notes=taken), error
     stages = plan(pinn, quick=request.quick, thorough=request.thorough)
     total = sum(stage.gradients for stage in stages)
-    kind = str(pinn.dtype).removeprefix("torch.")
     shown.state(
-        f"{request.target.name}: {len(pinn.names)} terms, {pinn.size} trainable parameters, {kind} on {pinn.device}\n"
+        f"{described(pinn, request.target.name)}\n"
         f"measuring in {len(stages)} steps, at a cost of about {total:.0f} gradients of the total loss"
         + ("" if request.quick else " (--quick: fewer)")
     )
@@ -70,29 +68,3 @@ def diagnose(request: Request, shown: Progress) -> tuple[Diagnosis, PinndiagErro
         progress=shown.stage,
     )
     return diagnosis, None
-
-
-def _device(name: str | None) -> torch.device | None:
-    if name is None:
-        return None
-    import torch
-
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:  # torch without CUDA fails an assertion
-        raise PinndiagError(
-            f"there is no device {name!r} here",
-            where=str(error).splitlines()[0],
-            cause="a misspelt name, or a device that this machine or this build of torch does not have",
-            fix="pinndiag env lists the devices; --device cpu is always there",
-        ) from None
-    return device
-
-
-def _dtype(name: str | None) -> torch.dtype | None:
-    if name is None:
-        return None
-    import torch
-
-    return {"float32": torch.float32, "float64": torch.float64}[name]

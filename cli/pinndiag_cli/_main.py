@@ -18,7 +18,21 @@ from pinndiag_cli._streams import fail, note
 
 __all__ = ["main"]
 
-COMMANDS = ("analyze", "watch", "compare", "report", "checks", "explain", "schemes", "init", "env")
+COMMANDS = (
+    "analyze",
+    "remediate",
+    "watch",
+    "compare",
+    "report",
+    "checks",
+    "explain",
+    "schemes",
+    "problems",
+    "train",
+    "demo",
+    "init",
+    "env",
+)
 
 
 class Commands(click.Group):
@@ -145,6 +159,7 @@ def _unexpected(error: Exception) -> PinndiagError:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="""\b
 Examples:
+  pinndiag demo
   pinndiag analyze checkpoint.pt
   pinndiag explain PD201
 

@@ -8,7 +8,18 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["VERBOSE", "as_json", "exit_zero", "open_page", "output", "quiet", "verbose"]
+__all__ = [
+    "VERBOSE",
+    "as_json",
+    "device",
+    "dtype",
+    "exit_zero",
+    "factory",
+    "open_page",
+    "output",
+    "quiet",
+    "verbose",
+]
 
 VERBOSE = "pinndiag.verbose"  # in click's `meta`, which a command shares with the group that reports its errors
 
@@ -48,3 +59,19 @@ def exit_zero(help: str = "Exit with 0 also when problems were found.") -> Calla
 def open_page(help: str = "Open the report in a browser.") -> Callable[[F], F]:
     """`--open`."""
     return click.option("--open", "open_page", is_flag=True, help=help)
+
+
+def factory() -> Callable[[F], F]:
+    """`--factory`."""
+    return click.option("--factory", metavar="FILE.py:NAME", help="Function that returns the PINN, for bare weights.")
+
+
+def device() -> Callable[[F], F]:
+    """`--device`."""
+    return click.option("--device", metavar="NAME", help="Where to compute: cpu, cuda, cuda:1, ...")
+
+
+def dtype(default: str = "as saved") -> Callable[[F], F]:
+    """`--dtype`, with what it is where nothing was said."""
+    choice = click.Choice(["float32", "float64"])
+    return click.option("--dtype", type=choice, help=f"Precision to compute in. [default: {default}]")

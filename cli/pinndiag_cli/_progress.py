@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
 from pinndiag_cli._streams import note
 from pinndiag_reports._names import clean
 
-__all__ = ["Progress", "progress"]
+__all__ = ["Progress", "of_training", "progress"]
 
-SPARSE = 2.0  # seconds between two lines where stderr is not a terminal
+SPARSE = 2.0  # seconds between two lines, at least, where stderr is not a terminal
+LONG = 30.0  # seconds of equal steps after which a line is written in any case
 
 
 class Event(Protocol):
@@ -41,6 +42,32 @@ class Progress(Protocol):
     def stage(self, event: Event) -> None:
         """A stage begins."""
 
+    def steps(self, what: str, done: int, total: int) -> None:
+        """So many of so many equal steps are done."""
+
+
+class Training(Protocol):
+    """How far a remediation is; `total` is 0 where something of unknown length begins."""
+
+    @property
+    def words(self) -> str: ...
+    @property
+    def done(self) -> int: ...
+    @property
+    def total(self) -> int: ...
+
+
+def of_training(shown: Progress) -> Callable[[Training], None]:
+    """What `remediate` reports to."""
+
+    def told(now: Training) -> None:
+        if now.total:
+            shown.steps(now.words, now.done, now.total)
+        else:
+            shown.begin(now.words)
+
+    return told
+
 
 @contextmanager
 def progress(quiet: bool) -> Iterator[Progress]:
@@ -58,11 +85,32 @@ class _Silent:
     def begin(self, what: str) -> None: ...
     def state(self, text: str) -> None: ...
     def stage(self, event: Event) -> None: ...
+    def steps(self, what: str, done: int, total: int) -> None: ...
+
+
+class _Left:
+    """How long the rest of equal steps will take, by those that were taken."""
+
+    def __init__(self) -> None:
+        self._what, self._began, self._first = "", 0.0, 0
+
+    def words(self, what: str, done: int, total: int) -> str:
+        """`training: 120 of 600, about 8 s left`."""
+        now = time.monotonic()
+        if what != self._what or done < self._first:
+            self._what, self._began, self._first = what, now, done
+        taken = done - self._first
+        said = f"{what}: {done} of {total}"
+        if taken > 0 and done < total and now - self._began > 0.5:
+            left = (now - self._began) / taken * (total - done)
+            said += f", about {left:.0f} s left" if left < 100 else f", about {left / 60:.0f} min left"
+        return said
 
 
 class _Lines:
     def __init__(self) -> None:
         self._last = time.monotonic()
+        self._left, self._tenth = _Left(), ("", 0)
 
     def begin(self, what: str) -> None:
         pass  # short, as a rule; the statement of costs is the first line
@@ -76,6 +124,14 @@ class _Lines:
             note(f"[{event.index + 1}/{event.count}] {event.stage} ({event.cost})")
             self._last = now
 
+    def steps(self, what: str, done: int, total: int) -> None:
+        words = self._left.words(what, done, total)
+        now, tenth = time.monotonic(), (what, 10 * done // max(total, 1))
+        passed = now - self._last
+        if passed >= LONG or (passed >= SPARSE and tenth != self._tenth):
+            note(words)
+            self._last, self._tenth = now, tenth
+
 
 @contextmanager
 def _bar() -> Iterator[Progress]:
@@ -86,6 +142,7 @@ def _bar() -> Iterator[Progress]:
     columns = (SpinnerColumn(), BarColumn(bar_width=24), TextColumn("{task.description}", markup=False))
     with Bar(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None)
+        left = _Left()
 
         class OnTerminal:
             def begin(self, what: str) -> None:
@@ -97,5 +154,8 @@ def _bar() -> Iterator[Progress]:
             def stage(self, event: Event) -> None:
                 words = f"{event.index + 1}/{event.count} {event.stage} ({event.cost})"
                 bar.update(task, total=event.count, completed=event.index, description=clean(words))
+
+            def steps(self, what: str, done: int, total: int) -> None:
+                bar.update(task, total=total, completed=done, description=clean(left.words(what, done, total)))
 
         yield OnTerminal()

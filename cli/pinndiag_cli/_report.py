@@ -1,8 +1,10 @@
-"""`pinndiag report`: render a stored diagnosis, or a run as far as it is recorded; nothing is measured."""
+"""`pinndiag report`: render what is stored, or a run as far as it is recorded; nothing is measured."""
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,7 @@ import click
 
 from pinndiag_cli import _options as options
 from pinndiag_cli._browser import show
+from pinndiag_cli._remedies import is_remedy, read_remedy, remedy_page, status_of
 from pinndiag_cli._runs import told
 from pinndiag_cli._status import FINE, PROBLEMS
 from pinndiag_cli._stored import report_name
@@ -18,6 +21,7 @@ from pinndiag_cli._writing import writing
 
 if TYPE_CHECKING:
     from pinndiag import Diagnosis
+    from pinndiag._records import RemedyRecord
 
 __all__ = ["report"]
 
@@ -27,6 +31,7 @@ __all__ = ["report"]
 Examples:
   pinndiag report checkpoint.pt --open
   pinndiag report runs/heat
+  pinndiag report heat.pt.remedy.json
   pinndiag report checkpoint.pt.diagnosis.json --format md -o finding.md"""
 )
 @click.argument("target", type=click.Path(path_type=Path))
@@ -51,31 +56,26 @@ def report(
 ) -> int:
     """Render a diagnosis again, as a page, text, Markdown or JSON.
 
-    TARGET is a diagnosis.json, a checkpoint that was analysed, or a run folder: also while the run is being written,
-    it is then judged as far as it goes.
+    TARGET is a diagnosis.json, a remedy.json, a checkpoint that was analysed, or a run folder: also while the run is
+    being written, it is then judged as far as it goes.
     """
     context = click.get_current_context()
     kind = _kind(kind, as_json, output, context)
     if open_page and kind != "html":
         raise click.UsageError(f"--open is for --format html, not {kind}", context)
-    diagnosis = told(target)
-    if kind == "html":
-        page = writing(diagnosis.to_html, output or report_name(target))
-        if not quiet:
-            result(f"{diagnosis.record.verdict.text}\nreport: {page}")
-        if open_page:
-            show(page)
-    elif kind == "json" and output is None:
-        data(diagnosis.to_json())
-    elif output is None:
-        color = kind == "text" and colored(sys.stdout)
-        result(_render(diagnosis, kind, color), styled=color)
+    if is_remedy(target):
+        remedy = read_remedy(target)
+        page = _written(kind, output, remedy_page(target), lambda color: _of_remedy(remedy, kind, color))
+        verdict, status = remedy.text, status_of(remedy)
     else:
-        from pinndiag._files import write_atomically
-
-        text = _render(diagnosis, kind, color=False) + "\n"
-        writing(lambda path: write_atomically(path, text), output)
-    return PROBLEMS if diagnosis.record.problems and not exit_zero else FINE
+        diagnosis = told(target)
+        page = _written(kind, output, report_name(target), lambda color: _of_diagnosis(diagnosis, kind, color))
+        verdict, status = diagnosis.record.verdict.text, PROBLEMS if diagnosis.record.problems else FINE
+    if page is not None and not quiet:
+        result(f"{verdict}\nreport: {page}")
+    if page is not None and open_page:
+        show(page)
+    return FINE if exit_zero else status
 
 
 def _kind(kind: str | None, as_json: bool, output: Path | None, context: click.Context) -> str:
@@ -87,11 +87,45 @@ def _kind(kind: str | None, as_json: bool, output: Path | None, context: click.C
     return {".json": "json", ".md": "md", ".txt": "text"}.get(suffix, "html")
 
 
-def _render(diagnosis: Diagnosis, kind: str, color: bool) -> str:
+def _written(kind: str, output: Path | None, usual: Path, render: Callable[[bool], str]) -> Path | None:
+    """Render to a file, or to stdout where none was named and it is no page.
+
+    Returns:
+        The page, if it is one.
+    """
+    if output is None and kind == "json":
+        data(render(False))
+    elif output is None and kind != "html":
+        color = kind == "text" and colored(sys.stdout)
+        result(render(color).rstrip("\n"), styled=color)
+    else:
+        from pinndiag._files import write_atomically
+
+        text = render(False).rstrip("\n") + "\n"
+        path = writing(lambda path: write_atomically(path, text), output or usual)
+        return path if kind == "html" else None
+    return None
+
+
+def _of_diagnosis(diagnosis: Diagnosis, kind: str, color: bool) -> str:
     if kind == "json":
         return diagnosis.to_json()
-    if kind == "md":
-        return diagnosis.to_markdown().rstrip("\n")
-    from pinndiag_reports import to_text
+    import pinndiag_reports as reports
 
-    return to_text(diagnosis.record, width=width(), color=color).rstrip("\n")
+    if kind == "text":
+        return reports.to_text(diagnosis.record, width=width(), color=color)
+    return (reports.to_markdown if kind == "md" else reports.to_html)(diagnosis.record)
+
+
+def _of_remedy(remedy: RemedyRecord, kind: str, color: bool) -> str:
+    if kind == "json":
+        from pinndiag._records import to_plain
+
+        return json.dumps(to_plain(remedy), allow_nan=False)
+    if kind == "html":
+        from pinndiag_reports.remedy_page import remedy_to_html
+
+        return remedy_to_html(remedy)
+    from pinndiag_reports.remedy import remedy_to_markdown, remedy_to_text
+
+    return remedy_to_markdown(remedy) if kind == "md" else remedy_to_text(remedy, width=width(), color=color)

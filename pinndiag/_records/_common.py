@@ -50,7 +50,7 @@ def _spell(value: Any) -> Any:
         return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
     if isinstance(value, dict):
         return {key: _spell(item) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):  # settings may hold tuples, which no file gives back
         return [_spell(item) for item in value]
     return value
 

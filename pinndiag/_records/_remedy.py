@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from typing import Any, Literal
 
 from pinndiag._records._common import Record
@@ -45,6 +47,19 @@ class ArmRun(Record):
     evaluations: int
     finite: bool
     history: History | None = None
+
+    def figure(self, measure: str) -> float:
+        """The figure of comparison, small is good: `rel_l2`, or the geometric mean over the terms of the loss.
+
+        Losses are unweighted, at points not trained on where those are known. Infinite where the run diverged.
+        """
+        if not self.finite:
+            return math.inf
+        if measure == "rel_l2":
+            return math.inf if self.rel_l2 is None or math.isnan(self.rel_l2) else self.rel_l2
+        losses = [self.held_out.get(name, loss) for name, loss in self.losses.items()]
+        logs = [math.log(abs(loss)) for loss in losses if loss != 0 and math.isfinite(loss)]
+        return math.exp(statistics.fmean(logs)) if logs else 0.0
 
 
 class PointWeights(Record):

@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-__all__ = ["Embedded", "embed"]
+__all__ = ["REMEDY", "Embedded", "embed"]
 
 _COMFORT = 250_000  # bytes of JSON that a page of half a megabyte can carry
 _LIMIT = 400_000
@@ -138,6 +138,48 @@ _BULK: Bulk = (
     ("three of four columns over the run (the smallest and largest values stay)", _with_wide_columns),
     ("histograms of the terms and spectra", _without_spectra),
     ("figures of the layers", _without_layers),
+)
+
+
+def _diagnoses(plain: Plain) -> list[Plain]:
+    """Those of a remediation: of the network as it was given, then of the arms."""
+    arms = [*([plain["baseline"]] if plain["baseline"] else []), *plain["arms"]]
+    return [plain["diagnosis"], *(arm["diagnosis"] for arm in arms if arm["diagnosis"])]
+
+
+def _runs(plain: Plain) -> list[Plain]:
+    arms = [*([plain["baseline"]] if plain["baseline"] else []), *plain["arms"]]
+    return [run for arm in arms for run in arm["runs"]]
+
+
+def _of(parts: Callable[[Plain], list[Plain]], drop: Callable[[Plain], None]) -> Callable[[Plain], None]:
+    """`drop` for each of some parts of a record."""
+
+    def dropped(plain: Plain) -> None:
+        for part in parts(plain):
+            drop(part)
+
+    return dropped
+
+
+def _without_other_seeds(plain: Plain) -> None:
+    for run in _runs(plain):
+        if run["seed"] != 0:
+            run["history"] = None
+
+
+def _without_history(run: Plain) -> None:
+    run["history"] = None
+
+
+REMEDY: Bulk = (
+    ("maps over the coordinates", _of(_diagnoses, _without_fields)),
+    ("histograms of the layers", _of(_diagnoses, _without_layer_histograms)),
+    ("courses of all seeds but the first", _without_other_seeds),
+    ("three of four columns over the steps", _of(_runs, _with_wide_columns)),
+    ("histograms of the terms and spectra", _of(_diagnoses, _without_spectra)),
+    ("figures of the layers", _of(_diagnoses, _without_layers)),
+    ("courses over the steps", _of(_runs, _without_history)),
 )
 
 

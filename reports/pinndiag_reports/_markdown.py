@@ -13,7 +13,7 @@ from pinndiag_reports._parts import Table
 from pinndiag_reports._run import RUN_COLUMNS, RunView
 from pinndiag_reports._view import COLUMNS, FindingView, View, view
 
-__all__ = ["finding_markdown", "markdown", "render"]
+__all__ = ["escaped", "finding_markdown", "markdown", "markdown_table", "render"]
 
 
 def render(record: DiagnosisRecord | Mapping[str, Any]) -> str:
@@ -24,85 +24,85 @@ def render(record: DiagnosisRecord | Mapping[str, Any]) -> str:
 def markdown(page: View) -> str:
     """The Markdown of a page model."""
     blocks = [
-        f"## {_escape(page.name)}: {_escape(page.verdict)}",
-        f"{_escape(page.counts)}. {_escape(page.subtitle)}. {_escape(page.created)}",
+        f"## {escaped(page.name)}: {escaped(page.verdict)}",
+        f"{escaped(page.counts)}. {escaped(page.subtitle)}. {escaped(page.created)}",
         _terms(page),
         *([] if page.run is None else [_course(page.run)]),
-        _escape(page.baseline),
+        escaped(page.baseline),
         *(finding_markdown(finding) for finding in page.findings),
     ]
     if page.trials:
-        blocks.append("Tried on copies:\n\n" + "\n".join(f"- {_escape(claim)}" for claim in page.trials))
+        blocks.append("Tried on copies:\n\n" + "\n".join(f"- {escaped(claim)}" for claim in page.trials))
     if page.passed:
-        blocks.append("Passed: " + ", ".join(_escape(code) for code, _ in page.passed))
+        blocks.append("Passed: " + ", ".join(escaped(code) for code, _ in page.passed))
     if page.not_applicable:
         blocks.append(
             "Not applicable:\n\n"
-            + "\n".join(f"- {_escape(code)}: {_escape(why)}" for code, _, why in page.not_applicable)
+            + "\n".join(f"- {escaped(code)}: {escaped(why)}" for code, _, why in page.not_applicable)
         )
     if page.missing:
         blocks.append(
-            "Not measured:\n\n" + "\n".join(f"- {_escape(item.what)}: {_escape(item.why)}" for item in page.missing)
+            "Not measured:\n\n" + "\n".join(f"- {escaped(item.what)}: {escaped(item.why)}" for item in page.missing)
         )
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
 def _terms(page: View) -> str:
     if not page.rows:
-        return f"No terms: {_escape(page.rows_absent)}"
+        return f"No terms: {escaped(page.rows_absent)}"
     rows = [(row.name, *row.cells, ", ".join(code for code, _, _ in row.codes)) for row in page.rows]
     if page.total is not None:
         rows.append(("total", *page.total.cells, ""))
-    return _table(("term", *(column.plain for column in COLUMNS), "findings"), rows)
+    return markdown_table(("term", *(column.plain for column in COLUMNS), "findings"), rows)
 
 
 def _course(run: RunView) -> str:
-    remarks = "".join(f"\n- {_escape(remark)}" for remark in run.remarks)
-    table = _table(("term", *RUN_COLUMNS), [(row.name, *row.cells()) for row in run.rows])
-    return f"The run: {_escape(run.progress)}\n\n{table}" + (f"\n{remarks}" if remarks else "")
+    remarks = "".join(f"\n- {escaped(remark)}" for remark in run.remarks)
+    table = markdown_table(("term", *RUN_COLUMNS), [(row.name, *row.cells()) for row in run.rows])
+    return f"The run: {escaped(run.progress)}\n\n{table}" + (f"\n{remarks}" if remarks else "")
 
 
 def finding_markdown(finding: FindingView) -> str:
     """One finding."""
-    blocks = [f"### {finding.severity}: {_escape(finding.code)} {_escape(finding.title)}"]
+    blocks = [f"### {finding.severity}: {escaped(finding.code)} {escaped(finding.title)}"]
     if finding.terms:
-        blocks.append("Terms: " + ", ".join(_escape(name) for name, _ in finding.terms))
+        blocks.append("Terms: " + ", ".join(escaped(name) for name, _ in finding.terms))
     if finding.held:
-        blocks.append(f"Held in {_escape(finding.held)}.")
+        blocks.append(f"Held in {escaped(finding.held)}.")
     if finding.evidence.rows:
         blocks.append(_evidence(finding.evidence))
     if finding.why:
-        blocks.append(_escape(finding.why))
+        blocks.append(escaped(finding.why))
     for position, item in enumerate(finding.prescriptions, start=1):
         seen = f"Seen elsewhere: {item.expect}" if item.expect else ""
-        text = f"{position}. **{_escape(item.title)}**"
-        text += "".join(f" {_escape(part)}" for part in (item.why, seen) if part)
+        text = f"{position}. **{escaped(item.title)}**"
+        text += "".join(f" {escaped(part)}" for part in (item.why, seen) if part)
         blocks.append(text)
         blocks += [_fenced(item.code, "python")] if item.code else []
         blocks += [_fenced(item.command, "sh")] if item.command else []
     if finding.caused_by:
-        blocks.append(f"Probably caused by {_escape(finding.caused_by[0])}.")
+        blocks.append(f"Probably caused by {escaped(finding.caused_by[0])}.")
     if finding.sure:
-        blocks.append(f"How sure: {_escape(finding.sure)}")
+        blocks.append(f"How sure: {escaped(finding.sure)}")
     if finding.overturned_by:
-        blocks.append(f"What would overturn it: {_escape(finding.overturned_by)}")
+        blocks.append(f"What would overturn it: {escaped(finding.overturned_by)}")
     if finding.reference:
-        blocks.append(f"Reference: {_escape(finding.reference)}")
+        blocks.append(f"Reference: {escaped(finding.reference)}")
     return "\n\n".join(blocks)
 
 
 def _evidence(evidence: Table) -> str:
-    return _table(evidence.head, evidence.rows)
+    return markdown_table(evidence.head, evidence.rows)
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(
-        "| " + " | ".join(cell if cell == "---" else _escape(cell) for cell in line) + " |" for line in lines
+        "| " + " | ".join(cell if cell == "---" else escaped(cell) for cell in line) + " |" for line in lines
     )
 
 
-def _escape(text: str) -> str:
+def escaped(text: str) -> str:
     """`text` on one line, with the signs that Markdown and HTML would obey taken literally."""
     text = one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = re.sub(r"([\\`*\[\]|~])", r"\\\1", text)

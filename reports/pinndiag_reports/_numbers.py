@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["ABSENT", "at_most", "count", "estimate", "number", "percent", "plural", "seconds", "times"]
+__all__ = ["ABSENT", "at_most", "count", "estimate", "number", "percent", "plural", "seconds", "setting", "times"]
 
 ABSENT = "–"
 
@@ -90,3 +90,16 @@ def seconds(value: float) -> str:
     if value < 1:
         return f"{1000 * value:.0f} ms"
     return f"{value:.1f} s" if value < 120 else f"{value / 60:.1f} min"
+
+
+def setting(value: object) -> str:
+    """An argument of an optimizer or a scheme, whatever it is: numbers with three digits."""
+    if isinstance(value, bool) or value is None:
+        return str(value)
+    if isinstance(value, int | float):
+        return number(value)
+    if isinstance(value, list):
+        return ", ".join(setting(item) for item in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {setting(item)}" for key, item in value.items())
+    return " ".join(str(value).split())

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
-import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
@@ -16,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pinndiag._records import DiagnosisRecord
+from pinndiag_reports._console import drawn
 from pinndiag_reports._input import read
 from pinndiag_reports._names import one_line, shorten_all
 from pinndiag_reports._numbers import plural
@@ -41,25 +39,7 @@ _MOST_FINDINGS = 12
 def render(record: DiagnosisRecord | Mapping[str, Any], *, width: int | None = None, color: bool | None = None) -> str:
     """The text of a record."""
     page = view(read(record)[1])
-    if width is None:
-        width = shutil.get_terminal_size((100, 24)).columns
-    if color is None:
-        color = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    console = Console(
-        file=io.StringIO(),
-        width=max(width, 40),
-        force_terminal=color,
-        color_system="standard" if color else None,
-        no_color=not color,
-        legacy_windows=False,
-        markup=False,
-        emoji=False,
-        highlight=False,
-        _environ={},
-    )
-    with console.capture() as capture:
-        _print(console, page, blocks=can_write(BLOCKS))
-    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
+    return drawn(lambda console: _print(console, page, blocks=can_write(BLOCKS)), width=width, color=color)
 
 
 def can_write(text: str) -> bool:

@@ -10,7 +10,7 @@ from pinndiag._records import ONLY_THOROUGH, DiagnosisRecord, Evidence, Finding,
 from pinndiag.checks import by_code
 from pinndiag_reports._baseline import baseline_claim
 from pinndiag_reports._names import one_line, slug
-from pinndiag_reports._numbers import at_most, count, number, percent, plural, seconds, times
+from pinndiag_reports._numbers import at_most, count, number, percent, plural, seconds, setting, times
 from pinndiag_reports._parts import Absent, Table
 from pinndiag_reports._run import RunView, run_view
 from pinndiag_reports._trials import claims
@@ -286,7 +286,7 @@ def _card(record: DiagnosisRecord) -> tuple[Table, ...]:
     tables = [Table(("setting", "value"), tuple(row for row in settings if row[1]), title="Settings and environment")]
     if run.optimizer is not None:
         rows = [("kind", run.optimizer.kind), ("learning rate", number(run.optimizer.lr))]
-        rows += [(key, _plain(value)) for key, value in run.optimizer.settings.items() if key != "lr"]
+        rows += [(key, setting(value)) for key, value in run.optimizer.settings.items() if key != "lr"]
         rows.append(("state in the file", "yes" if run.optimizer.has_state else "no"))
         tables.append(Table(("setting", "value"), tuple(rows), title="Optimizer"))
     if run.costs:
@@ -295,13 +295,3 @@ def _card(record: DiagnosisRecord) -> tuple[Table, ...]:
         note = "Stages run at the same time, so that they add up to more than the wall time." if apart else ""
         tables.append(Table(("what", "time"), costs, title="Costs", note=note))
     return tuple(tables)
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, bool) or value is None:
-        return str(value)
-    if isinstance(value, int | float):
-        return number(value)
-    if isinstance(value, list):
-        return ", ".join(_plain(item) for item in value)
-    return str(value)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pinndiag._records import Finding, from_plain, to_plain
-from pinndiag._records._comparison import ComparisonRecord, Figure, FindingPair, TermPair
+from pinndiag._records._comparison import ComparisonRecord, Figure, FindingPair, Fronts, TermPair
+from pinndiag_reports._console import drawn, plain_table
+from pinndiag_reports._markdown import escaped
 from pinndiag_reports._names import clean_all, one_line
 from pinndiag_reports._numbers import at_most, number, plural, times
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
 __all__ = [
     "FRONT_HEAD",
+    "STYLE",
     "changes",
     "cleaned",
     "comparison_to_markdown",
@@ -51,21 +52,12 @@ def comparison_to_text(comparison: ComparisonRecord, *, width: int = 100, color:
         width: columns to fill.
         color: whether to colour.
     """
-    from rich.console import Console
+    return drawn(lambda console: _print(console, cleaned(comparison)), width=width, color=color).rstrip("\n")
+
+
+def _print(console: Console, shown: ComparisonRecord) -> None:
     from rich.text import Text
 
-    shown = cleaned(comparison)
-    stream = io.StringIO()
-    console = Console(
-        file=stream,
-        width=width,
-        force_terminal=color,
-        color_system="standard" if color else None,
-        markup=False,
-        highlight=False,
-        emoji=False,
-        legacy_windows=False,
-    )
     for label, side in (("A", shown.a), ("B", shown.b)):
         console.print(Text(f"{label}  {one_line(side.name)}: {one_line(side.verdict.text)}  ({side.mode})"))
     console.print()
@@ -81,30 +73,29 @@ def comparison_to_text(comparison: ComparisonRecord, *, width: int = 100, color:
     console.print()
     _tables(console, shown)
     console.print(summary(shown))
-    return "\n".join(line.rstrip() for line in stream.getvalue().rstrip().split("\n"))
 
 
 def comparison_to_markdown(comparison: ComparisonRecord) -> str:
     """The facts of `comparison_to_text` as Markdown, to be pasted into an issue."""
     shown = cleaned(comparison)
-    lines = [f"# {_escaped(shown.a.name)} → {_escaped(shown.b.name)}", "", f"**{summary(shown)}**", ""]
+    lines = [f"# {escaped(shown.a.name)} → {escaped(shown.b.name)}", "", f"**{summary(shown)}**", ""]
     for label, side in (("A", shown.a), ("B", shown.b)):
-        lines.append(f"- {label}: {_escaped(side.name)}: {_escaped(side.verdict.text)} ({_escaped(side.mode)})")
+        lines.append(f"- {label}: {escaped(side.name)}: {escaped(side.verdict.text)} ({escaped(side.mode)})")
     lines += ["", "## Findings", ""]
     for change, pair in changes(shown):
         finding = latest(pair)
-        said = f" {_escaped(remark(pair))}".rstrip()
-        lines.append(f"- **{change}** {finding.severity} {_escaped(pair.code)}: {_escaped(finding.title)}{said}")
+        said = f" {escaped(remark(pair))}".rstrip()
+        lines.append(f"- **{change}** {finding.severity} {escaped(pair.code)}: {escaped(finding.title)}{said}")
     if lines[-1] == "":
         lines.append("none on either side")
     lines += ["", "## Figures", "", "| | figure | A | B | B / A |", "| --- | --- | ---: | ---: | ---: |"]
-    lines += [f"| {' | '.join(_escaped(cell) for cell in row)} |" for row in rows_of(shown)]
+    lines += [f"| {' | '.join(escaped(cell) for cell in row)} |" for row in rows_of(shown)]
     if shown.fronts:
         lines += ["", "## Pareto trajectories", "", f"| {' | '.join(FRONT_HEAD)} |", "| --- | --- |" + " ---: |" * 4]
-        lines += [f"| {' | '.join(_escaped(cell) for cell in row)} |" for row in front_rows(shown)]
+        lines += [f"| {' | '.join(escaped(cell) for cell in row)} |" for row in front_rows(shown.fronts)]
     if shown.settings:
         lines += ["", "## What else differs", "", "| | A | B |", "| --- | --- | --- |"]
-        lines += [f"| {_escaped(s.name)} | {_escaped(s.a)} | {_escaped(s.b)} |" for s in shown.settings]
+        lines += [f"| {escaped(s.name)} | {escaped(s.a)} | {escaped(s.b)} |" for s in shown.settings]
     return "\n".join(lines) + "\n"
 
 
@@ -143,10 +134,10 @@ def summary(shown: ComparisonRecord) -> str:
     return f"B has {plural(problems, 'problem')} that A has not; {counts}"
 
 
-def front_rows(shown: ComparisonRecord) -> list[tuple[str, ...]]:
+def front_rows(fronts: Sequence[Fronts]) -> list[tuple[str, ...]]:
     """For every pair of terms and run: the lowest point, and how many points no run betters."""
     rows: list[tuple[str, ...]] = []
-    for front in shown.fronts:
+    for front in fronts:
         label = f"{one_line(front.a)} | {one_line(front.b)}"
         for item in front.runs:
             low = item.path.lowest
@@ -200,37 +191,20 @@ def _row(name: str, figure: Figure, upper: Sequence[str] = ()) -> tuple[str, str
 def _tables(console: Console, shown: ComparisonRecord) -> None:
     rows = rows_of(shown)
     if rows:
-        table = _table(("term", "figure", "A", "B", "B / A"), right=3)
+        table = plain_table(("term", "figure", "A", "B", "B / A"), right=3)
         for row in rows:
             table.add_row(*row)
         console.print(table)
         console.print()
     if shown.fronts:
-        table = _table(FRONT_HEAD, right=4)
-        for line in front_rows(shown):
+        table = plain_table(FRONT_HEAD, right=4)
+        for line in front_rows(shown.fronts):
             table.add_row(*line)
         console.print(table)
         console.print()
     if shown.settings:
-        table = _table(("differs", "A", "B"), right=0)
+        table = plain_table(("differs", "A", "B"), right=0)
         for setting in shown.settings:
             table.add_row(one_line(setting.name), one_line(setting.a), one_line(setting.b))
         console.print(table)
         console.print()
-
-
-def _table(head: tuple[str, ...], right: int) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for index, title in enumerate(head):
-        number_column = index >= len(head) - right
-        table.add_column(title, justify="right" if number_column else "left", no_wrap=number_column, overflow="fold")
-    return table
-
-
-def _escaped(text: str) -> str:
-    """`text` as one line of Markdown that stays text: no table cell, tag, link or emphasis comes out of it."""
-    escaped = "".join(f"\\{char}" if char in "\\`*_[]|~#!" else char for char in one_line(text))
-    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

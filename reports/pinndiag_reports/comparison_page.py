@@ -26,7 +26,7 @@ def comparison_to_html(comparison: ComparisonRecord) -> str:
     """
     shown = cleaned(comparison)
     with drawing():
-        trajectories = fronts(shown)
+        trajectories = fronts(shown.fronts, {"A": shown.a.name, "B": shown.b.name})
     return framed(
         "comparison.html.j2",
         embed(to_plain(comparison), bulk=()),

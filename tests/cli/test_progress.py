@@ -74,3 +74,30 @@ def test_what_a_factory_prints_does_not_reach_stdout(
         print("a factory that talks")
     assert capsys.readouterr().out == ""
     assert "a factory that talks" in terminal.getvalue()
+
+
+def test_equal_steps_tell_how_long_the_rest_takes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("pinndiag_cli._progress.time.monotonic", lambda: now[0])
+    with progress(quiet=False) as shown:
+        for done in range(0, 1001, 10):
+            shown.steps("training", done, 1000)
+            now[0] += 1.0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[:2] == ["training: 20 of 1000, about 98 s left", "training: 100 of 1000, about 90 s left"]
+    assert lines[-1] == "training: 1000 of 1000"
+    assert len(lines) == 11
+
+
+def test_slow_steps_are_heard_of_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("pinndiag_cli._progress.time.monotonic", lambda: now[0])
+    with progress(quiet=False) as shown:
+        for done in range(40):
+            shown.steps("training", done, 100_000)
+            now[0] += 10.0
+    assert len(capsys.readouterr().err.splitlines()) == 13  # after 10 s, then every 30 s

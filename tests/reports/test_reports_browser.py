@@ -14,6 +14,8 @@ import pytest
 
 from pinndiag._records import DiagnosisRecord
 from pinndiag_reports import to_html
+from pinndiag_reports.remedy_page import remedy_to_html
+from tests.reports.remedies import hostile_remedy
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = (
@@ -107,21 +109,36 @@ def test_a_sandboxed_page_without_storage_is_silent_too(sick: DiagnosisRecord, t
     assert seen.console == []
 
 
-@pytest.mark.parametrize("which", ["sick", "hostile", "bare", "trained"])
-def test_the_page_is_never_wider_than_the_window(which: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    html = to_html(request.getfixturevalue(which))
+def widths(folder: Path, html: str) -> list[tuple[str, str]]:
+    """(width of the window, width of the page) in a narrow and in a wide window."""
     html = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", html)
     speak = (
         "<script>onload = () => parent.postMessage([innerWidth, document.documentElement.scrollWidth], '*')</script>"
     )
-    (tmp_path / "inner.html").write_text(html.replace("</body>", speak + "</body>"), encoding="utf-8")
+    (folder / "inner.html").write_text(html.replace("</body>", speak + "</body>"), encoding="utf-8")
     listen = "<script>onmessage = (e) => { document.body.append(' said ' + e.data.join(' of ')) }</script>"
     frames = "".join(
         f'<iframe src="inner.html" style="border:0;width:{width}px;height:900px"></iframe>' for width in (400, 1400)
     )
-    seen = Seen(tmp_path, f"<body>{listen}{frames}</body>", "--window-size=1900,1000")
-    said = re.findall(r"said (\d+) of (\d+)", seen.dom)
-    assert sorted(said) == [("1400", "1400"), ("400", "400")]
+    seen = Seen(folder, f"<body>{listen}{frames}</body>", "--window-size=1900,1000")
+    return sorted(re.findall(r"said (\d+) of (\d+)", seen.dom))
+
+
+@pytest.mark.parametrize("which", ["sick", "hostile", "bare", "trained"])
+def test_the_page_is_never_wider_than_the_window(which: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    assert widths(tmp_path, to_html(request.getfixturevalue(which))) == [("1400", "1400"), ("400", "400")]
+
+
+def test_before_and_after_is_silent_complete_without_scripts_and_fits(tmp_path: Path) -> None:
+    html = remedy_to_html(hostile_remedy())
+    (tmp_path / "with").mkdir()
+    (tmp_path / "without").mkdir()
+    seen = Seen(tmp_path / "with", html)
+    assert seen.requests == []
+    assert seen.console == []
+    assert 'id="actions">' in seen.dom, "the script did not run"
+    assert words(Seen(tmp_path / "without", without_script(html)).dom) == words(seen.dom)
+    assert widths(tmp_path, html) == [("1400", "1400"), ("400", "400")]
 
 
 def pages(folder: Path, html: str) -> int:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
-from pinndiag._records._comparison import ComparisonRecord, Fronts
+from pinndiag._records._comparison import Fronts
 from pinndiag_reports._names import shorten
 from pinndiag_reports._numbers import count, number, times
 from pinndiag_reports._parts import Absent, Figure, Key, Panel, Part, Table
@@ -19,13 +20,17 @@ from pinndiag_reports.figures.run.trajectories import aged
 __all__ = ["fronts"]
 
 
-def fronts(shown: ComparisonRecord) -> Part:
-    """A panel for each pair of terms that both runs have."""
-    panels = tuple(panel for front in shown.fronts if (panel := _panel(front)) is not None)
+def fronts(found: list[Fronts], names: Mapping[str, str]) -> Part:
+    """A panel for each pair of terms.
+
+    Args:
+        found: the trajectories; runs go by a letter.
+        names: letter -> name of the run.
+    """
+    panels = tuple(panel for front in found if (panel := _panel(front)) is not None)
     if not panels:
-        return Absent("Pareto trajectories", "both sides must be runs, with two terms in common at least")
-    runs = list(dict.fromkeys(item.run for front in shown.fronts for item in front.runs))
-    names = {"A": shown.a.name, "B": shown.b.name}
+        return Absent("Pareto trajectories", "there must be two runs, with two terms in common at least")
+    runs = list(dict.fromkeys(item.run for front in found for item in front.runs))
     styles = [(run, series(index)) for index, run in enumerate(runs)]
     keys = [
         Key(f"{run}: {shorten(names.get(run, run), 40)}, early light, late dark", style.color, style.dash, style.marker)
@@ -33,12 +38,12 @@ def fronts(shown: ComparisonRecord) -> Part:
     ]
     return Figure(
         "fig-fronts",
-        _claim(shown.fronts),
+        _claim(found),
         panels,
         note="Each loss is divided by the run's own first recorded value. Large marks: the lowest product of the two "
         "in each run; ringed points: bettered in both losses by no point of any run.",
         keys=tuple(keys),
-        tables=(Table(FRONT_HEAD, tuple(front_rows(shown)), folded="Numbers: lowest points"),),
+        tables=(Table(FRONT_HEAD, tuple(front_rows(found)), folded="Numbers: lowest points"),),
         size="medium",
     )
 
@@ -88,7 +93,7 @@ def _lead(front: Fronts) -> str:
 def _claim(found: list[Fronts]) -> str:
     alone = {run for front in found for run in _masters(front)}
     if len(alone) == 1:
-        return f"No point of the other run betters {next(iter(alone))}: its trajectories make the front alone"
+        return f"No point of another run betters {next(iter(alone))}: its trajectories make the front alone"
     share = {item.run: sum(len(i.joint) for f in found for i in f.runs if i.run == item.run) for item in found[0].runs}
     return "Points on the joint fronts: " + ", ".join(f"{count(amount)} of {run}" for run, amount in share.items())
 

@@ -1,0 +1,236 @@
+"""`pinndiag remediate TARGET`: train on, as it is and under schemes, and write before and after."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, final
+
+import click
+import msgspec
+
+from pinndiag import PinndiagError
+from pinndiag_cli import _options as options
+from pinndiag_cli._browser import show
+from pinndiag_cli._loading import described, device_of, dtype_of, needs_factory
+from pinndiag_cli._places import folder_made, places
+from pinndiag_cli._progress import Progress, of_training, progress
+from pinndiag_cli._remedies import read_remedy, status_of, write_page
+from pinndiag_cli._status import FINE, INTERRUPTED
+from pinndiag_cli._stored import existing
+from pinndiag_cli._streams import colored, data, note, result, width
+from pinndiag_cli._writing import writing
+
+if TYPE_CHECKING:
+    from pinndiag import PINN, Comparison
+    from pinndiag._records import RemedyRecord
+
+__all__ = ["remediate"]
+
+CANDIDATES, FINALISTS = 4, 2  # of "auto", at most
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  pinndiag remediate heat.pt
+  pinndiag remediate heat.pt --scheme dynamic_norm --scheme lra --from initial --seeds 3 --jobs 2
+
+Writes TARGET.remedy.html, TARGET.remedy.json and TARGET.treated.pt; TARGET stays as it is."""
+)
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option("--scheme", "schemes", metavar="KEY", multiple=True, help="What to try. [default: by the diagnosis]")
+@click.option("--steps", metavar="N", type=click.IntRange(2), default=2000, help="Of each run. [default: 2000]")
+@click.option("--seeds", metavar="K", type=click.IntRange(1), default=1, help="Runs of each arm. [default: 1]")
+@click.option(
+    "--from",
+    "start",
+    type=click.Choice(["initial", "checkpoint"]),
+    default="checkpoint",
+    help="Where every arm begins. [default: checkpoint]",
+)
+@click.option("--jobs", metavar="N", type=click.IntRange(1), default=1, help="Arms at a time. [default: 1]")
+@click.option("--explain", is_flag=True, help="Tell what was tried and why this one.")
+@options.factory()
+@options.device()
+@options.dtype()
+@options.output("Folder (made if missing), or FILE.html. [default: beside TARGET]")
+@options.as_json("Print exactly the content of remedy.json.")
+@options.open_page()
+@options.exit_zero("Exit with 0 also when the treatment made it worse.")
+@options.quiet("No progress, no table: print the last lines only.")
+@options.verbose()
+def remediate(
+    target: Path,
+    schemes: tuple[str, ...],
+    steps: int,
+    seeds: int,
+    start: str,
+    jobs: int,
+    explain: bool,
+    factory: str | None,
+    device: str | None,
+    dtype: str | None,
+    output: Path | None,
+    as_json: bool,
+    open_page: bool,
+    exit_zero: bool,
+    quiet: bool,
+    verbose: bool,
+) -> int:
+    """Treat a PINN, and show before and after.
+
+    TARGET is a checkpoint that `pinn.save` wrote. It is trained on as it is and under each scheme (`pinndiag schemes`
+    lists them), equally long and from the same start. Ctrl-C keeps what is done. Exit status 1: the treatment made it
+    worse.
+    """
+    _check_target(existing(target))
+    page, plain, treated = places(target, output, "remedy.html", "remedy.json", "treated.pt")
+    _check_place(target, treated)
+    asked = _Asked(schemes=schemes, steps=steps, seeds=seeds, start=start, jobs=jobs)
+    # what a factory or a term prints must not get between the lines of a result that a program reads
+    with progress(quiet) as shown, contextlib.redirect_stdout(sys.stderr):
+        pinn = _loaded(target, factory, device, dtype, shown)
+        folder_made(page.parent)
+        _say_what_is_replaced(plain)
+        comparison = _trained(pinn, asked, target, shown)
+
+    record = comparison.record
+    writing(comparison.save, plain)
+    write_page(record, page)
+    if record.chosen is not None:
+        writing(comparison.treated.save, treated)
+    elif treated.exists():
+        note(f"{treated}: from an earlier remediation, left as it was")
+    if as_json:
+        data(comparison.to_json())
+    else:
+        _print(record, explain=explain, quiet=quiet)
+        result(f"report: {page}\n  data: {plain}" + (f"\ntreated: {treated}" if record.chosen is not None else ""))
+        result(f"  next: {_next(record, asked, target, treated)}")
+    if open_page:
+        show(page)
+    if record.interrupted:
+        note("interrupted: what was done by then is kept")
+        return INTERRUPTED
+    return FINE if exit_zero else status_of(record)
+
+
+@final
+class _Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for on the command line."""
+
+    schemes: tuple[str, ...]
+    steps: int
+    seeds: int
+    start: str
+    jobs: int
+
+
+def _check_target(target: Path) -> None:
+    if target.is_dir() or target.suffix.lower() == ".json":
+        raise PinndiagError(
+            f"{target} is not a checkpoint",
+            where="it is a folder" if target.is_dir() else "its name ends in .json",
+            cause="a run or a diagnosis was given; neither holds the terms, so that it could be trained on",
+            fix="save the PINN with pinndiag.wrap(...).save('checkpoint.pt') and give that file",
+        )
+
+
+def _check_place(target: Path, treated: Path) -> None:
+    if treated.exists() and treated.samefile(target):
+        raise PinndiagError(
+            f"{treated} would be overwritten",
+            where="the treated network would get the name of the file that is to be treated",
+            cause="-o names a page with the same beginning",
+            fix="give another place with -o PATH",
+        )
+
+
+def _loaded(target: Path, factory: str | None, device: str | None, dtype: str | None, shown: Progress) -> PINN:
+    shown.begin("loading torch")
+    import pinndiag
+    from pinndiag._checkpoint import NoTermsError
+
+    where, kind = device_of(device), dtype_of(dtype)
+    shown.begin(f"loading {target}")
+    try:
+        return pinndiag.load(target, factory=factory, device=where, dtype=kind)
+    except NoTermsError as error:
+        raise needs_factory(error, f"pinndiag remediate {shlex.quote(str(target))}") from None
+
+
+def _trained(pinn: PINN, asked: _Asked, target: Path, shown: Progress) -> Comparison:
+    import pinndiag
+    from pinndiag.schemes import by_key
+
+    for key in asked.schemes:  # before anything is computed
+        by_key(key)
+    shown.state(f"{described(pinn, target.name)}\n{_cost(asked)}")
+
+    return pinndiag.remediate(
+        pinn,
+        list(asked.schemes) or "auto",
+        steps=asked.steps,
+        seeds=asked.seeds,
+        start=asked.start,
+        jobs=asked.jobs,
+        name=target.name,
+        source=str(target),
+        progress=of_training(shown),
+    )
+
+
+def _cost(asked: _Asked) -> str:
+    """What it will take, as far as can be told before the diagnosis."""
+    seeds = asked.seeds if asked.start == "initial" else 1
+    place = "the initial parameters" if asked.start == "initial" else "the checkpoint"
+    each = f"{asked.steps} steps each from {place}" + (f", {seeds} seeds" if seeds > 1 else "")
+    if asked.schemes:
+        arms = len(asked.schemes)
+        under = f"under {asked.schemes[0]}" if arms == 1 else f"under {arms} schemes"
+        total = (arms + 1) * seeds * asked.steps
+        return f"an analysis, then training on as it is and {under}, {each}: {total} gradients of the total loss"
+    total = asked.steps * seeds * (FINALISTS + 1) + (CANDIDATES - FINALISTS) * (asked.steps // 2)
+    return (
+        f"an analysis, then training on as it is and under the schemes that it speaks for, {each}: "
+        f"at most {total} gradients of the total loss"
+    )
+
+
+def _say_what_is_replaced(plain: Path) -> None:
+    if not plain.exists():
+        return
+    try:
+        old = read_remedy(plain)
+    except PinndiagError:
+        note(f"{plain}: replaced (-o to keep it)")
+        return
+    made = old.created.replace("T", " ")[:16]
+    arms = ", ".join(arm.key for arm in old.arms) or "nothing treated"
+    note(f"{plain}: replaces that of {made} ({arms}; {old.steps} steps) (-o to keep it)")
+
+
+def _print(record: RemedyRecord, *, explain: bool, quiet: bool) -> None:
+    from pinndiag_reports.remedy import remedy_to_text
+
+    if quiet:
+        result(record.text)
+        return
+    color = colored(sys.stdout)
+    result(remedy_to_text(record, width=width(), color=color, explain=explain), styled=color)
+
+
+def _next(record: RemedyRecord, asked: _Asked, target: Path, treated: Path) -> str:
+    name = shlex.quote(str(target))
+    if record.interrupted:
+        return f"the same again, or with fewer steps: pinndiag remediate {name} --steps {max(asked.steps // 4, 2)}"
+    if record.baseline is None:
+        return f"pinndiag remediate {name} --scheme KEY   (to treat it all the same)"
+    if record.severity == "better":
+        return f"pinndiag analyze {shlex.quote(str(treated))}"
+    if asked.steps < 2000:
+        return f"pinndiag remediate {name} --steps {max(2 * asked.steps, 2000)}"
+    return f"pinndiag explain {record.diagnosis.findings[0].code}" if record.diagnosis.findings else "pinndiag schemes"
