@@ -111,7 +111,8 @@ def sizes(parameters: Iterable[Tensor]) -> list[int]:
 
 def flatten(tensors: Sequence[Tensor | None], like: Sequence[Tensor]) -> Vector:
     """Stack tensors (one for each parameter, None for zeros) into one real vector of P entries."""
-    return torch.cat([real(torch.zeros_like(p) if t is None else t) for t, p in zip(tensors, like, strict=True)])
+    filled = [torch.zeros_like(p) if t is None else t for t, p in zip(tensors, like, strict=True)]
+    return torch.cat([real(t) if t.is_complex() else t.reshape(-1) for t in filled])
 
 
 def unflatten(vector: Vector, like: Sequence[Tensor]) -> list[Tensor]:

@@ -39,13 +39,17 @@ Column = Float[Tensor, " rows"]
 Span = Float[Tensor, "edges=2"]
 
 
-def figures(rows: Rows) -> Float[Tensor, "rows figures"]:
+def figures(rows: Rows, *, narrow: bool = False) -> Float[Tensor, "rows figures"]:
     """The figures `FIGURES` of each row g of n entries.
 
     l2 = sqrt(sum g^2), l1 = sum |g|, max |g|, mean |g|, std = sqrt(mean (g - mean g)^2) (divided by n), kurtosis =
     mean (g - mean g)^4 / std^4 (3 for a normal distribution, NaN for a constant row), and the number of entries that
     are NaN or infinite. Of float64 rows squares are taken after a scaling by a power of two, so that neither 1e-200 nor
     1e200 leaves the range.
+
+    Args:
+        rows: the vectors.
+        narrow: the rows were in a narrower type than float64 before, whose fourth powers stay far inside it.
 
     Cost: a few passes over the rows, memory of about three copies in float64.
 
@@ -56,10 +60,10 @@ def figures(rows: Rows) -> Float[Tensor, "rows figures"]:
     values = rows.detach().double()
     low, high = values.amin(1), values.amax(1)
     largest = torch.maximum(-low, high)
-    if rows.dtype == torch.float64:
+    if rows.dtype == torch.float64 and not narrow:
         scale = _scale(largest)
         values = values / scale[:, None]
-    else:  # fourth powers of a narrower type stay far inside float64
+    else:
         scale = torch.ones_like(largest)
     second = values.square().mean(1)
     squared = (values - values.mean(1, keepdim=True)).square()
@@ -226,6 +230,8 @@ def fetch(tables: Sequence[Float[Tensor, "_ _"]]) -> list[list[list[float]]]:
     >>> fetch([torch.ones(1, 2, dtype=torch.float64), torch.zeros(2, 1, dtype=torch.float64)])
     [[[1.0, 1.0]], [[0.0], [0.0]]]
     """
+    if all(table.device.type == "cpu" for table in tables):
+        return [table.tolist() for table in tables]
     flat = torch.cat([table.reshape(-1) for table in tables]).cpu()
     pieces = flat.split([table.numel() for table in tables])
     return [piece.reshape(table.shape).tolist() for piece, table in zip(pieces, tables, strict=True)]

@@ -44,7 +44,8 @@ def joined(evaluation: Evaluation, combination: Combination, measured: Measured 
 
     Where nobody asks for the gradients of single terms it is the plain weighted sum, and its backward pass is the plain
     one. Else each term's gradient is formed on its own: in the forward pass if a scheme has asked for it already, else
-    in the backward pass.
+    in the backward pass. The graphs are gone after it, as after any backward pass: a further loss on the same forward
+    pass has to be a term too.
 
     Args:
         evaluation: the terms.
@@ -103,7 +104,8 @@ class _Backward:
         else:
             pulled = self._pulled.scaled(upstream)
         combined = _parameters.unflatten(weights.to(pulled.rows.dtype) @ pulled.rows, evaluation.parameters)
-        own = [g if reached else None for g, reached in zip(combined, pulled.reached, strict=True)]
+        # copies: autograd would keep the views, whose odd places in memory slow the optimizer down
+        own = [g.clone() if reached else None for g, reached in zip(combined, pulled.reached, strict=True)]
         return [*own, *pulled.sums(weights)]
 
     def _first(self, upstream: Tensor) -> tuple[Pulled, Pulled]:

@@ -13,12 +13,15 @@ from torch import Tensor
 from pinndiag import _gradient_tables, _statistics
 from pinndiag._engine import Matrix
 from pinndiag._gradient_tables import Key, Structure
+from pinndiag._parameters import Vector
 from pinndiag._records import HistogramLine, StepLine, TermFigures, TotalFigures
 from pinndiag._store import Sink, packed
 
 __all__ = ["Pending", "Sums", "flush", "tables_of"]
 
 Page = list[list[float]]
+
+FIELDS = tuple(name if name == "nonfinite" else f"grad_{name}" for name in _statistics.FIGURES)
 
 
 @final
@@ -77,6 +80,12 @@ class Sums:
         return self.weights.to(rows.dtype)[:, None] * rows
 
     @property
+    def total(self) -> Vector:
+        """What the optimizer sees, sum_i w_i g_i."""
+        rows = self.rows if self._applied is None else self._applied / self._measured
+        return self.weights.to(rows.dtype) @ rows
+
+    @property
     def unusable(self) -> bool:
         """Whether a gradient scaler will not let the step be taken: a gradient it scaled up is not finite.
 
@@ -118,15 +127,18 @@ def tables_of(sums: Sums, structure: Structure | None) -> dict[Key, Tensor]:
         found["", "points"] = sums.points
     if not sums.measured:
         return found
-    rows, applied = sums.rows, sums.applied
+    rows = sums.rows
     if structure is not None:
-        found |= _gradient_tables.tables(structure, rows.double(), applied.double())
+        found |= _gradient_tables.tables(structure, rows.double(), sums.applied.double())
+        wide = rows.double()
     else:
-        found["", "figures"] = _statistics.figures(torch.cat([rows, applied.sum(0, keepdim=True)]))
-    wide = rows.double()
+        stacked = torch.cat([rows, sums.total[None]])
+        wide = stacked.double()
+        found["", "figures"] = _statistics.figures(wide, narrow=stacked.dtype != torch.float64)
+        wide = wide[:-1]
     found["", "gram"] = wide @ wide.T
     if sums.points is not None:
-        found["", "sizes"] = _statistics.norms(applied)[:, None]
+        found["", "sizes"] = _statistics.norms(sums.applied)[:, None]
     return found
 
 
@@ -188,8 +200,9 @@ def _directions(names: Sequence[str], gram: Page) -> tuple[dict[str, float], flo
 
 
 def _fields(row: Sequence[float]) -> dict[str, Any]:
-    record = _gradient_tables.figures_of(row)
-    return {name: getattr(record, name) for name in record.__struct_fields__}
+    found: dict[str, Any] = dict(zip(FIELDS, row, strict=True))
+    found["nonfinite"] = int(found["nonfinite"])
+    return found
 
 
 def _write_histograms(entry: Pending, pages: Mapping[Key, Page], sink: Sink) -> None:
