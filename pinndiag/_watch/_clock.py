@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, final
 
 import torch
+from torch.utils.hooks import RemovableHandle
 
 __all__ = ["Clock"]
 
@@ -23,6 +24,7 @@ class Clock:
         stepped: called after a step was taken, with the optimizer that took it.
 
     Attributes:
+        optimizers: those in use now.
         step: optimizer steps taken so far.
         inside: an optimizer is evaluating a closure.
         evaluations: evaluations since the last step.
@@ -34,8 +36,18 @@ class Clock:
         self.step = 0
         self.inside = False
         self.evaluations = 0
+        self.optimizers: list[torch.optim.Optimizer] = []
         self._within = 0
         self._stepped = stepped
+        self._handles: list[RemovableHandle] = []
+        self.follow(optimizers)
+
+    def follow(self, optimizers: Sequence[torch.optim.Optimizer]) -> bool:
+        """Count the steps of these from now on, and of no others; whether that is new."""
+        if [id(optimizer) for optimizer in optimizers] == [id(optimizer) for optimizer in self.optimizers]:
+            return False
+        self.close()
+        self.optimizers = list(optimizers)
         self._handles = [
             handle
             for optimizer in optimizers
@@ -44,6 +56,7 @@ class Clock:
                 optimizer.register_step_post_hook(self._after),
             )
         ]
+        return True
 
     def evaluated(self) -> None:
         """The loss is about to be evaluated."""
@@ -76,6 +89,7 @@ class Clock:
         """Take the hooks off the optimizers."""
         for handle in self._handles:
             handle.remove()
+        self._handles = []
 
     def _before(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         self.inside, self._within = True, 0

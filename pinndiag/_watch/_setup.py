@@ -31,7 +31,7 @@ class Subject:
     Attributes:
         modules: the bare modules, by prefix.
         parameters: every tensor that is or may become trainable, by name.
-        optimizers: those whose steps count.
+        optimizers: those whose steps count at first.
         reference: the known solution, or None.
         solve: the network's output at points, or None.
     """
@@ -91,6 +91,12 @@ class Subject:
         """The tensors that require grad now."""
         return {name: tensor for name, tensor in self.parameters.items() if tensor.requires_grad}
 
+    def cards(self, optimizers: Sequence[torch.optim.Optimizer]) -> list[OptimizerCard]:
+        """What the header says of the optimizers."""
+        names = {id(tensor): key for key, tensor in self.parameters.items()}
+        states = [OptimizerState.of(optimizer, names) for optimizer in optimizers]
+        return [OptimizerCard(kind=s.kind, lr=s.lr, settings=s.settings, has_state=bool(s.state)) for s in states]
+
     @property
     def device(self) -> torch.device:
         """Where the parameters live."""
@@ -110,9 +116,7 @@ def header(
 ) -> RunHeader:
     """`run.json` before the first step; its terms come with the first evaluation."""
     parameters = subject.trainable
-    names = {id(tensor): key for key, tensor in subject.parameters.items()}
     sizes = _parameters.sizes(parameters.values())
-    states = [OptimizerState.of(optimizer, names) for optimizer in subject.optimizers]
     return RunHeader(
         schema=RUN_SCHEMA,
         name=name,
@@ -125,7 +129,7 @@ def header(
         pending=pending,
         scheme=scheme,
         settings=dict(settings),
-        optimizers=[OptimizerCard(kind=s.kind, lr=s.lr, settings=s.settings, has_state=bool(s.state)) for s in states],
+        optimizers=subject.cards(subject.optimizers),
         environment=Environment(
             pinndiag=__version__,
             torch=str(torch.__version__),
