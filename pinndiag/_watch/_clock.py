@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, final
+from weakref import WeakSet
 
 import torch
 from torch.utils.hooks import RemovableHandle
@@ -36,27 +37,22 @@ class Clock:
         self.step = 0
         self.inside = False
         self.evaluations = 0
-        self.optimizers: list[torch.optim.Optimizer] = []
+        self.optimizers = list(optimizers)
         self._within = 0
         self._stepped = stepped
         self._handles: list[RemovableHandle] = []
-        self.follow(optimizers)
+        self._known: WeakSet[torch.optim.Optimizer] = WeakSet()
+        for optimizer in optimizers:
+            self._hook(optimizer)
 
-    def follow(self, optimizers: Sequence[torch.optim.Optimizer]) -> bool:
-        """Count the steps of these from now on, and of no others; whether that is new."""
-        if [id(optimizer) for optimizer in optimizers] == [id(optimizer) for optimizer in self.optimizers]:
-            return False
-        self.close()
-        self.optimizers = list(optimizers)
-        self._handles = [
-            handle
-            for optimizer in optimizers
-            for handle in (
-                optimizer.register_step_pre_hook(self._before),
-                optimizer.register_step_post_hook(self._after),
-            )
-        ]
-        return True
+    def follows(self, optimizer: torch.optim.Optimizer) -> bool:
+        """Whether its steps count."""
+        return optimizer in self._known
+
+    def follow(self, optimizer: torch.optim.Optimizer) -> None:
+        """Count the steps of this one, too; it takes the others' place."""
+        self.optimizers = [optimizer]
+        self._hook(optimizer)
 
     def evaluated(self) -> None:
         """The loss is about to be evaluated."""
@@ -89,7 +85,11 @@ class Clock:
         """Take the hooks off the optimizers."""
         for handle in self._handles:
             handle.remove()
-        self._handles = []
+
+    def _hook(self, optimizer: torch.optim.Optimizer) -> None:
+        self._known.add(optimizer)
+        self._handles.append(optimizer.register_step_pre_hook(self._before))
+        self._handles.append(optimizer.register_step_post_hook(self._after))
 
     def _before(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         self.inside, self._within = True, 0

@@ -32,7 +32,7 @@ from pinndiag._watch._moment import moment, work
 from pinndiag._watch._pending import Pending, Sums, tables_of
 from pinndiag._watch._rates import Due, Rates, When
 from pinndiag._watch._setup import Subject, header, run_name
-from pinndiag._wrap import Model, modules_of
+from pinndiag._wrap import Model, modules_of, optimized_by
 from pinndiag.analyzers import curvature as measure_curvature
 
 if TYPE_CHECKING:
@@ -215,15 +215,14 @@ class Watch:
             self._measured(evaluation, evaluation.gradients)
         return given if self._balance.scheme is None else dict(zip(terms, wanted.weights.tolist(), strict=True))
 
-    def follow(self, *optimizers: torch.optim.Optimizer) -> None:
-        """Count the steps of these optimizers from now on, instead of those before. Asked again it does nothing."""
-        if not self._closed and self._clock.follow(optimizers):
-            self._ledger.optimizers(self._subject.cards(optimizers))
-
-    @property
-    def parameters(self) -> Sequence[Tensor]:
-        """Every tensor that is or may become trainable."""
-        return list(self._subject.parameters.values())
+    def follow(self, optimizer: torch.optim.Optimizer) -> None:
+        """Count the steps of this optimizer from now on, if it trains what is watched. Asked again it does nothing."""
+        if self._closed or self._clock.follows(optimizer):
+            return
+        watched = {id(tensor) for tensor in self._subject.parameters.values()}
+        if any(id(tensor) in watched for tensor in optimized_by(optimizer)):
+            self._clock.follow(optimizer)
+            self._ledger.optimizers(self._subject.cards([optimizer]))
 
     @property
     def weights(self) -> dict[str, float]:

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, final
 
 from torch import Tensor
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from pinndiag import schemes
 from pinndiag._errors import PinndiagError
@@ -84,7 +85,8 @@ def attach(
         resume=resume,
         overwrite=overwrite,
     )
-    return Handle(watching, framework.about, framework.attach(watching, balanced=scheme is not None))
+    parts = [_followed(watching), *framework.attach(watching, balanced=scheme is not None)]
+    return Handle(watching, framework.about, parts)
 
 
 @final
@@ -129,6 +131,11 @@ class Handle:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.remove()
+
+
+def _followed(watch: Watch) -> Removable:
+    """Let a watch count the steps of whichever optimizer trains what it watches; frameworks make them when they please."""
+    return register_optimizer_step_pre_hook(lambda optimizer, args, kwargs: watch.follow(optimizer))
 
 
 def _one_weight_a_term(scheme: schemes.AbstractScheme | str, takes: str) -> schemes.AbstractScheme:

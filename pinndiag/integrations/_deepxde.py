@@ -57,26 +57,21 @@ class DeepXDE(AbstractFramework):
     def attach(self, watch: Watch, *, balanced: bool) -> list[Removable]:
         """See `AbstractFramework`."""
         model = self.subject
-        weights = Replaced(model, "loss_weights", model.loss_weights)
+        weights = Replaced(model, "loss_weights", model.loss_weights) if balanced else None
 
         def losses_train(method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
             losses = method(*args, **kwargs)
             if _frozen(model.net):  # DeepXDE looks at its losses, and takes no step
                 return losses
             terms = _named(model, _listed(losses))
-            if balanced:
+            if weights is not None:
                 weights.set(list(watch.observe(terms).values()))
             else:
                 watch.observe(terms, _weights(model, list(terms)))
             return losses
 
-        def compiled(method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-            done = method(*args, **kwargs)
-            watch.follow(model.opt)
-            return done
-
-        taps = [tapped(model.data, "losses_train", losses_train), tapped(model, "compile", compiled)]
-        return [*taps, weights]
+        tap = tapped(model.data, "losses_train", losses_train)
+        return [tap] if weights is None else [tap, weights]
 
     def terms(self) -> Terms:
         """See `AbstractFramework`. Terms that are mean squares come as residuals; the equations' take their points."""

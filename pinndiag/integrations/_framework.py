@@ -64,8 +64,27 @@ class Terms:
     """The terms as functions, and what goes with them; as in `wrap`."""
 
     terms: Mapping[str, Callable[..., Tensor]]
-    points: Mapping[str, Tensor] = field(default_factory=dict)
+    points: Mapping[str, Tensor | tuple[Tensor, ...]] = field(default_factory=dict)
     weights: Mapping[str, float] = field(default_factory=dict)
+
+
+@final
+class Solution(nn.Module):
+    """A network as the function it stands for, where the framework calls it with something else than points.
+
+    Args:
+        network: whose parameters are trained.
+        call: points, as a tensor or as columns, to values.
+    """
+
+    def __init__(self, network: nn.Module, call: Callable[..., Tensor]) -> None:
+        super().__init__()
+        self.network = network
+        self._call = call
+
+    def forward(self, *points: Tensor) -> Tensor:
+        """The values at the points."""
+        return self._call(*points)
 
 
 class AbstractFramework(ABC):
@@ -103,7 +122,7 @@ class AbstractFramework(ABC):
         """Hand every evaluation of the terms in training to `watch.observe`.
 
         Args:
-            watch: takes the terms, follows the optimizers.
+            watch: takes the terms; it finds the optimizers by itself.
             balanced: its answers are written where the framework keeps its weights.
         """
 

@@ -21,21 +21,7 @@ from pinndiag._watch import Watch
 from pinndiag.integrations._framework import About, AbstractFramework, Terms, Trained
 from pinndiag.integrations._taps import Removable, tapped
 
-__all__ = ["AbstractLightning", "Lightning", "PytorchLightning", "following"]
-
-
-def following(module: Any, watch: Watch) -> Removable:
-    """Let a watch count the steps of the optimizers that train what it watches, whichever they are at each batch."""
-    watched = {id(parameter) for parameter in watch.parameters}
-
-    def on_train_batch_start(method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        def trains(optimizer: torch.optim.Optimizer) -> bool:
-            return any(id(p) in watched for group in optimizer.param_groups for p in group["params"])
-
-        watch.follow(*filter(trains, module.trainer.optimizers))
-        return method(*args, **kwargs)
-
-    return tapped(module, "on_train_batch_start", on_train_batch_start)
+__all__ = ["AbstractLightning", "Lightning", "PytorchLightning"]
 
 
 class AbstractLightning(AbstractFramework):
@@ -62,7 +48,7 @@ class AbstractLightning(AbstractFramework):
             losses = [weights[name] * mean_square(term) for name, term in terms.items()]
             return {**found, "loss": torch.stack(losses).sum()}
 
-        return [tapped(self.subject, "training_step", training_step), following(self.subject, watch)]
+        return [tapped(self.subject, "training_step", training_step)]
 
     def terms(self) -> Terms:
         """See `AbstractFramework`.

@@ -11,7 +11,6 @@ from torch import Tensor
 from pinndiag._errors import PinndiagError
 from pinndiag._watch import Watch
 from pinndiag.integrations._framework import About, AbstractFramework, Terms, Trained
-from pinndiag.integrations._lightning import following
 from pinndiag.integrations._taps import Removable, Replaced, tapped
 
 __all__ = ["PINA"]
@@ -60,12 +59,11 @@ class PINA(AbstractFramework):
             return {name: watch.weights.get(name, 1.0) for name in losses}
 
         if not balanced:
-            return [tapped(weighting, "aggregate", aggregate), following(solver, watch)]
+            return [tapped(weighting, "aggregate", aggregate)]
         return [
             tapped(weighting, "update_weights", update_weights),
             Replaced(weighting, "update_every_n_epochs", 1),
             Replaced(weighting, "aggregator_fn", torch.sum),
-            following(solver, watch),
         ]
 
     def terms(self) -> Terms:

@@ -10,13 +10,15 @@ from pinndiag._errors import PinndiagError
 from pinndiag.integrations._deepxde import DeepXDE
 from pinndiag.integrations._framework import AbstractFramework
 from pinndiag.integrations._lightning import Lightning, PytorchLightning
+from pinndiag.integrations._neurodiffeq import Neurodiffeq
 from pinndiag.integrations._pina import PINA
+from pinndiag.integrations._torchphysics import TorchPhysics
 
 __all__ = ["FRAMEWORKS", "known", "recognised"]
 
 # in this order: the solvers of PINA and TorchPhysics are modules of Lightning, too
 FRAMEWORKS: dict[str, type[AbstractFramework]] = {
-    framework.about.key: framework for framework in (DeepXDE, PINA, Lightning, PytorchLightning)
+    framework.about.key: framework for framework in (DeepXDE, PINA, TorchPhysics, Neurodiffeq, Lightning, PytorchLightning)
 }
 
 

@@ -35,6 +35,7 @@ class Training:
         weights: what the framework multiplies them by.
         places: objects whose attributes must be as found after removal.
         idle: what the term without gradient is called.
+        solution: u, where the network is not called with a tensor.
     """
 
     subject: Any
@@ -44,6 +45,7 @@ class Training:
     weights: Mapping[str, float]
     places: tuple[Any, ...]
     idle: str = "idle"
+    solution: Callable[[Tensor], Tensor] | None = None
 
     def values(self) -> list[Tensor]:
         return [parameter.detach().clone() for parameter in self.net.parameters()]
@@ -270,8 +272,9 @@ class Battery(ABC):
         pinn = pinndiag.wrap(training.subject)
         again = pinndiag.load(pinn.save(tmp_path / "pinn.pt"))
         wanted = {name: figures(loss, list(training.net.parameters())) for name, loss in training.losses().items()}
+        rel = 1e-9 if self.dtypes[-1] is torch.float64 else 1e-5
         for name, loss in again.losses().items():
-            assert figures(loss, again.tensors) == pytest.approx(wanted[name], rel=1e-9), name
+            assert figures(loss, again.tensors) == pytest.approx(wanted[name], rel=rel, abs=rel * 1e-3), name
         diagnosis = pinndiag.analyze(again, quick=True).to_dict()
         assert set(diagnosis["terms"]) == set(wanted)
 
@@ -295,4 +298,4 @@ def error(training: Training) -> float:
     x = torch.linspace(0, 1, 101, dtype=device.dtype)[:, None]
     wanted = torch.sin(torch.pi * x)
     with torch.no_grad():
-        return float((training.net(x) - wanted).norm() / wanted.norm())
+        return float(((training.solution or training.net)(x) - wanted).norm() / wanted.norm())

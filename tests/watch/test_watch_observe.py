@@ -112,9 +112,11 @@ def test_another_optimizer_is_followed(tmp_path: Path) -> None:
     with pinndiag.watch(problem.net, to=tmp_path / "run", every=1, parameters={"k": problem.k}) as watch:
         for optimizer in (first, first, second):
             watch.follow(optimizer)
-            watch.observe(problem.terms()), optimizer.step()
-        first.step()  # no longer followed
+            watch.observe(problem.terms())
+            optimizer.step()
         assert [(step, watch.run().steps.at(step).lr) for step in range(3)] == [(0, 1e-2), (1, 1e-2), (2, 1e-3)]
+        watch.follow(torch.optim.SGD([torch.ones(1, requires_grad=True)]))  # trains something else
     assert [card.kind for card in read_run(tmp_path / "run").header.optimizers] == ["SGD"]
-    watch.follow(first)  # closed: nothing hooks on again
-    assert not first._optimizer_step_post_hooks
+    third = torch.optim.Adam(problem.parameters)
+    watch.follow(third)
+    assert not first._optimizer_step_post_hooks | second._optimizer_step_post_hooks | third._optimizer_step_post_hooks
