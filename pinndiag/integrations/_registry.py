@@ -11,6 +11,8 @@ from pinndiag.integrations._deepxde import DeepXDE
 from pinndiag.integrations._framework import AbstractFramework
 from pinndiag.integrations._lightning import Lightning, PytorchLightning
 from pinndiag.integrations._neurodiffeq import Neurodiffeq
+from pinndiag.integrations._neuromancer import NeuroMancer
+from pinndiag.integrations._physicsnemo_sym import PhysicsNeMoSym
 from pinndiag.integrations._pina import PINA
 from pinndiag.integrations._torchphysics import TorchPhysics
 
@@ -18,7 +20,17 @@ __all__ = ["FRAMEWORKS", "known", "recognised"]
 
 # in this order: the solvers of PINA and TorchPhysics are modules of Lightning, too
 FRAMEWORKS: dict[str, type[AbstractFramework]] = {
-    framework.about.key: framework for framework in (DeepXDE, PINA, TorchPhysics, Neurodiffeq, Lightning, PytorchLightning)
+    framework.about.key: framework
+    for framework in (
+        DeepXDE,
+        PINA,
+        TorchPhysics,
+        Neurodiffeq,
+        NeuroMancer,
+        PhysicsNeMoSym,
+        Lightning,
+        PytorchLightning,
+    )
 }
 
 
@@ -60,7 +72,8 @@ def _look_at_version(framework: type[AbstractFramework]) -> None:
         version = "of unknown version"
     if version not in about.tested:
         warnings.warn(
-            f"pinndiag was tested with {about.distribution} {', '.join(about.tested)}; this is {version}",
+            f"pinndiag was tested with {about.distribution} {', '.join(about.tested) or 'in no version'}; "
+            f"this is {version}",
             UserWarning,
             stacklevel=4,
         )

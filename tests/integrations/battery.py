@@ -96,6 +96,7 @@ class Battery(ABC):
     pytestmark = pytest.mark.filterwarnings("ignore", "error:pinndiag")  # what frameworks warn of is not ours
 
     lbfgs: ClassVar[bool] = True
+    wraps: ClassVar[bool] = True
     dtypes: ClassVar[tuple[torch.dtype, ...]] = (torch.float32, torch.float64)
 
     @abstractmethod
@@ -111,9 +112,9 @@ class Battery(ABC):
             idle: one more term, "idle", whose gradient is zero.
         """
 
-    @abstractmethod
     def saved(self, training: Training, folder: Path) -> Path:
         """The checkpoint that the framework writes."""
+        raise NotImplementedError
 
     def trained(self, folder: Path | None, steps: int = 5, **options: Any) -> Training:
         """A training, attached to where a folder is given."""
@@ -125,10 +126,14 @@ class Battery(ABC):
                 training.run(steps)
         return training
 
+    def needs(self, *features: str) -> None:
+        for feature in features:
+            if not getattr(self, feature):
+                pytest.skip({"lbfgs": "its trainer takes no closures", "wraps": "its terms live inside a step"}[feature])
+
     @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
     def test_training_is_that_without_the_handle_bit_for_bit(self, optimizer: str, tmp_path: Path) -> None:
-        if optimizer == "lbfgs" and not self.lbfgs:
-            pytest.skip("this framework takes no closures")
+        self.needs(*["lbfgs"] * (optimizer == "lbfgs"))
         wanted = self.trained(None, optimizer=optimizer).values()
         after = torch.get_rng_state(), np.random.get_state()[1].tolist()  # type: ignore[union-attr]
         found = self.trained(tmp_path / "run", optimizer=optimizer).values()
@@ -232,8 +237,7 @@ class Battery(ABC):
             assert weights == pytest.approx(list(handle.weights.values()), rel=1e-6)
 
     def test_within_a_step_of_lbfgs_the_weights_stay(self, tmp_path: Path) -> None:
-        if not self.lbfgs:
-            pytest.skip("this framework takes no closures")
+        self.needs("lbfgs")
         training = self.make(optimizer="lbfgs", scale=30.0)
         with quiet(training.subject, to=tmp_path / "run", every=1, scheme="dynamic_norm"):
             training.run(4)
@@ -250,6 +254,7 @@ class Battery(ABC):
         assert [dict(vars(place)) for place in training.places] == before
 
     def test_wrapped_out_of_band_it_leaves_no_trace(self, tmp_path: Path) -> None:
+        self.needs("wraps")
         wanted = self.trained(None, steps=2)
         found = self.trained(None, steps=2)
         state = torch.get_rng_state()
@@ -267,6 +272,7 @@ class Battery(ABC):
         assert healthy(tmp_path / "run").steps.steps.tolist() == [0, 1]
 
     def test_a_self_contained_file_needs_no_framework(self, tmp_path: Path) -> None:
+        self.needs("wraps")
         training = self.make(dtype=self.dtypes[-1])
         training.run(2)
         pinn = pinndiag.wrap(training.subject)
@@ -278,9 +284,8 @@ class Battery(ABC):
         diagnosis = pinndiag.analyze(again, quick=True).to_dict()
         assert set(diagnosis["terms"]) == set(wanted)
 
-    def test_its_own_checkpoint_is_analysed_through_a_factory(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_its_own_checkpoint_is_analysed_through_a_factory(self, tmp_path: Path) -> None:
+        self.needs("wraps")
         training = self.make()
         training.run(3)
         file = self.saved(training, tmp_path)
