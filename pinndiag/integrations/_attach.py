@@ -134,7 +134,7 @@ class Handle:
 
 
 def _followed(watch: Watch) -> Removable:
-    """Let a watch count the steps of whichever optimizer trains what it watches; frameworks make them when they please."""
+    """Count the steps of whichever optimizer trains what is watched; frameworks make them when they please."""
     return register_optimizer_step_pre_hook(lambda optimizer, args, kwargs: watch.follow(optimizer))
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from pinndiag._randomness import RandomState, replayed
 from pinndiag._terms import mean_square
 from pinndiag._watch import Watch
-from pinndiag.integrations._framework import AbstractFramework, About, Solution, Terms, Trained
+from pinndiag.integrations._framework import About, AbstractFramework, Solution, Terms, Trained
 from pinndiag.integrations._taps import Removable, beneath, tapped
 
 __all__ = ["Neurodiffeq"]
@@ -36,8 +36,8 @@ class Neurodiffeq(AbstractFramework):
         tested=("0.7.0",),
         takes="a solver of neurodiffeq",
         acts="the same step",
-        caution="neurodiffeq keeps best_nets by the plain loss of the validation, or by the weighted one of the training "
-        "where n_batches_valid=0, which means little while a scheme moves the weights",
+        caution="neurodiffeq keeps best_nets by the plain loss of the validation, or, where n_batches_valid=0, by the "
+        "weighted one of the training, which means little while a scheme moves the weights",
     )
 
     def fits(self, subject: Any) -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pinndiag._errors import PinndiagError
 from pinndiag._watch import Watch
-from pinndiag.integrations._framework import AbstractFramework, About, Terms, Trained, unique
+from pinndiag.integrations._framework import About, AbstractFramework, Terms, Trained, unique
 from pinndiag.integrations._taps import Removable, Replaced, beneath, tapped
 
 __all__ = ["NeuroMancer"]
@@ -27,8 +27,8 @@ class NeuroMancer(AbstractFramework):
         tested=("1.5.6",),
         takes="a neuromancer Problem or Trainer",
         acts="the same step",
-        caution="NeuroMancer's trainer puts the state of the smallest weighted loss back at the end, and stops early by "
-        "it, which means little while a scheme moves the weights; give it an eval_metric of your own",
+        caution="NeuroMancer's trainer puts the state of the smallest weighted loss back at the end, and stops early "
+        "by it, which means little while a scheme moves the weights; give it an eval_metric of your own",
     )
 
     def fits(self, subject: Any) -> bool:

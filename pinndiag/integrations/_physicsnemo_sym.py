@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pinndiag._errors import PinndiagError
 from pinndiag._watch import Watch
-from pinndiag.integrations._framework import AbstractFramework, About, Terms, Trained
+from pinndiag.integrations._framework import About, AbstractFramework, Terms, Trained
 from pinndiag.integrations._taps import Removable, tapped
 
 __all__ = ["PhysicsNeMoSym"]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from pinndiag._watch import Watch
-from pinndiag.integrations._framework import AbstractFramework, About, Solution, Terms, Trained, unique
+from pinndiag.integrations._framework import About, AbstractFramework, Solution, Terms, Trained, unique
 from pinndiag.integrations._taps import Removable, Replaced, tapped
 
 __all__ = ["TorchPhysics"]
@@ -66,9 +66,11 @@ class TorchPhysics(AbstractFramework):
             return torch.stack([conditions[name].weight * term for name, term in live.items()]).sum().reshape(1)
 
         def hook(name: str) -> Removable:
-            return conditions[name].register_forward_hook(
-                lambda module, inputs, output: live.__setitem__(name, output.reshape(()))
-            )
+            def store(module: nn.Module, inputs: Any, output: Tensor) -> None:
+                live[name] = output.reshape(())
+
+            handle: Removable = conditions[name].register_forward_hook(store)
+            return handle
 
         return [tapped(self.subject, "training_step", training_step), *map(hook, conditions), *weights.values()]
 

@@ -129,7 +129,9 @@ class Battery(ABC):
     def needs(self, *features: str) -> None:
         for feature in features:
             if not getattr(self, feature):
-                pytest.skip({"lbfgs": "its trainer takes no closures", "wraps": "its terms live inside a step"}[feature])
+                pytest.skip(
+                    {"lbfgs": "its trainer takes no closures", "wraps": "its terms live inside a step"}[feature]
+                )
 
     @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
     def test_training_is_that_without_the_handle_bit_for_bit(self, optimizer: str, tmp_path: Path) -> None:

@@ -55,7 +55,12 @@ def module_of(pl: Any, optimizer: str = "adam", scale: float = 1.0, idle: bool =
 def fit(pl: Any, module: Any, epochs: int, parts: int = 1, **options: Any) -> None:
     points = torch.linspace(0, 1, 20)[:, None]
     data = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(points), batch_size=20 // parts)
-    quiet = {"enable_progress_bar": False, "logger": False, "enable_checkpointing": False, "enable_model_summary": False}
+    quiet = {
+        "enable_progress_bar": False,
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_model_summary": False,
+    }
     pl.Trainer(max_epochs=epochs, accelerator="cpu", **quiet, **options).fit(module, data)
 
 
@@ -87,7 +92,7 @@ class OfLightning(Battery):
             fit(pl, module, 1)
 
     def test_out_of_band_it_asks_for_the_terms_by_name(self) -> None:
-        with pytest.raises(pinndiag.PinndiagError, match="inside of training_step|out of band"):
+        with pytest.raises(pinndiag.PinndiagError, match="out of band"):
             pinndiag.wrap(module_of(imported(self.package)))
 
     @pytest.mark.parametrize("parts", [1, 2])

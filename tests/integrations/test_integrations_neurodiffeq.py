@@ -14,11 +14,11 @@ from tests.integrations.battery import Battery, Training
 
 pytest.importorskip("neurodiffeq", reason="neurodiffeq is not installed: pip install 'pinndiag[neurodiffeq]'")
 
-from neurodiffeq import diff  # noqa: E402
-from neurodiffeq.conditions import DirichletBVP, NoCondition  # noqa: E402
-from neurodiffeq.generators import Generator1D  # noqa: E402
-from neurodiffeq.networks import FCNN  # noqa: E402
-from neurodiffeq.solvers import Solver1D  # noqa: E402
+from neurodiffeq import diff
+from neurodiffeq.conditions import NoCondition
+from neurodiffeq.generators import Generator1D
+from neurodiffeq.networks import FCNN
+from neurodiffeq.solvers import Solver1D
 
 
 class Bounded(Solver1D):  # type: ignore[misc]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 import torch
@@ -13,13 +13,13 @@ from tests.integrations.battery import Battery, Training, poisson
 
 pytest.importorskip("neuromancer", reason="NeuroMancer is not installed: pip install 'pinndiag[neuromancer]'")
 
-from neuromancer.constraint import variable  # noqa: E402
-from neuromancer.dataset import DictDataset  # noqa: E402
-from neuromancer.loss import PenaltyLoss  # noqa: E402
-from neuromancer.modules import blocks  # noqa: E402
-from neuromancer.problem import Problem  # noqa: E402
-from neuromancer.system import Node  # noqa: E402
-from neuromancer.trainer import Trainer  # noqa: E402
+from neuromancer.constraint import variable
+from neuromancer.dataset import DictDataset
+from neuromancer.loss import PenaltyLoss
+from neuromancer.modules import blocks
+from neuromancer.problem import Problem
+from neuromancer.system import Node
+from neuromancer.trainer import Trainer
 
 
 class TestNeuroMancer(Battery):
@@ -48,7 +48,9 @@ class TestNeuroMancer(Battery):
         data = DictDataset({"x": points.clone().requires_grad_(), "end": ends.clone()}, name="train")
         loader = torch.utils.data.DataLoader(data, batch_size=20, collate_fn=data.collate_fn)
         adam = torch.optim.Adam(problem.parameters(), lr=1e-2)
-        trainer = Trainer(problem, loader, optimizer=adam, epoch_verbose=10_000, eval_metric="train_loss", patience=10_000)
+        trainer = Trainer(
+            problem, loader, optimizer=adam, epoch_verbose=10_000, eval_metric="train_loss", patience=10_000
+        )
 
         def run(steps: int) -> None:
             trainer.epochs = steps

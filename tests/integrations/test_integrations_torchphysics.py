@@ -65,5 +65,10 @@ class TestTorchPhysics(Battery):
 
 
 def trainer(steps: int) -> Any:
-    quiet = {"enable_progress_bar": False, "logger": False, "enable_checkpointing": False, "enable_model_summary": False}
+    quiet = {
+        "enable_progress_bar": False,
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_model_summary": False,
+    }
     return pl.Trainer(max_steps=steps, accelerator="cpu", **quiet)
