@@ -34,18 +34,8 @@ PACKAGES: dict[str, list[list[str]]] = {
     "physicsnemo": [
         ["--no-deps", "nvidia-physicsnemo==2.2.2"],
         ["warp-lang>=1.14", "sympy", "requests", "pandas", "h5py", "tqdm", "einops", "treelib", "hydra-core"],
-        [
-            "omegaconf",
-            "cftime",
-            "importlib-metadata",
-            "nvtx",
-            "onnx",
-            "psutil",
-            "tensordict",
-            "termcolor",
-            "s3fs",
-            "zarr",
-        ],
+        ["omegaconf", "cftime", "importlib-metadata", "nvtx", "onnx", "psutil"],
+        ["tensordict", "termcolor", "s3fs", "zarr"],
     ],
 }
 # a framework may pin these

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, final
 
+import torch
 from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
@@ -135,7 +137,14 @@ class Handle:
 
 def _followed(watch: Watch) -> Removable:
     """Count the steps of whichever optimizer trains what is watched; frameworks make them when they please."""
-    return register_optimizer_step_pre_hook(lambda optimizer, args, kwargs: watch.follow(optimizer))
+    known = weakref.ref(watch)  # the hook is the process's: it must not keep a training alive
+
+    def before_step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        alive = known()
+        if alive is not None:
+            alive.follow(optimizer)
+
+    return register_optimizer_step_pre_hook(before_step)
 
 
 def _one_weight_a_term(scheme: schemes.AbstractScheme | str, takes: str) -> schemes.AbstractScheme:

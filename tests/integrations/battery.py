@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 import pinndiag
 from pinndiag._store import Run, read_run
@@ -225,18 +226,26 @@ class Battery(ABC):
         assert error(balanced) < 0.5 * error(plain)
 
     def test_recorded_weights_are_those_applied(self, tmp_path: Path) -> None:
-        """After the first step of plain gradient figures, the total's gradient is that of the weighted sum."""
-        training = self.make(scale=30.0)
-        with quiet(
-            training.subject, to=tmp_path / "run", every=1, scheme=pinndiag.schemes.DynamicNorm(keep=0.5)
-        ) as handle:
+        """The gradient that the optimizer steps with is that of the sum with the weights recorded for the step."""
+        training = self.make(scale=3.0)
+        used: list[float] = []
+
+        def stepped(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+            parts = [p.grad.reshape(-1) for p in training.net.parameters() if p.grad is not None]
+            used.append(torch.cat(parts).norm().item())
+
+        hook = register_optimizer_step_post_hook(stepped)
+        scheme = pinndiag.schemes.DynamicNorm(keep=0.5)
+        with quiet(training.subject, to=tmp_path / "run", every=1, scheme=scheme) as handle:
             training.run(3)
+            hook.remove()
+            assert handle.about.acts == "the same step"
         run = healthy(tmp_path / "run")
         assert run.header.scheme == "dynamic_norm"
         weights = [figures.weight for figures in run.steps.at(2).terms.values()]
         assert max(weights) > 2 * min(weights)
-        if handle.about.acts == "the same step":
-            assert weights == pytest.approx(list(handle.weights.values()), rel=1e-6)
+        assert weights == pytest.approx(list(handle.weights.values()), rel=1e-6)
+        assert [run.steps.at(step).total.grad_l2 for step in range(3)] == pytest.approx(used, rel=1e-4)
 
     def test_within_a_step_of_lbfgs_the_weights_stay(self, tmp_path: Path) -> None:
         self.needs("lbfgs")

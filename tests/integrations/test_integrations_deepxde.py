@@ -15,6 +15,7 @@ from tests.integrations.battery import Battery, Training, poisson
 
 os.environ.setdefault("DDE_BACKEND", "pytorch")
 dde: Any = pytest.importorskip("deepxde", reason="DeepXDE is not installed: pip install 'pinndiag[deepxde]'")
+torch.set_default_device(None)  # importing it makes a GPU the default of the process
 
 
 def nothing(*_: Any) -> int:

@@ -12,13 +12,15 @@ from torch import Tensor
 
 from tests.integrations.battery import Battery, Training
 
+before = torch.get_default_dtype()
 pytest.importorskip("neurodiffeq", reason="neurodiffeq is not installed: pip install 'pinndiag[neurodiffeq]'")
+torch.set_default_dtype(before)
 
-from neurodiffeq import diff
-from neurodiffeq.conditions import NoCondition
-from neurodiffeq.generators import Generator1D
-from neurodiffeq.networks import FCNN
-from neurodiffeq.solvers import Solver1D
+from neurodiffeq import diff  # noqa: E402
+from neurodiffeq.conditions import NoCondition  # noqa: E402
+from neurodiffeq.generators import Generator1D  # noqa: E402
+from neurodiffeq.networks import FCNN  # noqa: E402
+from neurodiffeq.solvers import Solver1D  # noqa: E402
 
 
 class Bounded(Solver1D):  # type: ignore[misc]
@@ -36,6 +38,7 @@ class TestNeurodiffeq(Battery):
     def make(
         self, *, dtype: torch.dtype = torch.float64, optimizer: str = "adam", scale: float = 1.0, idle: bool = False
     ) -> Training:
+        torch.set_default_dtype(torch.float64)
         torch.manual_seed(0)
 
         def equations(u: Tensor, x: Tensor) -> list[Tensor]:
