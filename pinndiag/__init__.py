@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pinndiag._version import __version__
 
 if TYPE_CHECKING:
-    from pinndiag import analyzers, checks, linalg, nn, problems, schemes
+    from pinndiag import analyzers, checks, integrations, linalg, nn, problems, schemes
     from pinndiag._analyze import analyze
     from pinndiag._checkpoint import load
     from pinndiag._compare import compare
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pinndiag._remediate import Comparison, remediate
     from pinndiag._watch import Watch, watch
     from pinndiag._wrap import wrap
+    from pinndiag.integrations import attach
 
 __all__ = [
     "PINN",
@@ -38,8 +39,10 @@ __all__ = [
     "__version__",
     "analyze",
     "analyzers",
+    "attach",
     "checks",
     "compare",
+    "integrations",
     "linalg",
     "load",
     "nn",
@@ -61,6 +64,7 @@ _HOME = {
     "TermError": "pinndiag._errors",
     "Watch": "pinndiag._watch",
     "analyze": "pinndiag._analyze",
+    "attach": "pinndiag.integrations",
     "compare": "pinndiag._compare",
     "load": "pinndiag._checkpoint",
     "pareto_fronts": "pinndiag._fronts",
@@ -73,7 +77,7 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(import_module(_HOME[name]), name)
-    if name in ("analyzers", "checks", "linalg", "nn", "problems", "schemes"):
+    if name in ("analyzers", "checks", "integrations", "linalg", "nn", "problems", "schemes"):
         return import_module(f"pinndiag.{name}")
     raise AttributeError(f"module 'pinndiag' has no attribute {name!r}")
 

@@ -110,9 +110,13 @@ def sizes(parameters: Iterable[Tensor]) -> list[int]:
 
 
 def flatten(tensors: Sequence[Tensor | None], like: Sequence[Tensor]) -> Vector:
-    """Stack tensors (one for each parameter, None for zeros) into one real vector of P entries."""
+    """Stack tensors (one for each parameter, None for zeros) into one real vector of P entries.
+
+    Gradients through a framework's own kind of tensor are of that kind; the vector is a plain one.
+    """
     filled = [torch.zeros_like(p) if t is None else t for t, p in zip(tensors, like, strict=True)]
-    return torch.cat([real(t) if t.is_complex() else t.reshape(-1) for t in filled])
+    vector = torch.cat([real(t) if t.is_complex() else t.reshape(-1) for t in filled])
+    return vector if type(vector) is Tensor else vector.as_subclass(Tensor)
 
 
 def unflatten(vector: Vector, like: Sequence[Tensor]) -> list[Tensor]:

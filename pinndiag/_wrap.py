@@ -22,8 +22,8 @@ Model = nn.Module | Mapping[str, nn.Module] | Callable[..., Tensor]
 
 
 def wrap(
-    model: Model,
-    terms: Mapping[str, Callable[..., Tensor]],
+    model: Any,
+    terms: Mapping[str, Callable[..., Tensor]] | None = None,
     *,
     points: Mapping[str, Any] | None = None,
     sampler: Mapping[str, Sampler] | None = None,
@@ -37,7 +37,8 @@ def wrap(
 
     Args:
         model: a module, a dictionary of modules, or a function `f(parameters, *points)` of a parameter mapping in the
-            style of `torch.func.functional_call` (then `parameters` must be that mapping).
+            style of `torch.func.functional_call` (then `parameters` must be that mapping). Or the object of a framework
+            that `attach` knows, which brings its terms, points, weights and optimizer along; what is given here wins.
         terms: name -> callable that returns its residuals (any shape; the loss is the mean of |r|^2 over all entries)
             or a scalar loss, unweighted. It takes no argument, or one: its points.
         points: name -> points of that term, a tensor (points, d) or a tuple of columns: for maps over the domain and
@@ -65,6 +66,17 @@ def wrap(
     (['data'], 2)
     """
     _check_arguments(points=points, sampler=sampler, weights=weights, initial=initial, optimizer=optimizer)
+    if terms is None:
+        return _of_framework(
+            model,
+            points=points,
+            sampler=sampler,
+            solution=solution,
+            weights=weights,
+            parameters=parameters,
+            optimizer=optimizer,
+            initial=initial,
+        )
     modules = modules_of(model)
     found = _parameters.collect(modules, parameters, optimized_by(optimizer))
     device = _single_device(found)
@@ -89,6 +101,23 @@ def wrap(
     )
     pinn.notes += [f"term {info.name!r} {info.note}" for info in live.infos.values() if info.note]
     return pinn
+
+
+def _of_framework(subject: Any, **given: Any) -> PINN:
+    from pinndiag import integrations  # built on the watch, which builds on this module
+
+    if isinstance(subject, nn.Module) and not integrations.known(subject):
+        check_names(None)
+    framework = integrations.recognised(subject)
+    trained, found = framework.trained(), framework.terms()
+    brought = {
+        "points": found.points,
+        "weights": found.weights,
+        "parameters": trained.parameters,
+        "optimizer": next(iter(trained.optimizers), None),
+    }
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return wrap(trained.model, found.terms, **{**brought, **chosen})
 
 
 def modules_of(model: Model) -> dict[str, nn.Module]:
@@ -157,7 +186,7 @@ def _single_device(parameters: Mapping[str, Tensor]) -> torch.device:
     return next(iter(devices))
 
 
-def check_names(terms: Mapping[str, Any]) -> None:
+def check_names(terms: Mapping[str, Any] | None) -> None:
     if not isinstance(terms, Mapping) or not terms:
         raise TermError(
             "no loss terms were given",

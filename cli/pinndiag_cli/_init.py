@@ -1,4 +1,4 @@
-"""`pinndiag init FILE.py`: a factory that runs as it stands, to be filled with one's own."""
+"""`pinndiag init FILE.py`: a factory that runs as it stands, to be filled with one's own; one for each framework."""
 
 from __future__ import annotations
 
@@ -17,19 +17,29 @@ from pinndiag_cli._writing import writing
 __all__ = ["init"]
 
 
+TEMPLATES = files("pinndiag_cli").joinpath("templates")
+PLAIN = "torch"  # a loop of one's own
+FRAMEWORKS = sorted(name.removesuffix(".py.txt") for name in (entry.name for entry in TEMPLATES.iterdir()))
+
+
 @click.command(
     epilog="""\b
 Examples:
   pinndiag init heat.py
+  pinndiag init heat.py --framework deepxde
   pinndiag analyze weights.pt --factory heat.py:make"""
 )
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--framework", type=click.Choice(FRAMEWORKS), default=PLAIN, show_default=True, help="What the PINN is written in."
+)
 @options.quiet("Do not say what to do next.")
 @options.verbose()
-def init(file: Path, quiet: bool, verbose: bool) -> int:
+def init(file: Path, framework: str, quiet: bool, verbose: bool) -> int:
     """Write a template of the factory that `analyze --factory` takes.
 
-    FILE is the Python file to write. It runs as it stands: a small PINN to put one's own in place of.
+    FILE is the Python file to write. It runs as it stands: a small PINN to put one's own in place of. That of a
+    framework also trains it, under pinndiag's eyes.
     """
     if file.suffix != ".py":
         raise PinndiagError(
@@ -38,7 +48,7 @@ def init(file: Path, quiet: bool, verbose: bool) -> int:
             cause="the template is a Python file, and --factory takes one",
             fix=f"pinndiag init {shlex.quote(str(file.with_suffix('.py')))}",
         )
-    text = files("pinndiag_cli").joinpath("factory.py.txt").read_text(encoding="utf-8").replace("FILE", file.stem)
+    text = TEMPLATES.joinpath(f"{framework}.py.txt").read_text(encoding="utf-8").replace("FILE", file.stem)
     try:
         writing(lambda path: _create(path, text), file)
     except FileExistsError:
@@ -50,9 +60,10 @@ def init(file: Path, quiet: bool, verbose: bool) -> int:
         ) from None
     if not quiet:
         name = shlex.quote(str(file))
+        does = "shows whether it runs" if framework == PLAIN else "trains and diagnoses it"
         result(
             f"{file} is written: put your own network, terms and points into make()\n"
-            f"  next: python {name}   (shows whether it runs)\n"
+            f"  next: python {name}   ({does})\n"
             f"        pinndiag analyze WEIGHTS.pt --factory {name}:make"
         )
     return FINE

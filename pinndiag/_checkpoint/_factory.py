@@ -1,4 +1,4 @@
-"""`factory="FILE.py:NAME"`: the user's function that returns a wrapped PINN."""
+"""`factory="FILE.py:NAME"`: the user's function that returns a wrapped PINN, or the object of a framework."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from torch import nn
 
 from pinndiag._errors import CheckpointError
 from pinndiag._pinn import PINN
+from pinndiag._wrap import wrap
 
 __all__ = ["EXAMPLE", "made"]
 
@@ -31,7 +32,8 @@ def made(factory: str) -> PINN:
         factory: "FILE.py:NAME" or "package.module:NAME"; NAME is a function without arguments.
 
     Raises:
-        CheckpointError: no such file, module or function, or it raises, or it returns something else than a PINN.
+        CheckpointError: no such file, module or function, or it raises, or it returns neither a PINN nor an object that
+            `pinndiag.wrap` takes alone.
     """
     source, _, name = factory.rpartition(":")
     if not source or not name.isidentifier():
@@ -47,7 +49,7 @@ def made(factory: str) -> PINN:
     _check_signature(function, factory)
     try:
         with _importable(Path(source).resolve().parent if source.endswith(".py") else Path.cwd()):
-            pinn = function()
+            pinn = _wrapped(function())
     except (Exception, SystemExit) as error:
         raise _raised(f"the factory {factory}", error, source) from error
     if not isinstance(pinn, PINN):
@@ -58,6 +60,15 @@ def made(factory: str) -> PINN:
             fix=f"end it with: return pinndiag.wrap(model, terms), as in {EXAMPLE}",
         )
     return pinn
+
+
+def _wrapped(value: Any) -> Any:
+    """The object of a framework as a PINN; anything else as it is."""
+    if isinstance(value, PINN):
+        return value
+    from pinndiag import integrations  # built on the watch, which reading a file does not need
+
+    return wrap(value) if integrations.known(value) else value
 
 
 def _module(source: str) -> ModuleType:

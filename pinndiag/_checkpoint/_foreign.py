@@ -200,14 +200,16 @@ def _match(tensors: Mapping[str, Tensor], required: Mapping[str, Tensor]) -> dic
     plain = {_unwrapped(key): key for key in tensors}
     wanted = {_unwrapped(name): name for name in required}
     anchor = min(wanted, key=len)
-    heads = [key[: len(key) - len(anchor)] for key in plain if key == anchor or key.endswith(f".{anchor}")]
     first = {name.partition(".")[0] for name in wanted}
     # the factory's names may have a level more than the file's: wrap({"u": net}) and a file of net alone
     cut = len(first.pop()) + 1 if len(first) == 1 and "." in anchor else 0
-    for head, short in [*((h, 0) for h in sorted(set(heads), key=len)), ("", cut)]:
-        names = {name: plain.get(head + bare[short:]) for bare, name in wanted.items()}
-        if all(key is not None and tensors[key].shape == required[name].shape for name, key in names.items()):
-            return {name: key for name, key in names.items() if key is not None}
+    for short in dict.fromkeys((0, cut)):
+        end = anchor[short:]
+        heads = {key[: len(key) - len(end)] for key in plain if key == end or key.endswith(f".{end}")}
+        for head in sorted(heads, key=lambda head: (len(head), head)):
+            names = {name: plain.get(head + bare[short:]) for bare, name in wanted.items()}
+            if all(key is not None and tensors[key].shape == required[name].shape for name, key in names.items()):
+                return {name: key for name, key in names.items() if key is not None}
     return None
 
 

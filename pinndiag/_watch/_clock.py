@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, final
+from weakref import WeakSet
 
 import torch
+from torch.utils.hooks import RemovableHandle
 
 __all__ = ["Clock"]
 
@@ -23,6 +25,7 @@ class Clock:
         stepped: called after a step was taken, with the optimizer that took it.
 
     Attributes:
+        optimizers: those in use now.
         step: optimizer steps taken so far.
         inside: an optimizer is evaluating a closure.
         evaluations: evaluations since the last step.
@@ -34,16 +37,22 @@ class Clock:
         self.step = 0
         self.inside = False
         self.evaluations = 0
+        self.optimizers = list(optimizers)
         self._within = 0
         self._stepped = stepped
-        self._handles = [
-            handle
-            for optimizer in optimizers
-            for handle in (
-                optimizer.register_step_pre_hook(self._before),
-                optimizer.register_step_post_hook(self._after),
-            )
-        ]
+        self._handles: list[RemovableHandle] = []
+        self._known: WeakSet[torch.optim.Optimizer] = WeakSet()
+        for optimizer in optimizers:
+            self._hook(optimizer)
+
+    def follows(self, optimizer: torch.optim.Optimizer) -> bool:
+        """Whether its steps count."""
+        return optimizer in self._known
+
+    def follow(self, optimizer: torch.optim.Optimizer) -> None:
+        """Count the steps of this one, too; it takes the others' place."""
+        self.optimizers = [optimizer]
+        self._hook(optimizer)
 
     def evaluated(self) -> None:
         """The loss is about to be evaluated."""
@@ -76,6 +85,11 @@ class Clock:
         """Take the hooks off the optimizers."""
         for handle in self._handles:
             handle.remove()
+
+    def _hook(self, optimizer: torch.optim.Optimizer) -> None:
+        self._known.add(optimizer)
+        self._handles.append(optimizer.register_step_pre_hook(self._before))
+        self._handles.append(optimizer.register_step_post_hook(self._after))
 
     def _before(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         self.inside, self._within = True, 0

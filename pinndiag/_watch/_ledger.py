@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, final
 
@@ -13,7 +13,7 @@ import torch
 
 from pinndiag._engine import Evaluation
 from pinndiag._errors import PinndiagError
-from pinndiag._records import EventLine, Line, RunTerm
+from pinndiag._records import EventLine, Line, OptimizerCard, RunTerm
 from pinndiag._store import Sink
 from pinndiag._watch._pending import Pending, flush
 
@@ -105,6 +105,11 @@ class Ledger:
         }
         if new:
             self.sink.update(msgspec.structs.replace(self.sink.header, terms={**known, **new}))
+
+    def optimizers(self, cards: Sequence[OptimizerCard]) -> None:
+        """Enter other optimizers into the header."""
+        if self.sink is not None:
+            self.sink.update(msgspec.structs.replace(self.sink.header, optimizers=list(cards)))
 
     def state(self, state: Mapping[str, Any], *, now: bool = False) -> None:
         """Keep what is needed to go on; not more often than every 30 seconds, unless now."""

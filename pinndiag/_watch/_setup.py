@@ -33,7 +33,7 @@ class Subject:
     Attributes:
         modules: the bare modules, by prefix.
         parameters: every tensor that is or may become trainable, by name.
-        optimizers: those whose steps count.
+        optimizers: those whose steps count at first.
         reference: the known solution, or None.
         solve: the network's output at points, or None.
     """
@@ -93,6 +93,12 @@ class Subject:
         """The tensors that require grad now."""
         return {name: tensor for name, tensor in self.parameters.items() if tensor.requires_grad}
 
+    def cards(self, optimizers: Sequence[torch.optim.Optimizer]) -> list[OptimizerCard]:
+        """What the header says of the optimizers."""
+        names = {id(tensor): key for key, tensor in self.parameters.items()}
+        states = [OptimizerState.of(optimizer, names) for optimizer in optimizers]
+        return [OptimizerCard(kind=s.kind, lr=s.lr, settings=s.settings, has_state=bool(s.state)) for s in states]
+
     @property
     def device(self) -> torch.device:
         """Where the parameters live."""
@@ -105,9 +111,7 @@ def header(
     """`run.json` before the first step; its terms come with the first evaluation."""
     scheme = balance.scheme
     parameters = subject.trainable
-    names = {id(tensor): key for key, tensor in subject.parameters.items()}
     sizes = _parameters.sizes(parameters.values())
-    states = [OptimizerState.of(optimizer, names) for optimizer in subject.optimizers]
     return RunHeader(
         schema=RUN_SCHEMA,
         name=name,
@@ -120,7 +124,7 @@ def header(
         pending=waiting,
         scheme="" if scheme is None else scheme.about.key,
         settings={} if scheme is None else scheme.settings,
-        optimizers=[OptimizerCard(kind=s.kind, lr=s.lr, settings=s.settings, has_state=bool(s.state)) for s in states],
+        optimizers=subject.cards(subject.optimizers),
         environment=Environment(
             pinndiag=__version__,
             torch=str(torch.__version__),

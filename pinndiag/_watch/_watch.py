@@ -32,7 +32,7 @@ from pinndiag._watch._moment import moment, work
 from pinndiag._watch._pending import Pending, Sums, tables_of
 from pinndiag._watch._rates import Due, Rates, When
 from pinndiag._watch._setup import Subject, header, run_name
-from pinndiag._wrap import Model, modules_of
+from pinndiag._wrap import Model, modules_of, optimized_by
 from pinndiag.analyzers import curvature as measure_curvature
 
 if TYPE_CHECKING:
@@ -166,17 +166,58 @@ class Watch:
             TermError: a value is no loss.
         """
         terms = checked(losses)
-        if not torch.is_grad_enabled() or not any(term.requires_grad for term in terms.values()):
+        if not _trained(terms):
             return self._balance.plain(terms)
-        if self._clock.evaluations and not self._clock.inside and self._sums is not None and self._sums.unusable:
-            self._finish(None, skipped=True)
-            self._clock.abandon()
-        self._clock.evaluated()
-        counted = self._clock.counted and not self._off and not self._closed
-        due = self._rates.due(self._clock.step) if counted else Due()
+        due = self._due()
         if not due.anything and self._balance.scheme is None:
             return self._balance.plain(terms)
-        return self._joined(terms, due)
+        evaluation = self._evaluation(terms, keep=due.curvature or self._balance.keeps_graphs)
+        combination = self._balance.combination(evaluation, first=self._clock.first)
+        self._record(evaluation, combination, due)
+        return joined(evaluation, combination, self._measured if due.gradients else None)
+
+    def observe(self, losses: Mapping[str, Tensor], weights: Mapping[str, float] | None = None) -> dict[str, float]:
+        """Record the terms of a training that puts its loss together by itself; its graphs are left whole.
+
+        The gradients of the terms are formed here, beside the training's own backward pass: a measured step costs one
+        more. The training is that without the watch, bit for bit.
+
+        Args:
+            losses: as for a call, unweighted.
+            weights: what the terms are multiplied by in this evaluation, where the caller applies the answer later or
+                not at all (1 for a term that is not named). None: the answer is applied at once.
+
+        Returns:
+            the weights that the scheme asks for (within one step of the optimizer they stay the same); without a
+            scheme those given.
+
+        Raises:
+            TermError: a value is no loss.
+        """
+        terms = checked(losses)
+        given = dict.fromkeys(terms, 1.0) | dict(self.weights if weights is None else weights)
+        if self._closed or not _trained(terms):
+            return self.weights if self._balance.scheme is not None else given
+        due = self._due()
+        if not due.anything and self._balance.scheme is None:
+            return given
+        evaluation = self._evaluation(terms, keep=True)
+        wanted = applied = self._balance.combination(evaluation, first=self._clock.first)
+        if weights is not None:
+            applied = Combination(wanted.weights.new_tensor([given[name] for name in terms], dtype=torch.float64))
+        self._record(evaluation, applied, due)
+        if due.gradients:
+            self._measured(evaluation, evaluation.gradients)
+        return given if self._balance.scheme is None else dict(zip(terms, wanted.weights.tolist(), strict=True))
+
+    def follow(self, optimizer: torch.optim.Optimizer) -> None:
+        """Count the steps of this optimizer from now on, if it trains what is watched. Asked again it does nothing."""
+        if self._closed or self._clock.follows(optimizer):
+            return
+        watched = {id(tensor) for tensor in self._subject.parameters.values()}
+        if any(id(tensor) in watched for tensor in optimized_by(optimizer)):
+            self._clock.follow(optimizer)
+            self._ledger.optimizers(self._subject.cards([optimizer]))
 
     @property
     def weights(self) -> dict[str, float]:
@@ -277,29 +318,38 @@ class Watch:
     ) -> None:
         self.close()
 
-    def _joined(self, terms: dict[str, Tensor], due: Due) -> Tensor:
-        parameters = self._subject.trainable
-        tensors = list(parameters.values())
+    def _due(self) -> Due:
+        """One more evaluation begins: what is measured at it."""
+        if self._clock.evaluations and not self._clock.inside and self._sums is not None and self._sums.unusable:
+            self._finish(None, skipped=True)
+            self._clock.abandon()
+        self._clock.evaluated()
+        counted = self._clock.counted and not self._off and not self._closed
+        return self._rates.due(self._clock.step) if counted else Due()
+
+    def _evaluation(self, terms: dict[str, Tensor], *, keep: bool) -> Evaluation:
+        tensors = list(self._subject.trainable.values())
         look = self._graphs.of(terms, tensors)
         half = torch.is_autocast_enabled(self._subject.device.type)
-        evaluation = Evaluation(
+        return Evaluation(
             terms,
             tensors,
             step=self._clock.step,
             shared=look.shared,
             others=look.others,
-            keep=half or due.curvature or self._balance.keeps_graphs,
+            keep=half or keep,
             reduce=self._processes.mean,
             seed=SCALE if half else 1.0,
         )
-        combination = self._balance.combination(evaluation, first=self._clock.first)
+
+    def _record(self, evaluation: Evaluation, combination: Combination, due: Due) -> None:
+        """What can be recorded before the backward pass."""
         if due.anything:
             with self._ledger.measuring("recording the losses", self._clock.step):
                 self._begin(evaluation, combination, due)
         if due.curvature and self._processes.writes:
             with self._ledger.measuring("the curvature", self._clock.step):
-                self._measure_curvature(evaluation, combination, parameters)
-        return joined(evaluation, combination, self._measured if due.gradients else None)
+                self._measure_curvature(evaluation, combination, self._subject.trainable)
 
     def _begin(self, evaluation: Evaluation, combination: Combination, due: Due) -> None:
         """One more evaluation of a measured step."""
@@ -340,7 +390,7 @@ class Watch:
                 Pending(
                     step=step.index,
                     time=step.time,
-                    lr=_rate(optimizer or next(iter(self._subject.optimizers), None)),
+                    lr=_rate(optimizer or next(iter(self._clock.optimizers), None)),
                     names=sums.names,
                     tables=tables,
                     share=self._ledger.share() if step.due.line else None,
@@ -365,7 +415,7 @@ class Watch:
     ) -> None:
         began = self._ledger.time
         weights = dict(zip(evaluation.names, combination.weights.tolist(), strict=True))
-        optimizer = next(iter(self._subject.optimizers), None)
+        optimizer = next(iter(self._clock.optimizers), None)
         view = moment(evaluation, parameters, weights, optimizer)
         found = measure_curvature(view, density=False, warm=self._warm)
         reasons = dict(found.reasons)
@@ -387,6 +437,11 @@ class Watch:
                 reasons=reasons,
             )
         )
+
+
+def _trained(terms: Mapping[str, Tensor]) -> bool:
+    """Whether an evaluation is one of the training, and not of a validation."""
+    return torch.is_grad_enabled() and any(term.requires_grad for term in terms.values())
 
 
 def _close(found: weakref.ref[Watch]) -> None:

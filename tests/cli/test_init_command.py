@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import runpy
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,8 @@ import torch
 from click.testing import Result
 
 import pinndiag
+from pinndiag import integrations
+from pinndiag_cli._init import FRAMEWORKS
 
 Run = Callable[..., Result]
 
@@ -77,3 +80,23 @@ def test_what_cannot_be_written_is_said(run: Run, name: str, words: str) -> None
 def test_quiet(run: Run) -> None:
     assert run("init", "heat.py", "-q").stdout == ""
     assert Path("heat.py").exists()
+
+
+def test_every_framework_has_a_template_that_says_how_to_go_on(run: Run) -> None:
+    for framework in FRAMEWORKS:
+        done = run("init", f"{framework}.py", "--framework", framework)
+        assert done.exit_code == 0, done.output
+        text = Path(f"{framework}.py").read_text()
+        tree = ast.parse(text)
+        assert "make" in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+        assert f"--factory {framework}.py:make" in text
+        assert "FILE" not in text
+    known = {"torch", *integrations.FRAMEWORKS} - {"physicsnemo-sym", "pytorch-lightning"}
+    assert set(FRAMEWORKS) == known
+
+
+def test_an_unknown_framework_is_refused_with_those_that_are_known(run: Run) -> None:
+    done = run("init", "heat.py", "--framework", "keras")
+    assert done.exit_code == 2
+    assert "deepxde" in done.stderr
+    assert not list(Path().iterdir())

@@ -1,0 +1,80 @@
+"""PhysicsNeMo-Sym (archived in 2026): a tap on `solver.domain.compute_losses`, which gives all terms by output name.
+
+Written from its sources (2.4.0) and from what was tried by hand; its tests use an object of the same shape, as the
+package itself installs only beside a CUDA build of torch. Losses of several constraints on one output are one term.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, final
+
+from torch import Tensor
+
+from pinndiag._errors import PinndiagError
+from pinndiag._watch import Watch
+from pinndiag.integrations._framework import About, AbstractFramework, Terms, Trained
+from pinndiag.integrations._taps import Removable, tapped
+
+__all__ = ["PhysicsNeMoSym"]
+
+
+@final
+class PhysicsNeMoSym(AbstractFramework):
+    """A solver of PhysicsNeMo-Sym with the aggregator "sum". The weights of a scheme act in their own step."""
+
+    about: ClassVar[About] = About(
+        key="physicsnemo-sym",
+        package="physicsnemo",
+        distribution="nvidia-physicsnemo-sym",
+        tested=(),
+        takes="a Solver of PhysicsNeMo-Sym",
+        acts="the same step",
+        caution="leave PhysicsNeMo-Sym's aggregator at `sum` while a scheme moves the weights",
+    )
+
+    def fits(self, subject: Any) -> bool:
+        """See `AbstractFramework`."""
+        return hasattr(getattr(subject, "domain", None), "compute_losses")
+
+    def trained(self) -> Trained:
+        """See `AbstractFramework`.
+
+        Raises:
+            PinndiagError: CUDA graphs are on: after the first steps Python is not called any more.
+        """
+        solver = self.subject
+        if getattr(getattr(solver, "cfg", None), "cuda_graphs", False):
+            raise PinndiagError(
+                "PhysicsNeMo-Sym replays CUDA graphs, and its steps cannot be seen",
+                where="cfg.cuda_graphs is true",
+                cause="after about 20 steps no Python function is called any more",
+                fix="set cuda_graphs: false in the configuration",
+            )
+        networks = list(solver.domain.create_global_optimizer_model())
+        return Trained(networks[0] if len(networks) == 1 else {network.name: network for network in networks})
+
+    def attach(self, watch: Watch, *, balanced: bool) -> list[Removable]:
+        """See `AbstractFramework`."""
+
+        def compute_losses(method: Callable[..., dict[str, Tensor]], step: int) -> dict[str, Tensor]:
+            losses = method(step)
+            if not balanced:
+                watch.observe(losses, {})
+                return losses
+            weights = watch.observe(losses)
+            return {name: weights[name] * loss for name, loss in losses.items()}
+
+        return [tapped(self.subject.domain, "compute_losses", compute_losses)]
+
+    def terms(self) -> Terms:
+        """See `AbstractFramework`.
+
+        Raises:
+            PinndiagError: always: its constraints draw a batch each time they are evaluated.
+        """
+        raise PinndiagError(
+            "the terms of PhysicsNeMo-Sym cannot be evaluated out of band",
+            cause="its constraints take the next batch of their loaders at each evaluation",
+            fix="watch the training with pinndiag.attach, or name the terms: pinndiag.wrap(model, terms)",
+        )

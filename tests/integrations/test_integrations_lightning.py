@@ -1,0 +1,130 @@
+"""Modules of both packages of Lightning: the battery, and a plain `watch` inside of a training step."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import pinndiag
+from tests.integrations.battery import Battery, Training, healthy, poisson
+
+PACKAGES = {"lightning": "lightning.pytorch", "pytorch_lightning": "pytorch_lightning"}
+
+
+def imported(package: str) -> Any:
+    pytest.importorskip(package, reason=f"{package} is not installed")
+    return import_module(PACKAGES[package])
+
+
+def module_of(pl: Any, optimizer: str = "adam", scale: float = 1.0, idle: bool = False) -> Any:
+    """A LightningModule in the usual style: a network, a dictionary of losses, their weighted sum."""
+    torch.manual_seed(0)
+
+    class Module(pl.LightningModule):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            first, last = nn.Linear(1, 12), nn.Linear(12, 1)
+            self.net = nn.Sequential(first, nn.Tanh(), nn.Linear(12, 12), nn.Tanh(), last)
+            self.watch: Any = None
+
+        def losses(self, x: Tensor) -> dict[str, Tensor]:
+            ends = self.net(torch.tensor([[0.0], [1.0]]))
+            found = {"pde": scale * poisson(self.net, x), "bc": ends.square().mean()}
+            return {**found, "idle": (0 * ends + 2).square().mean()} if idle else found
+
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            terms = self.losses(batch[0])
+            if self.watch is not None:
+                return self.watch(terms)
+            losses = [term.square().mean() if term.ndim else term for term in terms.values()]
+            return {"loss": torch.stack(losses).sum(), **terms}
+
+        def configure_optimizers(self) -> Any:
+            if optimizer == "lbfgs":
+                return torch.optim.LBFGS(self.parameters(), lr=1e-2, max_iter=3)
+            return torch.optim.Adam(self.parameters(), lr=1e-2)
+
+    return Module()
+
+
+def fit(pl: Any, module: Any, epochs: int, parts: int = 1, **options: Any) -> None:
+    points = torch.linspace(0, 1, 20)[:, None]
+    data = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(points), batch_size=20 // parts)
+    quiet = {
+        "enable_progress_bar": False,
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_model_summary": False,
+    }
+    pl.Trainer(max_epochs=epochs, accelerator="cpu", **quiet, **options).fit(module, data)
+
+
+class OfLightning(Battery):
+    package: ClassVar[str]
+    wraps: ClassVar[bool] = False
+    dtypes: ClassVar[tuple[torch.dtype, ...]] = (torch.float32,)
+
+    def make(
+        self, *, dtype: torch.dtype = torch.float32, optimizer: str = "adam", scale: float = 1.0, idle: bool = False
+    ) -> Training:
+        pl = imported(self.package)
+        module = module_of(pl, optimizer, scale, idle)
+
+        def losses() -> dict[str, Tensor]:
+            terms = module.losses(torch.linspace(0, 1, 20)[:, None])
+            return {"pde": terms["pde"].square().mean(), "bc": terms["bc"]}
+
+        return Training(
+            module, module.net, lambda steps: fit(pl, module, steps), losses, {"pde": 1.0, "bc": 1.0}, (module,)
+        )
+
+    def test_a_step_that_gives_only_its_sum_is_refused(self) -> None:
+        pl = imported(self.package)
+        module = module_of(pl)
+        step = module.training_step
+        module.training_step = lambda batch, batch_idx: step(batch, batch_idx)["loss"]
+        with pinndiag.attach(module), pytest.raises(pinndiag.PinndiagError, match="does not return its terms"):
+            fit(pl, module, 1)
+
+    def test_out_of_band_it_asks_for_the_terms_by_name(self) -> None:
+        with pytest.raises(pinndiag.PinndiagError, match="out of band"):
+            pinndiag.wrap(module_of(imported(self.package)))
+
+    @pytest.mark.parametrize("parts", [1, 2])
+    def test_a_plain_watch_inside_the_training_step(self, parts: int, tmp_path: Path) -> None:
+        """Automatic optimization; two parts: gradients are accumulated over two batches."""
+        pl = imported(self.package)
+        wanted = module_of(pl)
+        fit(pl, wanted, 4, parts, accumulate_grad_batches=parts)
+        module = module_of(pl)
+        optimizer = module.configure_optimizers()
+        module.configure_optimizers = lambda: optimizer
+        with pinndiag.watch(module, optimizer, to=tmp_path / "run", every=1) as module.watch:
+            fit(pl, module, 4, parts, accumulate_grad_batches=parts)
+        for a, b in zip(module.parameters(), wanted.parameters(), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+        run = healthy(tmp_path / "run")
+        assert run.steps.steps.tolist() == [0, 1, 2, 3]
+        assert set(run.steps.run("batches")) == {float(parts)}
+
+    def test_accumulated_gradients_are_one_record_of_the_handle(self, tmp_path: Path) -> None:
+        pl = imported(self.package)
+        module = module_of(pl)
+        with pinndiag.attach(module, to=tmp_path / "run", every=1):
+            fit(pl, module, 3, 2, accumulate_grad_batches=2)
+        run = healthy(tmp_path / "run")
+        assert run.steps.steps.tolist() == [0, 1, 2]
+        assert set(run.steps.run("batches")) == {2.0}
+
+
+class TestLightning(OfLightning):
+    package = "lightning"
+
+
+class TestPytorchLightning(OfLightning):
+    package = "pytorch_lightning"

@@ -1,0 +1,77 @@
+"""neurodiffeq: the battery, and what is its own. Importing it makes float64 torch's default dtype."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.integrations.battery import Battery, Training
+
+before = torch.get_default_dtype()
+pytest.importorskip("neurodiffeq", reason="neurodiffeq is not installed: pip install 'pinndiag[neurodiffeq]'")
+torch.set_default_dtype(before)
+
+from neurodiffeq import diff  # noqa: E402
+from neurodiffeq.conditions import NoCondition  # noqa: E402
+from neurodiffeq.generators import Generator1D  # noqa: E402
+from neurodiffeq.networks import FCNN  # noqa: E402
+from neurodiffeq.solvers import Solver1D  # noqa: E402
+
+
+class Bounded(Solver1D):  # type: ignore[misc]
+    """The boundary values as an additional loss, as its documentation shows."""
+
+    def additional_loss(self, residual: Tensor, funcs: Any, coords: Any) -> Tensor:
+        ends = torch.tensor([[0.0], [1.0]], requires_grad=True)
+        found: Tensor = self.compute_func_val(self.nets[0], self.conditions[0], ends).square().mean()
+        return found
+
+
+class TestNeurodiffeq(Battery):
+    dtypes: ClassVar[tuple[torch.dtype, ...]] = (torch.float64,)
+
+    def make(
+        self, *, dtype: torch.dtype = torch.float64, optimizer: str = "adam", scale: float = 1.0, idle: bool = False
+    ) -> Training:
+        torch.set_default_dtype(torch.float64)
+        torch.manual_seed(0)
+
+        def equations(u: Tensor, x: Tensor) -> list[Tensor]:
+            residual = scale * (diff(u, x, order=2) + torch.pi**2 * torch.sin(torch.pi * x))
+            return [residual, 0 * u + 2] if idle else [residual]
+
+        net = FCNN(1, 1, hidden_units=(12, 12))
+        kind, settings = torch.optim.Adam, {"lr": 1e-2}
+        if optimizer == "lbfgs":
+            kind, settings = torch.optim.LBFGS, {"lr": 1e-2, "max_iter": 3}
+        points = Generator1D(20, 0.0, 1.0, "equally-spaced")
+        solver = Bounded(
+            equations,
+            [NoCondition()],
+            nets=[net],
+            train_generator=points,
+            valid_generator=copy.deepcopy(points),
+            optimizer=kind(net.parameters(), **settings),
+            n_batches_valid=1,
+        )
+
+        def run(steps: int) -> None:
+            solver.fit(steps)
+
+        def losses() -> dict[str, Tensor]:
+            x = torch.linspace(0, 1, 20)[:, None].requires_grad_()
+            u = net(x)
+            residual = scale * (diff(u, x, order=2) + torch.pi**2 * torch.sin(torch.pi * x))
+            end = torch.tensor([[0.0], [1.0]])
+            return {"eq_0": residual.square().mean(), "additional": net(end).square().mean()}
+
+        return Training(solver, net, run, losses, {"eq_0": 1.0, "additional": 1.0}, (solver,), "eq_1")
+
+    def saved(self, training: Training, folder: Path) -> Path:
+        torch.save(training.net.state_dict(), folder / "net.pt")
+        return folder / "net.pt"

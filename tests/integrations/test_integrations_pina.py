@@ -1,0 +1,93 @@
+"""PINA: the battery, and what is its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.integrations.battery import Battery, Training, poisson
+
+pytest.importorskip("pina", reason="PINA is not installed: pip install 'pinndiag[pina]'")
+
+from pina import Condition, LabelTensor, Trainer
+from pina.domain import CartesianDomain
+from pina.equation import Equation
+from pina.equation.zoo import FixedValue
+from pina.operator import laplacian
+from pina.optim import TorchOptimizer
+from pina.problem import SpatialProblem
+from pina.solver import PhysicsInformedSingleModelSolver
+from pina.weighting import ScalarWeighting
+
+
+class TestPINA(Battery):
+    def make(
+        self, *, dtype: torch.dtype = torch.float32, optimizer: str = "adam", scale: float = 1.0, idle: bool = False
+    ) -> Training:
+        torch.manual_seed(0)
+
+        def residual(x: LabelTensor, u: LabelTensor) -> LabelTensor:
+            force = torch.pi**2 * torch.sin(torch.pi * x.extract(["x"]))
+            return scale * (laplacian(u, x, components=["u"], d=["x"]) + force)
+
+        def unreached(x: LabelTensor, u: LabelTensor) -> LabelTensor:
+            return 0 * u + 2
+
+        class Poisson(SpatialProblem):
+            output_variables = ["u"]  # noqa: RUF012
+            spatial_domain = CartesianDomain({"x": [0, 1]})
+            domains = {  # noqa: RUF012
+                "inside": CartesianDomain({"x": [0, 1]}),
+                "left": CartesianDomain({"x": 0.0}),
+                "right": CartesianDomain({"x": 1.0}),
+            }
+            conditions = {  # noqa: RUF012
+                "inside": Condition(domain="inside", equation=Equation(residual)),
+                "left": Condition(domain="left", equation=FixedValue(0.0)),
+                **({"idle": Condition(domain="right", equation=Equation(unreached))} if idle else {}),
+            }
+
+        problem = Poisson()
+        problem.discretise_domain(20, "grid", domains="inside")
+        problem.discretise_domain(1, "grid", domains=["left", "right"])
+        x = problem.discretised_domains["inside"].as_subclass(Tensor).clone()
+        first, last = torch.nn.Linear(1, 12), torch.nn.Linear(12, 1)
+        net = torch.nn.Sequential(first, torch.nn.Tanh(), torch.nn.Linear(12, 12), torch.nn.Tanh(), last)
+        end = torch.tensor([[1.0], [0.0]])
+        problem.conditions["ends"] = Condition(input=LabelTensor(end, ["x"]), target=LabelTensor(0 * end, ["u"]))
+        problem.conditions["ends"].problem, problem.conditions["ends"].name = problem, "ends"
+        settings = {"lr": 1e-2} if optimizer == "adam" else {"max_iter": 3}
+        kind = torch.optim.Adam if optimizer == "adam" else torch.optim.LBFGS
+        weighting = ScalarWeighting({"left": 2.0})
+        solver = PhysicsInformedSingleModelSolver(
+            problem, net, optimizer=TorchOptimizer(kind, **settings), weighting=weighting
+        )
+
+        def run(steps: int) -> None:
+            trainer(solver, steps).train()
+
+        def losses() -> dict[str, Tensor]:
+            found = {
+                "inside": (scale * poisson(net, x)).square().mean(),
+                "left": net(torch.zeros(1, 1)).square().mean(),
+            }
+            return {**found, "ends": net(end).square().mean()}
+
+        return Training(solver, net, run, losses, {"inside": 1.0, "left": 2.0, "ends": 1.0}, (solver, weighting))
+
+    dtypes = (torch.float32,)
+
+    def saved(self, training: Training, folder: Path) -> Path:
+        one = trainer(training.subject, 1, max_steps=0)
+        one.strategy.connect(training.subject)
+        one.save_checkpoint(folder / "solver.ckpt")
+        return folder / "solver.ckpt"
+
+
+def trainer(solver: Any, steps: int, **options: Any) -> Trainer:
+    settings = {"accelerator": "cpu", "enable_progress_bar": False, "logger": False, "enable_checkpointing": False}
+    return Trainer(solver, **{"max_epochs": steps, "enable_model_summary": False, **settings, **options})
