@@ -83,7 +83,7 @@ def _panel(
         return None
     x: Scale = Linear(-1.05, 1.05) if axis == "cosine" else Log.over(known)
     names = tuple(shorten_all((name for name, _ in found), 22))
-    plot = Plot(x, Rows(names), width=400, height=64 + 26 * len(found), left=152, x_label=x_label, grid="both")
+    plot = Plot(x, Rows(names), width=400, height=64 + 26 * len(found), left=168, x_label=x_label, grid="both")
     for row, (_, marks) in enumerate(found):
         for name, value in marks.items():
             look = looks[name]

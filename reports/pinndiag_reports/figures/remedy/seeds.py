@@ -26,7 +26,7 @@ def seeds(stage: Stage) -> Part:
         Rows(tuple(stage.titles)),
         width=440,
         height=64 + 30 * len(rows),
-        left=152,
+        left=168,
         x_label=f"{words}: left is better",
     )
     alt = []
