@@ -197,10 +197,10 @@ class _Work:
             if auto and _beats(baseline, done[chosen]):
                 chosen = None
             else:
-                treated, done[chosen] = self._treated(done[chosen])
                 after, before = done[chosen].diagnosis, baseline.diagnosis
-                if after is not None and before is not None:
+                if after is not None and before is not None:  # both by the same analyzers
                     pair = compare(before, after, names=("trained on as it is", done[chosen].title))
+                treated, done[chosen] = self._treated(done[chosen])
         text, severity = _verdict(record, baseline, done, chosen, measure, auto=auto, interrupted=self.interrupted)
         return Comparison(
             RemedyRecord(
@@ -216,7 +216,7 @@ class _Work:
                 baseline=baseline,
                 arms=done,
                 chosen=chosen,
-                reason=_reason(record, done, chosen, self.trials, auto=auto),
+                reason=_reason(done, chosen, self.trials, auto=auto, interrupted=self.interrupted),
                 trials=self.trials,
                 comparison=pair,
                 severity=severity,
@@ -244,7 +244,10 @@ class _Work:
         twin.notes = [*twin.notes, f"trained for {lane.state.step} steps under {arm.title}"]
         if not self.interrupted and arm.runs[0].finite:
             self.say("analysing the treated network", 0)
-            arm = msgspec.structs.replace(arm, diagnosis=diagnosed(twin, arm.title, whole=True))
+            try:
+                arm = msgspec.structs.replace(arm, diagnosis=diagnosed(twin, arm.title, whole=True))
+            except KeyboardInterrupt:  # the training is done, and so is a shorter diagnosis
+                self.interrupted = True
         return twin, arm
 
     def _optimizer(self) -> OptimizerCard:
@@ -344,10 +347,10 @@ def _verdict(
     return "No scheme left less work than training on as it is; none is recommended.", "alike"
 
 
-def _reason(
-    record: DiagnosisRecord, arms: Sequence[Arm], chosen: int | None, trials: Sequence[Trial], *, auto: bool
-) -> str:
+def _reason(arms: Sequence[Arm], chosen: int | None, trials: Sequence[Trial], *, auto: bool, interrupted: bool) -> str:
     if chosen is None:
+        if interrupted:
+            return "it was interrupted before an arm could be compared"
         return "" if arms else "the diagnosis names nothing that a scheme could cure"
     if not auto:
         return "it was asked for" if len(arms) == 1 else "of the schemes asked for it left the least work unfinished"

@@ -10,7 +10,7 @@ import msgspec
 
 from pinndiag._records import Arm, ArmRun, Outcome
 
-__all__ = ["figure", "judged", "measure_of", "sentence"]
+__all__ = ["judged", "measure_of", "sentence"]
 
 ALIKE = 1.1  # one seed: figures that differ by less are called alike
 ERRORS = 2.0  # several seeds: standard errors of the mean ratio that it must differ from 1
@@ -21,24 +21,10 @@ def measure_of(runs: Sequence[ArmRun]) -> str:
     return "rel_l2" if all(run.rel_l2 is not None for run in runs) else "losses"
 
 
-def figure(run: ArmRun, measure: str) -> float:
-    """The figure of comparison of one run: small is good; infinite where it diverged.
-
-    Losses: the geometric mean over the terms of the unweighted loss, at points not trained on where known.
-    """
-    if not run.finite:
-        return math.inf
-    if measure == "rel_l2":
-        return math.inf if run.rel_l2 is None or math.isnan(run.rel_l2) else run.rel_l2
-    losses = [run.held_out.get(name, loss) for name, loss in run.losses.items()]
-    logs = [math.log(abs(loss)) for loss in losses if loss != 0 and math.isfinite(loss)]
-    return math.exp(statistics.fmean(logs)) if logs else 0.0
-
-
 def judged(arm: Arm, baseline: Arm, measure: str) -> Arm:
     """The arm with its outcome against the baseline, seed by seed."""
-    mine = {run.seed: figure(run, measure) for run in arm.runs}
-    theirs = {run.seed: figure(run, measure) for run in baseline.runs}
+    mine = {run.seed: run.figure(measure) for run in arm.runs}
+    theirs = {run.seed: run.figure(measure) for run in baseline.runs}
     pairs = [(theirs.get(seed, theirs[min(theirs)]), value) for seed, value in mine.items()]
     values = list(mine.values())
     spread = (
@@ -62,7 +48,7 @@ def judged(arm: Arm, baseline: Arm, measure: str) -> Arm:
 def sentence(arm: Arm, baseline: Arm, measure: str) -> str:
     """What the treatment did, in a sentence."""
     what = "relative L2 error" if measure == "rel_l2" else "geometric mean of the losses"
-    before, after = (statistics.fmean(figure(run, measure) for run in a.runs) for a in (baseline, arm))
+    before, after = (statistics.fmean(run.figure(measure) for run in a.runs) for a in (baseline, arm))
     return f"{arm.title}: {what} {after:.3g} instead of {before:.3g} when trained on as it is; {arm.words}."
 
 

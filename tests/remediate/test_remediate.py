@@ -18,7 +18,7 @@ from pinndiag._remediate._candidates import candidates
 from pinndiag._remediate._optimizers import made
 from pinndiag._remediate._starts import placed
 from pinndiag._remediate._training import Plan, advance
-from pinndiag._remediate._verdict import figure, judged
+from pinndiag._remediate._verdict import judged
 from pinndiag.schemes import DynamicNorm, Fixed, ReLoBRaLo
 from tests.checks.records import record as healthy
 
@@ -250,8 +250,8 @@ def test_better_and_worse_are_called_beyond_the_spread(before: list[float], afte
 
 
 def test_without_a_solution_the_losses_at_fresh_points_count() -> None:
-    assert figure(run(0, 1.0), "losses") == pytest.approx(3.0)  # sqrt(1 * 9)
-    assert figure(run(0, 1.0, finite=False), "losses") == math.inf
+    assert run(0, 1.0).figure("losses") == pytest.approx(3.0)  # sqrt(1 * 9)
+    assert run(0, 1.0, finite=False).figure("losses") == math.inf
 
 
 def test_an_optimizer_that_is_not_known_is_replaced_and_said() -> None:
