@@ -76,6 +76,11 @@ def _total(losses: Mapping[str, Tensor], weights: Float[Tensor, " terms"]) -> Te
     return total
 
 
+def _is_zero(factor: Tensor) -> bool:
+    """Asked on the CPU only, where the answer costs no waiting."""
+    return factor.device.type == "cpu" and factor.item() == 0.0
+
+
 @final
 class _Backward:
     """What the backward pass needs. The graphs go after the first pass; a second one uses the gradients it formed."""
@@ -96,7 +101,7 @@ class _Backward:
         evaluation.upstream = upstream
         if self._pulled is None:
             self._pulled, pulled = self._first(upstream)
-            if self._measured is not None:
+            if self._measured is not None and not _is_zero(upstream):  # a factor of zero cannot be divided out
                 applied = evaluation.reduced(self._pulled.rows) if self._combination.points else evaluation.gradients
                 self._measured(evaluation, applied)
             self._losses.clear()

@@ -62,11 +62,16 @@ class Moments:
         """The step record of that index. With `layers`, the figures per layer of the latest histograms too."""
         line = self._run.steps.at(index)
         curvature = _latest(self._run.curvature, line.step)
+        stale = curvature is not None and line.step - curvature.step > line.step / 2
         gradients = self._gradients(_latest(self._run.histograms, line.step)) if layers else None
         reasons = dict(ABSENT)
         if self._start is None:
             reasons["start"] = "the run was not recorded from its first step"
-        if curvature is None:
+        if curvature is not None and stale:
+            why = f"measured last at step {curvature.step}, too long before step {line.step}"
+            reasons |= dict.fromkeys(("curvature", "work"), why)
+            curvature = None
+        elif curvature is None:
             reasons |= dict.fromkeys(("curvature", "work"), "the run's schedule of curvature left it out so far")
         else:
             reasons |= {f"curvature.{part}": why for part, why in curvature.reasons.items()}

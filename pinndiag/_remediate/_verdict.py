@@ -13,6 +13,7 @@ from pinndiag._records import Arm, ArmRun, Outcome
 __all__ = ["judged", "measure_of", "sentence"]
 
 ALIKE = 1.1  # one seed: figures that differ by less are called alike
+UNSOLVED = 0.3  # relative L2 error above which a better network is still no solution
 ERRORS = 2.0  # several seeds: standard errors of the mean ratio that it must differ from 1
 
 
@@ -49,7 +50,9 @@ def sentence(arm: Arm, baseline: Arm, measure: str) -> str:
     """What the treatment did, in a sentence."""
     what = "relative L2 error" if measure == "rel_l2" else "geometric mean of the losses"
     before, after = (statistics.fmean(run.figure(measure) for run in a.runs) for a in (baseline, arm))
-    return f"{arm.title}: {what} {after:.3g} instead of {before:.3g} when trained on as it is; {arm.words}."
+    unsolved = measure == "rel_l2" and after > UNSOLVED
+    rest = " It is still unsolved: a network that says 0 everywhere has an error of 1." if unsolved else ""
+    return f"{arm.title}: {what} {after:.3g} instead of {before:.3g} when trained on as it is; {arm.words}.{rest}"
 
 
 def _outcome(logs: Sequence[float], diverged: bool) -> Outcome:

@@ -91,6 +91,11 @@ class Ledger:
         """Record something that happened once."""
         self.write(EventLine(step=step, event=event, text=text, time=self.time))
 
+    def complain(self, text: str, step: int) -> None:
+        """Record that something looks wrong, and show it."""
+        self.event("warning", text, step)
+        warnings.warn(f"pinndiag, step {step}: {text}", RuntimeWarning, stacklevel=2)
+
     def terms(self, evaluation: Evaluation) -> None:
         """Enter terms that came for the first time into the header."""
         if self.sink is None:
@@ -103,6 +108,9 @@ class Ledger:
             for name, output in evaluation.outputs.items()
             if name not in known
         }
+        if new and known:
+            for name in new:
+                self.event("term", f"the term {name!r} came", evaluation.step)
         if new:
             self.sink.update(msgspec.structs.replace(self.sink.header, terms={**known, **new}))
 
@@ -134,5 +142,13 @@ def loaded(path: Any) -> dict[str, Any]:
     """What `Ledger.state` wrote; empty where there is none."""
     if not path.is_file():
         return {}
-    state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+    try:
+        state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # whatever a damaged or foreign file makes of the reader
+        raise PinndiagError(
+            f"{path} cannot be read",
+            where=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
+            cause="the file is damaged, or is not what pinndiag wrote",
+            fix="remove it to go on after the last record with a fresh state of the scheme",
+        ) from None
     return state

@@ -11,7 +11,11 @@ from pinndiag._watch._schedule import Schedule
 
 __all__ = ["Due", "Rates", "When"]
 
-SPARSE = 1000  # steps between two sparse measurements, unless told
+# sparse measurements, unless told: what is known of a step should not be older than half of the run
+EARLY = (100, 200, 400, 800)
+SPARSE = Schedule(
+    "at the steps 0, 100, 200, 400 and 800, then every 1000", lambda step: step % 1000 == 0 or step in EARLY
+)
 
 When = int | Callable[[int], Any]
 
@@ -59,13 +63,13 @@ class Rates:
 
     @staticmethod
     def of(every: When, histograms: When | None, curvature: When | None) -> Rates:
-        """What the user gave. Sparse measurements are made every 1000 steps unless told, and not at all if every=0."""
+        """What the user gave. Sparse measurements that were not told are not made at all if every=0."""
         first = Schedule.of(every, "every")
-        sparse = 0 if first.never else SPARSE
+        sparse = Schedule.of(0, "every") if first.never else SPARSE
         return Rates(
             first,
-            Schedule.of(sparse if histograms is None else histograms, "histograms"),
-            Schedule.of(sparse if curvature is None else curvature, "curvature"),
+            sparse if histograms is None else Schedule.of(histograms, "histograms"),
+            sparse if curvature is None else Schedule.of(curvature, "curvature"),
         )
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, final
@@ -87,6 +87,20 @@ class Subject:
         reference = reference_of(solution, next(iter(devices)), _parameters.widest(found.values()))
         solve = None if reference is None else forward_of(model, extra, found)
         return Subject(modules, named, optimizers, reference, solve)
+
+    def now(self, optimizers: Sequence[torch.optim.Optimizer]) -> Subject:
+        """The model as it is now: parameters that were added to a module or an optimizer since are parameters too."""
+        known = {id(tensor) for tensor in self.parameters.values()}
+        inside = {n: t for prefix, module in self.modules.items() for n, t in module.named_parameters(prefix=prefix)}
+        new = {name: tensor for name, tensor in inside.items() if id(tensor) not in known}
+        seen = known | {id(tensor) for tensor in new.values()}
+        trained = [tensor for entry in optimizers for tensor in optimized_by(entry) if id(tensor) not in seen]
+        if not new and not trained:
+            return self
+        gone = {name for name in new if name in self.parameters}  # replaced by another tensor of that name
+        kept = {name: tensor for name, tensor in self.parameters.items() if name not in gone}
+        extra = {f"optimizer.{len(kept) + i}": tensor for i, tensor in enumerate(trained)}
+        return replace(self, parameters={**kept, **new, **extra})
 
     @property
     def trainable(self) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ from pinndiag._checked import checked
 from pinndiag._engine import SCALE, Combination, Evaluation, Matrix, joined
 from pinndiag._errors import PinndiagError
 from pinndiag._gradient_tables import Structure
-from pinndiag._look import Graphs
+from pinndiag._look import look
 from pinndiag._pinn import Reference
 from pinndiag._processes import Processes
 from pinndiag._randomness import RandomState, replayed
@@ -44,6 +44,7 @@ __all__ = ["Watch", "watch"]
 
 OFF = "PINNDIAG_OFF"  # environment variable: 1 switches all measuring off
 WAITING = 64  # records that may wait on a GPU
+WITHOUT_STEP = 1000  # evaluations after which a step should have been counted
 ERROR_EVERY = 100  # steps between two evaluations of the error, however often the terms are measured
 
 
@@ -77,7 +78,9 @@ def watch(
     schedulers, `torch.amp.GradScaler`, several optimizers, DistributedDataParallel (figures are those of the whole
     batch) and Lightning. Each term's gradient is formed in the loss's own backward pass, so that a measured step costs
     little more than a plain one where terms have points of their own; on other steps the plain loss is returned. The
-    gradients of a measured step are those of the plain loop up to the order of additions (1e-12 in float64).
+    gradients of a measured step are those of the plain loop up to the order of additions (1e-12 in float64). There a
+    backward pass goes through each term by itself, and the graphs are gone after it: a further loss that shares a
+    forward pass with a term has to be a term too, and hooks inside the graphs run once for each term.
 
     Args:
         model: as in `wrap`: a module, a dictionary of modules, or a function (then `parameters` is its mapping).
@@ -87,9 +90,10 @@ def watch(
         every: when losses, weights, gradient figures, cosines and, every 100 steps at most, the error are recorded: a
             number of steps, a function of the step, or a `torch.profiler.schedule`. 0 switches all measuring off that
             is not asked for by name.
-        histograms: when figures and histograms per layer are recorded; default every 1000 steps.
+        histograms: when figures and histograms per layer are recorded; default at the steps 0, 100, 200, 400 and 800,
+            then every 1000.
         curvature: when the Hessians' largest eigenvalues, the stability limit and the remaining work are recorded, on
-            the graph of the step; default every 1000 steps. Costs about 40 gradients.
+            the graph of the step; default as for histograms. Costs about 40 gradients.
         weights: the fixed weights to train with (default 1).
         scheme: a balancing scheme, or its key in `pinndiag.schemes`; it sets the weights, also while measuring is off.
         solution: (points, values) of a known solution, for the relative L2 error.
@@ -119,20 +123,20 @@ def watch(
         sink = MemorySink(head) if to is None else RunWriter(Path(to), head, resume=resume, overwrite=overwrite)
         sink = sink if tensorboard is None else TensorBoardSink(sink, tensorboard)
     found = Watch(subject, processes, rates, balance, Ledger(sink, waiting), off=off)
-    if resume and to is not None:
+    if resume and to is not None and sink is not None:
         found.go_on(Path(to))
     return found
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Step:
     """A step under way: when it began, and what is measured at it."""
 
     index: int
     time: float
     due: Due
-    error: Tensor | None
+    error: Tensor | None = None
 
 
 @final
@@ -146,7 +150,6 @@ class Watch:
         self._ledger = ledger
         self._off = off
         self._clock = Clock(subject.optimizers, self._stepped)
-        self._graphs = Graphs()
         self._sums: Sums | None = None
         self._step: _Step | None = None
         self._warm: dict[str, Tensor] = {}
@@ -324,19 +327,29 @@ class Watch:
             self._finish(None, skipped=True)
             self._clock.abandon()
         self._clock.evaluated()
-        counted = self._clock.counted and not self._off and not self._closed
-        return self._rates.due(self._clock.step) if counted else Due()
+        if self._clock.evaluations == WITHOUT_STEP:
+            self._ledger.complain(
+                f"no optimizer step was counted in {WITHOUT_STEP} evaluations: was another optimizer made, or "
+                "watch.step() forgotten?",
+                self._clock.step,
+            )
+        if not self._clock.counted or self._off or self._closed:
+            return Due()
+        with self._ledger.measuring("the schedule", self._clock.step):
+            return self._rates.due(self._clock.step)
+        return Due()
 
     def _evaluation(self, terms: dict[str, Tensor], *, keep: bool) -> Evaluation:
+        self._subject = self._subject.now(self._clock.optimizers)
         tensors = list(self._subject.trainable.values())
-        look = self._graphs.of(terms, tensors)
+        seen = look(terms, tensors)
         half = torch.is_autocast_enabled(self._subject.device.type)
         return Evaluation(
             terms,
             tensors,
             step=self._clock.step,
-            shared=look.shared,
-            others=look.others,
+            shared=seen.shared,
+            others=seen.others,
             keep=half or keep,
             reduce=self._processes.mean,
             seed=SCALE if half else 1.0,
@@ -347,16 +360,18 @@ class Watch:
         if due.anything:
             with self._ledger.measuring("recording the losses", self._clock.step):
                 self._begin(evaluation, combination, due)
-        if due.curvature and self._processes.writes:
+        if due.curvature and self._clock.first and self._processes.writes:
             with self._ledger.measuring("the curvature", self._clock.step):
                 self._measure_curvature(evaluation, combination, self._subject.trainable)
 
     def _begin(self, evaluation: Evaluation, combination: Combination, due: Due) -> None:
         """One more evaluation of a measured step."""
         if self._clock.first or self._sums is None:
+            self._step = _Step(evaluation.step, self._ledger.time, due)
             self._sums = Sums(evaluation.names, combination.weights)
-            self._step = _Step(evaluation.step, self._ledger.time, due, self._error(due))
             self._ledger.terms(evaluation)
+            with self._ledger.measuring("the error", evaluation.step):
+                self._step.error = self._error(due)
         if self._sums.names == evaluation.names:
             self._sums.add_losses(evaluation.values)
             self._sums.points = _point_weights(evaluation, combination)
@@ -407,8 +422,13 @@ class Watch:
         if reference is None or not due.line or self._clock.step - self._error_at < ERROR_EVERY:
             return None
         self._error_at = self._clock.step
-        with torch.no_grad(), replayed(RandomState.now()):
-            return _relative_error(self._subject.solve(reference.points), reference)
+        buffers = [(b, b.detach().clone()) for module in self._subject.modules.values() for b in module.buffers()]
+        try:
+            with torch.no_grad(), replayed(RandomState.now()):
+                return _relative_error(self._subject.solve(reference.points), reference)
+        finally:  # running statistics that the evaluation moved
+            for buffer, value in buffers:
+                buffer.data.copy_(value)
 
     def _measure_curvature(
         self, evaluation: Evaluation, combination: Combination, parameters: Mapping[str, Tensor]

@@ -120,7 +120,7 @@ class GradNorm(AbstractTermScheme):
 
     def _places(self, parameters: Sequence[Tensor]) -> list[int]:
         if self._layer == "last":
-            if self._trained is None and self._graphs.looked:
+            if self._trained is None and self._seen is not None:
                 raise PinndiagError(
                     'GradNorm(layer="last") does not know which layer is the last',
                     cause="the order of the parameters cannot be read from a graph",

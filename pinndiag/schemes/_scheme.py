@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from pinndiag._checked import checked
 from pinndiag._engine import SCALE, Combination, Evaluation, joined
 from pinndiag._errors import PinndiagError, TermError
-from pinndiag._look import Graphs
+from pinndiag._look import Look, look
 from pinndiag._processes import Processes
 from pinndiag._terms import mean_square, square
 from pinndiag.schemes._about import About
@@ -66,7 +66,7 @@ class AbstractScheme(nn.Module, ABC):
         optimizer: its steps are the scheme's steps, so that the weights stay as they are within a step of L-BFGS and
             over micro-batches. Without it each call with grad enabled is a step.
         parameters: the trainable tensors; default: the `nn.Parameter` leaves of the graphs, or all leaves where there
-            is none, as found at the first two calls and at every 64th.
+            is none, as found in the graphs of the step.
     """
 
     about: ClassVar[About]
@@ -102,7 +102,7 @@ class AbstractScheme(nn.Module, ABC):
         self.memory = Memory()
         self._last: dict[str, Tensor] = {}
         self._now = _Now()
-        self._graphs = Graphs()
+        self._seen: Look | None = None
         optimizer = options.get("optimizer")
         self._counted = optimizer is not None
         if optimizer is not None:
@@ -165,8 +165,6 @@ class AbstractScheme(nn.Module, ABC):
         now = self._now
         if not self._counted or now.decided is None or now.decided_at != (now.step, evaluation.names):
             now.decided, now.decided_at = self.combine(evaluation), (now.step, evaluation.names)
-            if evaluation.formed and not any(evaluation.pulled.reached):
-                raise _strangers(type(self).__name__, evaluation)
         if not self._counted:
             now.step += 1
         return joined(evaluation, now.decided)
@@ -202,7 +200,7 @@ class AbstractScheme(nn.Module, ABC):
     def __getstate__(self) -> dict[str, Any]:
         """A copy looks at its graphs anew: they are not those of the original."""
         _ = self._shown
-        return {**self.__dict__, "_graphs": Graphs(), "_now": _Now(self._now.step)}
+        return {**self.__dict__, "_seen": None, "_now": _Now(self._now.step)}
 
     def extra_repr(self) -> str:
         """Preset, schedule and reference."""
@@ -255,21 +253,26 @@ class AbstractScheme(nn.Module, ABC):
     def _evaluation(self, outputs: dict[str, Tensor]) -> Evaluation:
         """The terms of a step of a loop that hands over nothing else."""
         given = None if self._trained is None else [p for p in self._trained if p.requires_grad]
-        look = self._graphs.of(outputs, given)
-        if not look.parameters:
+        own = self.directs or self.keeps_graphs or self.forms_gradients(self._now.step)
+        if own or self._seen is None:  # else the plain loss is given, whose graph nobody takes apart
+            before, self._seen = self._seen, look(outputs, given)
+            if before is not None and not set(map(id, before.parameters)) & set(map(id, self._seen.parameters)):
+                raise _strangers(type(self).__name__, outputs, before)
+        seen = self._seen
+        if not seen.parameters:
             raise TermError(
                 "no term can be changed by training",
                 where=f"terms: {', '.join(outputs)}",
                 cause="the losses were detached, or every parameter is frozen",
                 fix="hand over the losses with their graphs, or call the scheme under torch.no_grad()",
             )
-        half = torch.is_autocast_enabled(look.parameters[0].device.type)
+        half = torch.is_autocast_enabled(seen.parameters[0].device.type)
         return Evaluation(
             outputs,
-            look.parameters,
+            seen.parameters,
             step=self._now.step,
-            shared=look.shared,
-            others=look.others,
+            shared=seen.shared,
+            others=seen.others,
             keep=half,
             reduce=Processes.running().mean,
             seed=SCALE if half else 1.0,
@@ -288,10 +291,10 @@ class AbstractScheme(nn.Module, ABC):
         return torch.stack(parts).sum()
 
 
-def _strangers(name: str, evaluation: Evaluation) -> PinndiagError:
+def _strangers(name: str, outputs: Mapping[str, Tensor], before: Look) -> PinndiagError:
     return PinndiagError(
         f"no term depends on the parameters that {name} knows",
-        where=f"terms: {', '.join(evaluation.names)}; {len(evaluation.parameters)} tensors",
+        where=f"terms: {', '.join(outputs)}; {len(before.parameters)} tensors known",
         cause="the scheme was used with another network before, or parameters= is that of another",
         fix="make a new scheme for each network",
     )

@@ -123,3 +123,61 @@ def test_half_precision_figures_are_unscaled(tmp_path: Path) -> None:
     run = read_run(tmp_path / "run")
     first, second = run.steps.at(0), run.steps.at(1)
     assert first.terms["pde"].grad_l2 == pytest.approx(second.terms["pde"].grad_l2, rel=1e-2)
+
+
+def grown(joined: object, *, at: int, steps: int) -> list[Tensor]:
+    """A network that gets a part of its own, and points drawn anew whose gradient is read, from a step on."""
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(1, 6), torch.nn.Tanh(), torch.nn.Linear(6, 1)).double()
+    late = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
+    join = pinndiag.watch(net, optimizer, every=5, histograms=0, curvature=0) if joined == "watch" else joined
+    generator, moved = torch.Generator().manual_seed(1), []
+    for step in range(steps):
+        if step == at:
+            net.append(torch.nn.Linear(1, 1).double())
+            optimizer.add_param_group({"params": [*net[-1].parameters(), late]})
+        optimizer.zero_grad()
+        x = torch.rand(8, 1, dtype=torch.float64, generator=generator).requires_grad_()
+        u = net(x)
+        ends = u[:2] if step > at + 3 else net(x[:2].detach())  # from then on the terms share a forward pass
+        join({"pde": u - 1 + (late if step >= at else 0.0), "bc": ends}).backward()  # type: ignore[operator]
+        optimizer.step()
+        assert x.grad is not None
+        moved.append(x.grad.sum())
+    return [*(p.detach() for p in net.parameters()), late.detach(), torch.stack(moved)]
+
+
+def test_what_joins_later_gets_its_gradient_on_measured_steps_too() -> None:
+    wanted = grown(plain_sum(), at=23, steps=41)
+    for a, b in zip(grown("watch", at=23, steps=41), wanted, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-11)
+
+
+def test_running_statistics_are_not_moved_by_the_error() -> None:
+    nets = []
+    for watched in (True, False):
+        torch.manual_seed(0)
+        net = torch.nn.Sequential(torch.nn.Linear(1, 4), torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 1)).double()
+        optimizer = torch.optim.SGD(net.parameters(), lr=1e-2)
+        x = torch.linspace(0, 1, 10, dtype=torch.float64)[:, None]
+        join = pinndiag.watch(net, optimizer, every=1, solution=(x + 5, x)) if watched else plain_sum()
+        for _ in range(3):
+            optimizer.zero_grad()
+            join({"data": net(x) - 1}).backward()
+            optimizer.step()
+        nets.append(net)
+    for a, b in zip(nets[0].state_dict().values(), nets[1].state_dict().values(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
+
+
+def test_without_counted_steps_it_complains_once() -> None:
+    problem = Problem()
+    watch = pinndiag.watch(problem.net, every=0, histograms=1, curvature=0)
+    for _ in range(999):
+        watch({"bc": problem.net(problem.edge)})
+    with pytest.warns(RuntimeWarning, match=r"watch.step\(\) forgotten"):
+        watch({"bc": problem.net(problem.edge)})
+    watch({"bc": problem.net(problem.edge)})
+    assert [event.event for event in watch.run().events] == ["warning"]
+    watch.close()
