@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.integrations.battery import Battery, Training, poisson
+import pinndiag
+from tests.integrations.battery import Battery, Training, healthy, poisson, quiet
 
 os.environ.setdefault("DDE_BACKEND", "pytorch")
 dde: Any = pytest.importorskip("deepxde", reason="DeepXDE is not installed: pip install 'pinndiag[deepxde]'")
@@ -71,3 +72,74 @@ def lbfgs(model: Any, steps: int) -> None:
     for _ in range(steps):
         model.train_state.set_data_train(*model.data.train_next_batch(model.batch_size))
         model._train_step(model.train_state.X_train, model.train_state.y_train, model.train_state.train_aux_vars)
+
+
+def inverse(loss: str = "MSE") -> tuple[Any, Any]:
+    """u' = k u with an unknown k and a measured value of u."""
+    dde.config.set_default_float("float32")
+    dde.config.set_random_seed(0)
+    k = dde.Variable(0.5)
+    geometry = dde.geometry.Interval(0, 1)
+    measured = dde.icbc.PointSetBC(np.array([[0.0], [1.0]]), np.array([[1.0], [2.0]]))
+    data = dde.data.PDE(geometry, lambda x, u: dde.grad.jacobian(u, x) - k * u, measured, num_domain=10)
+    model = dde.Model(data, dde.nn.FNN([1, 8, 1], "tanh", "Glorot normal"))
+    model.compile("adam", lr=1e-2, loss=loss, loss_weights=[1, 4], external_trainable_variables=k, verbose=0)
+    return model, k
+
+
+def test_an_unknown_coefficient_is_measured_and_trained_as_without(tmp_path: Path) -> None:
+    wanted, k_wanted = inverse()
+    wanted.train(iterations=4, display_every=1, verbose=0)
+    found, k_found = inverse()
+    with pinndiag.attach(found, to=tmp_path / "run", every=1):
+        found.train(iterations=4, display_every=1, verbose=0)  # a look at the losses after each step is no step
+    assert torch.equal(k_found, k_wanted)
+    run = healthy(tmp_path / "run")
+    assert run.steps.steps.tolist() == [0, 1, 2, 3]
+    assert set(run.steps.run("batches")) == {1.0}
+    assert run.header.parameters["variable_0"] == 1
+    assert run.steps.at(0).terms["PointSetBC"].weight == 4
+    assert pinndiag.wrap(found).parameters["variable_0"] is k_found
+
+
+def test_another_loss_comes_as_a_scalar() -> None:
+    model, _ = inverse("MAE")
+    pinn = pinndiag.wrap(model)
+    assert {info.kind for info in pinn.infos.values()} == {"loss"}
+    state = model.outputs_losses_train(model.data.train_x, None, None)[1].detach() / torch.tensor([1.0, 4.0])
+    assert [loss.item() for loss in pinn.losses().values()] == pytest.approx(state.tolist(), rel=1e-5)
+
+
+def test_the_equations_are_residuals_at_points_of_ones_own() -> None:
+    model, _ = inverse()
+    pinn = pinndiag.wrap(model)
+    assert pinn.infos["pde"].takes_points
+    assert pinn.infos["pde"].shape == (10, 1)
+    points, _ = pinn.fresh_points("pde", 7)
+    assert pinn.outputs(["pde"], {"pde": points})["pde"].shape == (7, 1)
+
+
+def test_compiled_anew_the_scheme_goes_on_and_the_users_weights_come_back(tmp_path: Path) -> None:
+    model, _ = inverse()
+    dde.optimizers.config.LBFGS_options.update(iter_per_step=5, maxiter=15)
+    try:
+        with quiet(model, to=tmp_path / "run", every=1, scheme="dynamic_norm"):
+            model.train(iterations=3, display_every=1000, verbose=0)
+            assert model.loss_weights != [1, 4]
+            model.compile("L-BFGS", loss_weights=[1, 9], verbose=0)
+            model.train(verbose=0)
+    finally:
+        dde.optimizers.set_LBFGS_options()
+    assert model.loss_weights == [1, 9]
+    run = healthy(tmp_path / "run")
+    assert run.steps.steps.tolist() == list(range(3 + 3))
+    assert run.header.optimizers[0].kind == "LBFGS"
+
+
+def test_before_compile_it_says_so() -> None:
+    model, _ = inverse()
+    bare = dde.Model(model.data, model.net)
+    with pytest.raises(pinndiag.PinndiagError, match="not compiled"):
+        pinndiag.attach(bare)
+    with pytest.raises(pinndiag.PinndiagError, match="FNN of deepxde is not what can be watched"):
+        pinndiag.attach(model.net)

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.integrations.battery import Battery, Training, poisson
+import pinndiag
+from tests.integrations.battery import Battery, Training, healthy, poisson, quiet
 
 pytest.importorskip("pina", reason="PINA is not installed: pip install 'pinndiag[pina]'")
 
@@ -91,3 +92,27 @@ class TestPINA(Battery):
 def trainer(solver: Any, steps: int, **options: Any) -> Trainer:
     settings = {"accelerator": "cpu", "enable_progress_bar": False, "logger": False, "enable_checkpointing": False}
     return Trainer(solver, **{"max_epochs": steps, "enable_model_summary": False, **settings, **options})
+
+
+@pytest.mark.filterwarnings("ignore", "error:pinndiag")
+def test_a_solver_that_weighs_points_inside_is_watched_and_not_wrapped(tmp_path: Path) -> None:
+    from pina.solver import RBAPhysicsInformedSingleModelSolver
+
+    plain = TestPINA().make().subject
+    solver = RBAPhysicsInformedSingleModelSolver(plain.problem, plain.model)
+    with pinndiag.attach(solver, to=tmp_path / "run", every=1):
+        trainer(solver, 2).train()
+    assert healthy(tmp_path / "run").steps.steps.tolist() == [0, 1]
+    with pytest.raises(pinndiag.PinndiagError, match="cannot be evaluated out of band"):
+        pinndiag.wrap(solver)
+
+
+@pytest.mark.filterwarnings("ignore", "error:pinndiag")
+def test_validation_counts_for_nothing(tmp_path: Path) -> None:
+    solver = TestPINA().make().subject
+    options = {"train_size": 0.5, "val_size": 0.5}
+    with quiet(solver, to=tmp_path / "run", every=1, scheme="dynamic_norm"):
+        trainer(solver, 3, **options).train()
+    run = healthy(tmp_path / "run")
+    assert run.steps.steps.tolist() == [0, 1, 2]
+    assert set(run.steps.run("batches")) == {1.0}

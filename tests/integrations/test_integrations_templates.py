@@ -48,7 +48,7 @@ def test_a_template_trains_and_diagnoses(key: str, tmp_path: Path) -> None:
     if find_spec(FRAMEWORKS[key].about.package) is None:
         pytest.skip(f"{key} is not installed")
     code = TEMPLATES.joinpath(f"{key}.py.txt").read_text(encoding="utf-8").replace("300", "30")
-    assert "The best constant output" in run(code, tmp_path)
+    assert "constant output" in run(code, tmp_path)
 
 
 @pytest.mark.parametrize(("name", "package", "code"), examples(), ids=[name for name, *_ in examples()])

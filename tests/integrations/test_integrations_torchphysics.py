@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import pinndiag
 from tests.integrations.battery import Battery, Training, poisson
 
 tp: Any = pytest.importorskip("torchphysics", reason="TorchPhysics is not installed (it wants numpy < 2)")
@@ -72,3 +73,26 @@ def trainer(steps: int) -> Any:
         "enable_model_summary": False,
     }
     return pl.Trainer(max_steps=steps, accelerator="cpu", **quiet)
+
+
+@pytest.mark.filterwarnings("ignore", "error:pinndiag")
+def test_wrapping_draws_no_points_from_the_samplers_of_the_training() -> None:
+    def trained(wrapped: bool) -> list[Tensor]:
+        torch.manual_seed(0)
+        X, U = tp.spaces.R1("x"), tp.spaces.R1("u")
+        model = tp.models.FCN(X, U, hidden=(8,))
+        interval = tp.domains.Interval(X, 0, 1)
+        samplers = [
+            tp.samplers.RandomUniformSampler(interval, 5),
+            tp.samplers.RandomUniformSampler(interval, 5).make_static(),
+        ]
+        solver = tp.solver.Solver(
+            [tp.conditions.PINNCondition(model, sampler, lambda u, x: u - x) for sampler in samplers]
+        )
+        if wrapped:
+            pinn = pinndiag.wrap(solver)
+            assert all(info.random and info.repeatable for info in pinn.infos.values())
+        trainer(3).fit(solver)
+        return list(model.parameters())
+
+    assert all(torch.equal(a, b) for a, b in zip(trained(True), trained(False), strict=True))
