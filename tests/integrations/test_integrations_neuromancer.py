@@ -48,9 +48,8 @@ class TestNeuroMancer(Battery):
         data = DictDataset({"x": points.clone().requires_grad_(), "end": ends.clone()}, name="train")
         loader = torch.utils.data.DataLoader(data, batch_size=20, collate_fn=data.collate_fn)
         adam = torch.optim.Adam(problem.parameters(), lr=1e-2)
-        trainer = Trainer(
-            problem, loader, optimizer=adam, epoch_verbose=10_000, eval_metric="train_loss", patience=10_000
-        )
+        settings = {"epoch_verbose": 10_000, "eval_metric": "train_loss", "patience": 10_000, "clip": 1e9}
+        trainer = Trainer(problem, loader, optimizer=adam, **settings)
 
         def run(steps: int) -> None:
             trainer.epochs = steps
