@@ -155,6 +155,7 @@ class Watch:
         self._warm: dict[str, Tensor] = {}
         self._error_at = -ERROR_EVERY
         self._closed = False
+        self._told_of_parts = False
         if ledger.sink is not None:
             atexit.register(_close, weakref.ref(self))
 
@@ -375,6 +376,13 @@ class Watch:
         if self._sums.names == evaluation.names:
             self._sums.add_losses(evaluation.values)
             self._sums.points = _point_weights(evaluation, combination)
+        elif not self._told_of_parts:
+            self._told_of_parts = True
+            self._ledger.complain(
+                f"terms handed over in a second call of the same step are not recorded: {', '.join(evaluation.names)}; "
+                "hand all terms over in one call",
+                evaluation.step,
+            )
 
     def _measured(self, evaluation: Evaluation, applied: Matrix) -> None:
         """The gradients of an evaluation are known."""
