@@ -106,7 +106,7 @@ def test_every_check_is_accounted_for_once(make):
 def test_select_and_ignore_take_codes_and_prefixes():
     judged = judge(everywhere(), select=["PD2", "pd303"], ignore=["PD202"])
     codes = {*judged.passed, *(n.code for n in judged.not_applicable), *(f.code for f in judged.findings)}
-    assert codes == {"PD201", "PD203", "PD204", "PD303"}
+    assert codes == {"PD201", "PD203", "PD204", "PD205", "PD303"}
 
 
 @pytest.mark.parametrize("how", ["select", "ignore"])

@@ -31,7 +31,12 @@ Examples:
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
-    "--framework", type=click.Choice(FRAMEWORKS), default=PLAIN, show_default=True, help="What the PINN is written in."
+    "--framework",
+    type=click.Choice(FRAMEWORKS),
+    metavar="NAME",
+    default=PLAIN,
+    show_default=True,
+    help=f"What the PINN is written in: {', '.join(FRAMEWORKS)}.",
 )
 @options.quiet("Do not say what to do next.")
 @options.verbose()

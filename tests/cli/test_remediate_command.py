@@ -152,7 +152,14 @@ def test_a_real_interrupt(pt: Path) -> None:
     command = [sys.executable, "-m", "pinndiag_cli", "remediate", str(pt), "--scheme", "lra", "--steps", "1000000"]
     environment = {**os.environ, "PYTHONPATH": ":".join(sys.path), "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.default_int_handler
+        ),  # tests in the background ignore it
     ) as process:
         assert process.stderr is not None
         for line in process.stderr:

@@ -90,7 +90,7 @@ def test_gone_new_and_unjudged_findings_are_told_apart() -> None:
 def test_outcomes_in_words_and_sign(outcome: str, factor: float, sign: str, words_: str, badge: str) -> None:
     record = with_outcomes(remedy(), outcome, factor)
     text = remedy_to_text(record, width=200, color=False)
-    assert text.startswith(f"{sign} {record.text}")
+    assert " ".join(text.split()).startswith(f"{sign} {record.text}")
     assert re.search(rf"^{sign} DynamicNorm \(dynamic_norm\) +{words_}", text, flags=re.M)
     html = remedy_to_html(record)
     assert f'verdict sev-{badge}"' in html
