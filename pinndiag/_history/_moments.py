@@ -116,6 +116,7 @@ class Moments:
             weight=term.weight,
             **_figures(term),
             kind="residual" if known is None else known.kind,
+            reached=1.0 if known is None else known.reached,
             shape=shape,
             entries=math.prod(shape),
             **sparse,

@@ -38,11 +38,13 @@ class RunTerm(Record):
         kind: "residual" or "loss".
         shape: shape of what was handed over; the number of points may change later.
         since: the step at which it first came.
+        reached: share of the trainable parameters that its graph reached then.
     """
 
     kind: str
     shape: list[int]
     since: int = 0
+    reached: float = 1.0
 
 
 class Schedules(Record):

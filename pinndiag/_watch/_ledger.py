@@ -13,6 +13,7 @@ import torch
 
 from pinndiag._engine import Evaluation
 from pinndiag._errors import PinndiagError
+from pinndiag._look import Look
 from pinndiag._records import EventLine, Line, OptimizerCard, RunTerm
 from pinndiag._store import Sink
 from pinndiag._watch._pending import Pending, flush
@@ -96,14 +97,17 @@ class Ledger:
         self.event("warning", text, step)
         warnings.warn(f"pinndiag, step {step}: {text}", RuntimeWarning, stacklevel=2)
 
-    def terms(self, evaluation: Evaluation) -> None:
+    def terms(self, evaluation: Evaluation, look: Look) -> None:
         """Enter terms that came for the first time into the header."""
         if self.sink is None:
             return
         known = self.sink.header.terms
         new = {
             name: RunTerm(
-                kind="loss" if output.ndim == 0 else "residual", shape=list(output.shape), since=evaluation.step
+                kind="loss" if output.ndim == 0 else "residual",
+                shape=list(output.shape),
+                since=evaluation.step,
+                reached=look.shares().get(name, 0.0),
             )
             for name, output in evaluation.outputs.items()
             if name not in known

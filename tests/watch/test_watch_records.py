@@ -341,3 +341,16 @@ def test_terms_of_a_second_call_are_not_lost_in_silence() -> None:
     optimizer.step()
     assert list(watch.run().steps.at(0).terms) == ["pde"]
     watch.close()
+
+
+def test_what_a_term_reaches_is_measured() -> None:
+    problem = Problem()
+    watch = pinndiag.watch(problem.net, every=1, histograms=0, curvature=0, parameters={"k": problem.k})
+    terms = {"first": problem.net[0](problem.x), "k": problem.k * torch.ones(2, dtype=torch.float64)}  # type: ignore[index]
+    watch(terms).backward()
+    watch.step()
+    entries = sum(p.numel() for p in problem.parameters)
+    found = {name: term.reached for name, term in watch.run().header.terms.items()}
+    assert found == pytest.approx({"first": 20 / entries, "k": 1 / entries})
+    assert watch.diagnose().record.terms["k"].reached == pytest.approx(1 / entries)
+    watch.close()
