@@ -13,6 +13,7 @@ from pinndiag._records._curvature import (
 from pinndiag._records._diagnosis import (
     ONLY_THOROUGH,
     SCHEMA,
+    Criteria,
     DiagnosisRecord,
     Evidence,
     Finding,
@@ -77,6 +78,7 @@ __all__ = [
     "ArmRun",
     "Band",
     "Constant",
+    "Criteria",
     "Curvature",
     "CurvatureLine",
     "CurvatureSeries",
