@@ -63,7 +63,7 @@ Writes TARGET.report.html and TARGET.diagnosis.json, or into the run folder."""
 @options.open_page()
 @options.exit_zero()
 @options.quiet("No progress, no table: print the last lines only.")
-@options.verbose("Print times, what failed and why; show tracebacks.")
+@options.verbose("Print every finding, times, what failed and why; show tracebacks.")
 def analyze(
     target: Path,
     factory: str | None,
@@ -119,7 +119,7 @@ def analyze(
 
     if lacking is not None and not said:
         warn_if_fuller(plain, "weights", codes)
-    _print(diagnosis, as_json=as_json, quiet=quiet)
+    _print(diagnosis, as_json=as_json, quiet=quiet, verbose=verbose)
     if verbose:
         _print_details(diagnosis)
     writing(diagnosis.save, plain)
@@ -182,14 +182,14 @@ def _refuse_for_runs(context: click.Context) -> None:
         raise click.UsageError(f"{', '.join(given)}: only for checkpoints; a run is judged as it was recorded", context)
 
 
-def _print(diagnosis: Diagnosis, *, as_json: bool, quiet: bool) -> None:
+def _print(diagnosis: Diagnosis, *, as_json: bool, quiet: bool, verbose: bool) -> None:
     if as_json:
         data(diagnosis.to_json())
     elif not quiet:
         from pinndiag_reports import to_text
 
         color = colored(sys.stdout)
-        text = to_text(diagnosis.record, width=width(), color=color)
+        text = to_text(diagnosis.record, width=width(), color=color, everything=verbose)
         result(text.rstrip("\n") + "\n", styled=color)
 
 

@@ -48,7 +48,7 @@ Examples:
 @options.open_page()
 @options.exit_zero()
 @options.quiet("Do not say where the report is.")
-@options.verbose()
+@options.verbose("Of --format text: every finding in full; show tracebacks.")
 def report(
     target: Path,
     kind: str | None,
@@ -82,7 +82,7 @@ def report(
         verdict, status = remedy.text, status_of(remedy)
     else:
         diagnosis = judged_again(target, select, ignore, thresholds) if again else told(target)
-        page = _written(kind, output, report_name(target), lambda color: _of_diagnosis(diagnosis, kind, color))
+        page = _written(kind, output, report_name(target), lambda color: _of_diagnosis(diagnosis, kind, color, verbose))
         verdict, status = diagnosis.record.verdict.text, PROBLEMS if diagnosis.record.problems else FINE
     if page is not None and not quiet:
         result(f"{verdict}\nreport: {page}")
@@ -120,13 +120,13 @@ def _written(kind: str, output: Path | None, usual: Path, render: Callable[[bool
     return None
 
 
-def _of_diagnosis(diagnosis: Diagnosis, kind: str, color: bool) -> str:
+def _of_diagnosis(diagnosis: Diagnosis, kind: str, color: bool, everything: bool) -> str:
     if kind == "json":
         return diagnosis.to_json()
     import pinndiag_reports as reports
 
     if kind == "text":
-        return reports.to_text(diagnosis.record, width=width(), color=color)
+        return reports.to_text(diagnosis.record, width=width(), color=color, everything=everything)
     return (reports.to_markdown if kind == "md" else reports.to_html)(diagnosis.record)
 
 

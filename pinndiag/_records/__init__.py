@@ -27,6 +27,7 @@ from pinndiag._records._diagnosis import (
 )
 from pinndiag._records._experiments import (
     DerivativeCheck,
+    Noise,
     Precision,
     Probe,
     Rescaled,
@@ -104,6 +105,7 @@ __all__ = [
     "LayerHistograms",
     "LayerParameters",
     "Line",
+    "Noise",
     "NotApplicable",
     "OptimizerCard",
     "Outcome",

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pinndiag._records._common import Histogram, Record
 from pinndiag._records._curvature import Density, Eigenvalue, Estimate, PredictedChange, Stability
-from pinndiag._records._experiments import DerivativeCheck, Precision, Probe, Start, Trials, Work
+from pinndiag._records._experiments import DerivativeCheck, Noise, Precision, Probe, Start, Trials, Work
 from pinndiag._records._gradients import LayerGradients
 from pinndiag._records._history import History, Interval
 from pinndiag._records._network import Activations, Constant, Parameters, Pareto, Solution
@@ -232,6 +232,7 @@ class DiagnosisRecord(Record):
     trials: Trials | None = None
     history: History | None = None
     constant: Constant | None = None
+    noise: Noise | None = None
     criteria: Criteria = Criteria()
 
     @property

@@ -67,5 +67,5 @@ CHECK = Check(
     fix="Fourier features of the inputs with a scale that fits the solution's frequencies.",
     overturned_by="Four times the width that helps at once: then it was capacity.",
     reference="Rahaman et al. 2019; Tancik et al. 2020; Wang, Yu, Perdikaris 2022",
-    symptom_of=("input_scaling", "bad_initialisation", "unscaled_problem"),
+    symptom_of=("input_scaling", "bad_initialisation", "unscaled_problem", "insufficient_capacity"),
 )

@@ -151,6 +151,13 @@ class Thresholds(Record):
     stop_probe: Threshold = Threshold.above(
         100.0, _measured("float64 probe where L-BFGS had stopped by its tolerances")
     )
+    on_faces: Threshold = Threshold.share(0.9, "convention: the points of a condition lie on the faces of the box")
+    inside: Threshold = Threshold.below(0.1, "convention: points drawn inside a box hit none of its faces")
+    full_rank: Threshold = Threshold.below(0.9, "convention: directions above 1e-6 of the kernel's largest eigenvalue")
+    bend: Threshold = Threshold.below(1e-6, "own estimate: rounding in float32 is 1e-13, a bent output 1e-3 and more")
+    noise: Threshold = Threshold.below(2.0, _measured("1.4 where batches were too small, and in a finished network"))
+    rate_left: Threshold = Threshold.below(1e-3, "own estimate: a rate that has decayed so far moves nothing")
+    late_fall: Threshold = Threshold.above(0.04, _measured("decades lost in the last quarter where training went on"))
     stop_loss: Threshold = Threshold.below(1e-3, "own estimate: torch's L-BFGS stops at absolute 1e-7 and 1e-9")
 
     def changed(self) -> dict[str, Threshold]:
