@@ -21,9 +21,9 @@ def agreement(
     """Mean product of the residuals at each point and at its nearest other point / mean square residual.
 
     Near 1 where the residual is smooth on the scale of the points; of independent noise 0, with a standard deviation of
-    about 1.3 / sqrt(points) (two points may be each other's neighbours); negative where it alternates. Complex residuals count with the real part of r conj(r').
-    Distances are measured in units of each coordinate's range. None for fewer than 30 points, residuals that are not
-    finite or all zero, and points that do not differ.
+    about 1.3 / sqrt(points) (two points may be each other's neighbours); negative where it alternates. Complex residuals
+    count with the real part of r conj(r'). Distances are measured in units of each coordinate's range. None for fewer
+    than 30 points, residuals that are not finite or all zero, and points that are not finite or do not differ.
 
     Cost: a k-d tree of the points and at most 2000 queries.
 
@@ -38,7 +38,7 @@ def agreement(
     wide = high > low
     values = residual.detach().cpu().to(torch.complex128 if residual.is_complex() else torch.float64)
     size = float(values.abs().square().sum())
-    if len(points) < FEWEST or not bool(wide.any()) or not 0 < size < float("inf"):
+    if len(points) < FEWEST or not bool(points.isfinite().all()) or not bool(wide.any()) or not 0 < size < float("inf"):
         return None
     scaled = ((points - low) / (high - low))[:, wide].numpy()
     asked = torch.randperm(len(points), generator=generator(seed))[:ASKED]

@@ -51,6 +51,10 @@ def test_where_it_has_no_meaning_there_is_none(value: float) -> None:
     assert agreement(uniform(50), torch.full((50, 1), value, dtype=torch.float64)) is None
     assert agreement(uniform(29), torch.ones(29, 1, dtype=torch.float64)) is None
     assert agreement(torch.ones(50, 2), torch.ones(50, 1, dtype=torch.float64)) is None
+    assert (
+        agreement(torch.full((50, 2), value).index_fill(0, torch.tensor([0]), 1.0), torch.ones(50, 1)) is None
+        or not value
+    )
 
 
 def test_it_is_part_of_the_record() -> None:
