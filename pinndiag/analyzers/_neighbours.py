@@ -21,7 +21,7 @@ def agreement(
     """Mean product of the residuals at each point and at its nearest other point / mean square residual.
 
     Near 1 where the residual is smooth on the scale of the points; of independent noise 0, with a standard deviation of
-    about 1.3 / sqrt(points) (two points may be each other's neighbours); negative where it alternates. Complex residuals
+    about 1.3 / sqrt(points) (two points may be each other's neighbours); negative where it alternates. Complex ones
     count with the real part of r conj(r'). Distances are measured in units of each coordinate's range. None for fewer
     than 30 points, residuals that are not finite or all zero, and points that are not finite or do not differ.
 
