@@ -130,11 +130,13 @@ def test_stiffness_is_the_typical_eigenvalue_of_training() -> None:
     def arm(*sigma: float) -> list[object]:
         return [run(history=history({"pde": [1.0]}, {"pde": sigma, "bc": [1.0] * len(sigma)}))]
 
-    found = Results({"M1": arm(3e5, 1e5, 9.9), "M1 simple": arm(1e4, 9e9, 1e4), "M3": arm(5e4, 1e9, 1.0)})  # type: ignore[dict-item]
+    found = Results({"M1 (1, 4)": arm(3e5, 1e5, 9.9), "M1 (1, 1)": arm(1e4, 9e9, 1e4), "M3 (1, 4)": arm(5e4, 1e9, 1.0)})  # type: ignore[dict-item]
     assert outcome("helmholtz", "more complex solution", found) == "reproduced"
     assert outcome("helmholtz", "reach 1e5", found) == "reproduced"
     assert outcome("helmholtz", "less stiff", found) == "reproduced"
-    swapped = Results({"M1": found.runs["M1 simple"], "M1 simple": found.runs["M1"], "M3": found.runs["M1"]})
+    complex_one, simple = found.of("M1 (1, 4)"), found.of("M1 (1, 1)")
+    swap = (simple, complex_one, complex_one)
+    swapped = Results(dict(zip(("M1 (1, 4)", "M1 (1, 1)", "M3 (1, 4)"), swap, strict=True)))
     assert outcome("helmholtz", "more complex solution", swapped) == "not reproduced"
     assert outcome("helmholtz", "reach 1e5", swapped) == "not reproduced"
     assert outcome("helmholtz", "less stiff", swapped) == "not reproduced"

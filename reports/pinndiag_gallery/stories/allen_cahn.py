@@ -10,7 +10,7 @@ from pinndiag_reports._numbers import percent
 
 __all__ = ["story"]
 
-SOURCE = "Deguchi, Asai 2023, J. Phys. Commun. 7, 075005"
+SOURCE = "Deguchi, Asai 2023"
 ARMS = ("PINN", "MA", "ID", "DN")
 
 
@@ -27,7 +27,7 @@ def story(*, full: bool) -> Story:
     return Story(
         name="allen_cahn",
         title="Allen-Cahn: the initial condition is lost without a weight",
-        source=SOURCE,
+        source="Deguchi, Asai 2023, J. Phys. Commun. 7, 075005 (section 4)",
         setting="Weights on the initial condition only. "
         + (
             "The published size."

@@ -8,7 +8,7 @@ from pinndiag_reports._numbers import percent
 
 __all__ = ["story"]
 
-SOURCE = "Deguchi, Asai 2023, J. Phys. Commun. 7, 075005"
+SOURCE = "Deguchi, Asai 2023"
 ARMS = ("PINN", "MA", "ID", "DN")
 
 
@@ -24,7 +24,7 @@ def story(*, full: bool) -> Story:
     return Story(
         name="burgers",
         title="Burgers, the negative control: balancing does not help here",
-        source=SOURCE,
+        source="Deguchi, Asai 2023, J. Phys. Commun. 7, 075005 (section 4)",
         setting="8 x 20 units"
         + (", the published size." if full else "; 1 000 of the 10 000 points a step, 3 000 of the 30 000 steps.")
         + " What is hard here is a front, not an imbalance of the terms: to prescribe weights with confidence would be "

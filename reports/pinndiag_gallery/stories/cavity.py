@@ -10,7 +10,7 @@ from pinndiag_gallery.story import Arm, Claim, Group, Story
 
 __all__ = ["story"]
 
-SOURCE = "slides on Wang, Teng, Perdikaris 2021"
+SOURCE = "WTP slides, bonus slide"
 
 
 def story(*, full: bool) -> Story:
@@ -26,7 +26,7 @@ def story(*, full: bool) -> Story:
     return Story(
         name="cavity",
         title="Lid-driven cavity: a formulation that no weighting cures",
-        source=f"{SOURCE}, bonus slide",
+        source="slides on Wang, Teng, Perdikaris 2021 (WTP; SIAM J. Sci. Comput. 43, A3055, section 4.3)",
         setting="Re = 100"
         + (
             ", the published size."

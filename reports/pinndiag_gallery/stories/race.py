@@ -14,7 +14,7 @@ from pinndiag_gallery.story import Arm, Claim, Group, Story
 __all__ = ["story"]
 
 CENTRE = 0.1  # |x| below this is the transition
-SOURCE = 'online course "PINNs for exploration seismology", section 3.4'
+SOURCE = "course, section 3.4"
 
 
 def story(*, full: bool) -> Story:
@@ -26,7 +26,7 @@ def story(*, full: bool) -> Story:
     return Story(
         name="race",
         title="Three weightings of single points race to a sharp transition",
-        source=SOURCE,
+        source='section 3.4 of the online course "PINNs for exploration seismology"',
         setting="30 equidistant points, 300 steps of Adam 2e-2, 7 seeds. The course's own target is lost: tanh(20 x) "
         "and a network of 2 x 20 stand in for it. Centre is |x| < 0.1; errors are those between the points.",
         arms=(
