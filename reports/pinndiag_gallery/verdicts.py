@@ -106,7 +106,7 @@ def _row(claim: Claim, ours: Mapping[str, float], outcome: Outcome) -> Judged:
         text=claim.text,
         source=claim.source,
         published=claim.published,
-        ours=", ".join(f"{name} {shown(value)}" if name else shown(value) for name, value in ours.items()),
+        ours="; ".join(f"{name}: {shown(value)}" if name else shown(value) for name, value in ours.items()),
         rule=claim.rule,
         outcome=outcome,
         why=claim.why if outcome == "not reproduced" else "",

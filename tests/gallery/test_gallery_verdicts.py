@@ -31,7 +31,7 @@ def outcome(claim: Claim, errors: Mapping[str, float]) -> Judged:
 def test_a_claim_whose_rule_holds_is_reproduced() -> None:
     found = outcome(HALVED, {"plain": 0.2, "dn": 0.1})
     assert found.outcome == "reproduced"
-    assert found.ours == "plain 0.2, dn 0.1"
+    assert found.ours == "plain: 0.2; dn: 0.1"
     assert (found.published, found.rule, found.why) == ("0.2 to 0.1", "at most half", "")
 
 

@@ -25,7 +25,7 @@ def story(*, full: bool) -> Story:
         settings = {"preset": "kirchhoff"} if scheme else {}
         return Arm(key, title, "kirchhoff", steps, {**size, "units": units}, scheme, settings, seeds)
 
-    preset = {"preset": "helmholtz"}
+    balanced = replace(none, scheme="relobralo", settings={"preset": "article"}, seeds=seeds)
     return Story(
         name="relobralo",
         title="ReLoBRaLo on the Helmholtz equation and on a plate",
@@ -39,8 +39,14 @@ def story(*, full: bool) -> Story:
         + " The learning rate of the plate is constant, where the authors' falls on plateaus.",
         arms=(
             replace(none, title="as it is", seeds=seeds),
+            replace(none, title="as it is", seeds=seeds),
+            replace(balanced, key="Helmholtz, ReLoBRaLo", title="ReLoBRaLo, the article's settings"),
             replace(
-                none, key="Helmholtz, ReLoBRaLo", title="ReLoBRaLo", seeds=seeds, scheme="relobralo", settings=preset
+                balanced,
+                key="Helmholtz, sharp",
+                title="ReLoBRaLo, the paper's settings",
+                settings={"preset": "helmholtz"},
+                seeds=1,
             ),
             plate("plate", "as it is"),
             plate("plate, ReLoBRaLo", "ReLoBRaLo", scheme="relobralo"),
@@ -96,7 +102,7 @@ def story(*, full: bool) -> Story:
             ),
         ),
         groups=(
-            Group("helmholtz", "Helmholtz", ("Helmholtz", "Helmholtz, ReLoBRaLo"), SHOWN),
+            Group("helmholtz", "Helmholtz", ("Helmholtz", "Helmholtz, ReLoBRaLo", "Helmholtz, sharp"), SHOWN),
             Group("plate", "Kirchhoff plate", ("plate", "plate, ReLoBRaLo"), SHOWN),
             Group(
                 "scaled",
