@@ -64,7 +64,14 @@ PUBLISHED = {  # as printed; then the same with nothing gained
     "poisson_2d": {"PINN": 0.23229, "MA": 2.06e-3, "ID": 1.13e-3, "DN": 1.11e-3},
     "burgers": {"PINN": 9.26e-3, "MA": 8.58e-3, "ID": 7.12e-3, "DN": 7.49e-3},
     "allen_cahn": {"PINN": 22.79e-2, "MA": 2.60e-2, "ID": 1.50e-2, "DN": 1.58e-2},
-    "helmholtz": {"M1": 1.94e-1, "M2": 1.44e-2, "M3": 2.12e-2, "M4": 3.30e-3},
+    "helmholtz": {
+        "M1 longer": 1.94e-1,
+        "M2 longer": 1.44e-2,
+        "M1": 1.94e-1,
+        "M2": 1.44e-2,
+        "M3": 2.12e-2,
+        "M4": 3.30e-3,
+    },
     "poisson_1d": {"C = 1": 1.34e-4, "C = 2": 4.65e-4, "C = 4": 3.82e-3, "C = 8": 1.3e-2, "C = 16": 9.44},
 }
 
@@ -130,13 +137,13 @@ def test_stiffness_is_the_typical_eigenvalue_of_training() -> None:
     def arm(*sigma: float) -> list[object]:
         return [run(history=history({"pde": [1.0]}, {"pde": sigma, "bc": [1.0] * len(sigma)}))]
 
-    found = Results({"M1 (1, 4)": arm(3e5, 1e5, 9.9), "M1 (1, 1)": arm(1e4, 9e9, 1e4), "M3 (1, 4)": arm(5e4, 1e9, 1.0)})  # type: ignore[dict-item]
+    found = Results({"M1": arm(3e5, 1e5, 9.9), "M1 simple": arm(1e4, 9e9, 1e4), "M3": arm(5e4, 1e9, 1.0)})  # type: ignore[dict-item]
     assert outcome("helmholtz", "more complex solution", found) == "reproduced"
     assert outcome("helmholtz", "reach 1e5", found) == "reproduced"
     assert outcome("helmholtz", "less stiff", found) == "reproduced"
-    complex_one, simple = found.of("M1 (1, 4)"), found.of("M1 (1, 1)")
+    complex_one, simple = found.of("M1"), found.of("M1 simple")
     swap = (simple, complex_one, complex_one)
-    swapped = Results(dict(zip(("M1 (1, 4)", "M1 (1, 1)", "M3 (1, 4)"), swap, strict=True)))
+    swapped = Results(dict(zip(("M1", "M1 simple", "M3"), swap, strict=True)))
     assert outcome("helmholtz", "more complex solution", swapped) == "not reproduced"
     assert outcome("helmholtz", "reach 1e5", swapped) == "not reproduced"
     assert outcome("helmholtz", "less stiff", swapped) == "not reproduced"

@@ -15,9 +15,9 @@ ARMS = ("PINN", "MA", "ID", "DN")
 
 
 def story(*, full: bool) -> Story:
-    """Reduced: t to 0.3, 4 x 64 units, 1 024 points, 2 500 instead of 250 000 steps, 5 and 2 seeds for 10."""
+    """Reduced: t to 0.3, 4 x 64 units, 1 024 points, 2 000 instead of 250 000 steps, 5 and 2 seeds for 10."""
     options = {"size": "full" if full else "reduced"}
-    steps = 250_000 if full else 2_500
+    steps = 250_000 if full else 2_000
 
     def arm(key: str, seeds: int, scheme: str | None = None, **settings: object) -> Arm:
         own = {**settings, "exclude": ["bc"]} if scheme else {}
@@ -33,7 +33,7 @@ def story(*, full: bool) -> Story:
             "The published size."
             if full
             else "t to 0.3 instead of 1, 4 x 64 instead of 4 x 128 units, 1 024 instead of 4 096 points a step, "
-            "2 500 of the 250 000 steps."
+            "2 000 of the 250 000 steps."
         ),
         arms=(
             arm("PINN", 5),

@@ -13,9 +13,9 @@ ARMS = ("PINN", "MA", "ID", "DN")
 
 
 def story(*, full: bool) -> Story:
-    """Reduced: 1 000 of the 10 000 points make a step, 3 000 instead of 30 000 steps, 2 seeds for 10."""
+    """Reduced: 1 000 of the 10 000 points make a step, 2 500 instead of 30 000 steps, 2 seeds for 10."""
     options = {"size": "full" if full else "reduced"}
-    steps, seeds = (30_000, 10) if full else (3_000, 2)
+    steps, seeds = (30_000, 10) if full else (2_500, 2)
 
     def arm(key: str, scheme: str | None = None, **settings: object) -> Arm:
         title = f"{key}, beta 0.99" if scheme else key
@@ -26,7 +26,7 @@ def story(*, full: bool) -> Story:
         title="Burgers, the negative control: balancing does not help here",
         source="Deguchi, Asai 2023, J. Phys. Commun. 7, 075005 (section 4)",
         setting="8 x 20 units"
-        + (", the published size." if full else "; 1 000 of the 10 000 points a step, 3 000 of the 30 000 steps.")
+        + (", the published size." if full else "; 1 000 of the 10 000 points a step, 2 500 of the 30 000 steps.")
         + " What is hard here is a front, not an imbalance of the terms: to prescribe weights with confidence would be "
         "wrong.",
         arms=(

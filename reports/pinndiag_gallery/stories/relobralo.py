@@ -17,7 +17,7 @@ ARTICLE = "article"
 
 def story(*, full: bool) -> Story:
     """Reduced: the networks and steps of `pinndiag.problems` at its reduced size, 2 seeds for 4."""
-    none = helmholtz.watched("Helmholtz", {}, full=full)
+    none = helmholtz.model("Helmholtz", "as it is", full=full)
     size = {"size": "full" if full else "reduced"}
     steps, seeds = (100_000, 4) if full else (5_000, 2)
 
@@ -38,8 +38,7 @@ def story(*, full: bool) -> Story:
         )
         + " The learning rate of the plate is constant, where the authors' falls on plateaus.",
         arms=(
-            replace(none, title="as it is", seeds=seeds),
-            replace(none, title="as it is", seeds=seeds),
+            replace(none, seeds=seeds),
             replace(balanced, key="Helmholtz, ReLoBRaLo", title="ReLoBRaLo, the article's settings"),
             replace(
                 balanced,
@@ -51,7 +50,6 @@ def story(*, full: bool) -> Story:
             plate("plate", "as it is"),
             plate("plate, ReLoBRaLo", "ReLoBRaLo", scheme="relobralo"),
             plate("scaled plate", "as it is, scaled units", units="scaled"),
-            plate("scaled plate, ReLoBRaLo", "ReLoBRaLo, scaled units", scheme="relobralo", units="scaled"),
         ),
         claims=(
             Claim(
@@ -106,9 +104,9 @@ def story(*, full: bool) -> Story:
             Group("plate", "Kirchhoff plate", ("plate", "plate, ReLoBRaLo"), SHOWN),
             Group(
                 "scaled",
-                "Kirchhoff plate, scaled units",
-                ("scaled plate", "scaled plate, ReLoBRaLo"),
-                ("outcome", "solution", "over-time"),
+                "Kirchhoff plate in two systems of units",
+                ("plate", "scaled plate"),
+                ("outcome", "over-time"),
             ),
         ),
         picture=("plate", "plate-fig-courses"),
