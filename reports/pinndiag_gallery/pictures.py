@@ -12,13 +12,15 @@ from pinndiag_reports._theme import style_sheet
 __all__ = ["picture"]
 
 GAP, LINE, LETTER = 16.0, 22.0, 6.6  # pixels: between panels, of a line of keys, of a letter
-COLUMNS = 2
+ROWS = 2
+STYLE = "text{fill:var(--ink);font:11px system-ui,sans-serif}.title{font-weight:600}.crisp{image-rendering:pixelated}"
 
 
-def picture(figure: Figure, *, most: int = 4) -> str:
-    """Its first panels in two columns under their titles, and the keys above them."""
-    panels = figure.panels[:most]
-    columns = min(COLUMNS, len(panels))
+def picture(figure: Figure) -> str:
+    """Its first panels under their titles, two rows of them, and the keys above."""
+    most = 3 if figure.size == "small" else 2
+    panels = figure.panels[: ROWS * most]
+    columns = min(most, len(panels))
     boxes = [_size(str(panel.svg)) for panel in panels]
     width = max(across for across, _ in boxes) * columns + GAP * (columns + 1)
     keys, top = _keys(figure.keys, width)
@@ -27,13 +29,12 @@ def picture(figure: Figure, *, most: int = 4) -> str:
         found = list(zip(panels, boxes, strict=True))[row * columns : (row + 1) * columns]
         for place, (panel, (across, _)) in enumerate(found):
             left = GAP + place * (across + GAP)
-            parts.append(f'<text x="{left:g}" y="{top + 14:g}" font-weight="600">{_cut(panel.title, across)}</text>')
+            parts.append(f'<text x="{left:g}" y="{top + 14:g}" class="title">{_cut(panel.title, across)}</text>')
             parts.append(str(panel.svg).replace("<svg ", f'<svg x="{left:g}" y="{top + LINE:g}" ', 1))
         top += LINE + max(height for _, (_, height) in found) + GAP
-    style = f"{style_sheet()}text{{fill:var(--ink);font:11px system-ui,sans-serif}}.crisp{{image-rendering:pixelated}}"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {top:g}" width="{width:g}" height="{top:g}" '
-        f'role="img" aria-label="{escape(figure.title)}"><style>{style}</style>'
+        f'role="img" aria-label="{escape(figure.title)}"><style>{style_sheet()}{STYLE}</style>'
         f'<rect width="100%" height="100%" fill="var(--page)"/>{"".join(parts)}</svg>\n'
     )
 
