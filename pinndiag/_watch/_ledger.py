@@ -13,7 +13,7 @@ import torch
 
 from pinndiag._engine import Evaluation
 from pinndiag._errors import PinndiagError
-from pinndiag._look import Look
+from pinndiag._look import reach
 from pinndiag._records import EventLine, Line, OptimizerCard, RunTerm
 from pinndiag._store import Sink
 from pinndiag._watch._pending import Pending, flush
@@ -97,7 +97,7 @@ class Ledger:
         self.event("warning", text, step)
         warnings.warn(f"pinndiag, step {step}: {text}", RuntimeWarning, stacklevel=2)
 
-    def terms(self, evaluation: Evaluation, look: Look) -> None:
+    def terms(self, evaluation: Evaluation) -> None:
         """Enter terms that came for the first time into the header."""
         if self.sink is None:
             return
@@ -107,7 +107,7 @@ class Ledger:
                 kind="loss" if output.ndim == 0 else "residual",
                 shape=list(output.shape),
                 since=evaluation.step,
-                reached=look.shares().get(name, 0.0),
+                reached=reach(output, evaluation.parameters),
             )
             for name, output in evaluation.outputs.items()
             if name not in known

@@ -19,7 +19,7 @@ from pinndiag._checked import checked
 from pinndiag._engine import SCALE, Combination, Evaluation, Matrix, joined
 from pinndiag._errors import PinndiagError
 from pinndiag._gradient_tables import Structure
-from pinndiag._look import Look, look
+from pinndiag._look import look
 from pinndiag._pinn import Reference
 from pinndiag._processes import Processes
 from pinndiag._randomness import RandomState, replayed
@@ -156,7 +156,6 @@ class Watch:
         self._error_at = -ERROR_EVERY
         self._closed = False
         self._told_of_parts = False
-        self._seen: Look | None = None
         if ledger.sink is not None:
             atexit.register(_close, weakref.ref(self))
 
@@ -344,7 +343,7 @@ class Watch:
     def _evaluation(self, terms: dict[str, Tensor], *, keep: bool) -> Evaluation:
         self._subject = self._subject.now(self._clock.optimizers)
         tensors = list(self._subject.trainable.values())
-        seen = self._seen = look(terms, tensors)
+        seen = look(terms, tensors)
         half = torch.is_autocast_enabled(self._subject.device.type)
         return Evaluation(
             terms,
@@ -371,8 +370,7 @@ class Watch:
         if self._clock.first or self._sums is None:
             self._step = _Step(evaluation.step, self._ledger.time, due)
             self._sums = Sums(evaluation.names, combination.weights)
-            if self._seen is not None:
-                self._ledger.terms(evaluation, self._seen)
+            self._ledger.terms(evaluation)
             with self._ledger.measuring("the error", evaluation.step):
                 self._step.error = self._error(due)
         if self._sums.names == evaluation.names:
