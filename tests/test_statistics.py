@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from pinndiag import _statistics
-from pinndiag._statistics import FIGURES, fetch, figures_of, histogram, linear_span, moments, norms, quantiles, to_histogram
+from pinndiag._statistics import (
+    FIGURES,
+    fetch,
+    figures_of,
+    histogram,
+    linear_span,
+    moments,
+    norms,
+    quantiles,
+    to_histogram,
+)
 
 VALUES = arrays.arrays(np.float64, st.integers(1, 40), elements=st.floats(-1e3, 1e3, width=32))
 

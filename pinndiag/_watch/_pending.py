@@ -13,7 +13,6 @@ from torch import Tensor
 from pinndiag import _gradient_tables, _statistics
 from pinndiag._engine import Matrix
 from pinndiag._gradient_tables import Key, Structure
-from pinndiag._parameters import Vector
 from pinndiag._records import HistogramLine, StepLine, TermFigures, TotalFigures
 from pinndiag._store import Sink, packed
 
