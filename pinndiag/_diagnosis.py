@@ -21,7 +21,7 @@ AGAIN = "make it again with: pinndiag analyze CHECKPOINT"
 
 
 @final
-class Diagnosis(AbstractDocument):
+class Diagnosis(AbstractDocument[DiagnosisRecord]):
     """What `analyze` returns: measurements, findings with evidence, prescriptions.
 
     >>> Diagnosis.read("checkpoint.pt.diagnosis.json").findings  # doctest: +SKIP
