@@ -43,7 +43,7 @@ def main() -> None:
     arguments = parser.parse_args()
     chosen = "quick" if arguments.quick else "subset" if arguments.subset else "full"
     cases = [c for c in CASES if arguments.only in c.name and (chosen == "full" or getattr(c, chosen))]
-    cases.sort(key=lambda case: not case.quick)
+    cases.sort(key=lambda case: (not case.quick, case.state != "healthy"))
     torch.set_num_threads(1)
     if not arguments.report:
         _run(cases, arguments.to, arguments.jobs, treat=not arguments.no_treatment)

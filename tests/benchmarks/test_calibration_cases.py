@@ -9,9 +9,9 @@ import pytest
 from benchmarks.calibration.case import Case, halves
 from benchmarks.calibration.cases import CASES
 from benchmarks.calibration.figures import FIGURES
+from benchmarks.calibration.prescriptions import RULES
 from benchmarks.calibration.scores import told
 from benchmarks.calibration.training import Setup
-from benchmarks.calibration.treatments import RULES
 from pinndiag.checks import CHECKS, DEFAULT
 
 KNOWN = set().union(*(told(check.code) for check in CHECKS))

@@ -25,7 +25,7 @@ from pinndiag import schemes
 __all__ = ["CASES"]
 
 USUAL = (Phase(budget=1500, lr=2e-3),)
-LONG = (Phase(budget=2500, lr=2e-3),)
+LONG = (Phase(budget=1500, lr=3e-3),)
 
 
 def _wrong_data(size: float) -> Setup:
@@ -116,6 +116,7 @@ CASES = [
         "pde_dominates",
         strength="as published: Wang, Teng, Perdikaris 2021, section 2.3",
         curable="gradient-norm weights, a larger weight",
+        subset=False,
     ),
     Case(
         "pde_dominates/burgers/light-conditions",
@@ -124,6 +125,7 @@ CASES = [
         "pde_dominates",
         strength="conditions of weight 1e-5",
         curable="gradient-norm weights, a larger weight",
+        subset=False,
     ),
     Case(
         "pde_dominates/heat/just-beyond",
@@ -136,7 +138,7 @@ CASES = [
     Case(
         "pde_dominates/heat/just-short",
         "short",
-        Setup(heat(), phases=(Phase(budget=2500, decay=0.05),)).weighted(bc=0.2, ic=0.2),
+        Setup(heat(), phases=(Phase(budget=1500, decay=0.05),)).weighted(bc=0.2, ic=0.2),
         "pde_dominates",
         strength="just short: conditions of weight 0.2",
     ),
@@ -156,6 +158,7 @@ CASES = [
         "condition_dominates",
         strength="an initial condition of weight 1e5",
         curable="gradient-norm weights, a smaller weight",
+        subset=False,
     ),
     Case(
         "condition_dominates/inverse/heavy-data",
@@ -168,7 +171,7 @@ CASES = [
     Case(
         "condition_dominates/poisson/just-short",
         "short",
-        Setup(poisson(0.5), phases=(Phase(budget=2500, decay=0.05),)).weighted(bc=100.0),
+        Setup(poisson(0.5), phases=(Phase(budget=1500, decay=0.05),)).weighted(bc=100.0),
         "condition_dominates",
         strength="just short: ends of weight 100, which are right",
     ),
@@ -197,6 +200,7 @@ CASES = [
         _valley(1.0, 2e-3, "adam"),
         "gradient_conflict",
         strength="two demands that differ as much as two can",
+        subset=False,
     ),
     Case(
         "inconsistent_terms/poisson/wrong-data",
@@ -219,6 +223,7 @@ CASES = [
         Setup(decay_inverse(wrong=0.3), phases=(Phase(budget=2000, decay=0.1), Phase("lbfgs", budget=300))),
         "inconsistent_terms",
         strength="data that no rate explains",
+        subset=False,
     ),
     Case(
         "inconsistent_terms/poisson/just-beyond",
@@ -265,5 +270,6 @@ CASES = [
         "runaway_weights",
         strength="weights that grow and level off",
         judged="run",
+        subset=False,
     ),
 ]

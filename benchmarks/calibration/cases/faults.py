@@ -164,6 +164,7 @@ CASES = [
         strength="log of a negative output at some points",
         curable="a guard on the argument",
         code={"safe_where": _with(_log, "pde", _logarithm(True))},
+        subset=False,
     ),
     Case(
         "nonfinite/square/diverged",
@@ -180,6 +181,7 @@ CASES = [
         _also(_radial, "radius", _origin(True, hole=1e-12)),
         "nonfinite",
         strength="the slope of the root reaches 1e6, and stays finite",
+        subset=False,
     ),
     Case(
         "no_gradient/heat/detached-condition",
@@ -215,6 +217,7 @@ CASES = [
         _with(_heat, "ic", _detached(0.5)),
         "no_gradient",
         strength="half of the condition's gradient is lost: wrong, but not gone",
+        subset=False,
     ),
     Case(
         "wrong_gradient/burgers/factor-detached",
@@ -241,6 +244,7 @@ CASES = [
         "wrong_gradient",
         strength="30 % of the residual is detached",
         code={"check_create_graph": _square},
+        subset=False,
     ),
     Case(
         "wrong_gradient/oscillator/hardly",
@@ -271,6 +275,7 @@ CASES = [
         _heat.posed(_twice(1.0, shifted=True)),
         "duplicate_term",
         strength="the same residual at other points: cosine near 1, not 1",
+        subset=False,
     ),
     Case(
         "mislabeled_term/square/exchanged",
@@ -292,5 +297,6 @@ CASES = [
         _square.posed(lambda e: replace(e, terms={"first": e.terms["bc"], "second": e.terms["pde"]})),
         "mislabeled_term",
         strength="names that claim nothing, the condition first",
+        subset=False,
     ),
 ]

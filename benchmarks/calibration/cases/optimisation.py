@@ -105,6 +105,7 @@ CASES = [
         Setup(fit(), phases=(Phase(budget=800), Phase("lbfgs", budget=400))),
         "ill_conditioning",
         strength="just short: L-BFGS has ended what Adam began",
+        subset=False,
     ),
     Case(
         "under_trained/square/few-steps",
@@ -130,6 +131,7 @@ CASES = [
         "under_trained",
         strength="the rate had decayed after a few hundred steps",
         curable="a larger rate, L-BFGS",
+        subset=False,
     ),
     Case(
         "under_trained/heat/just-short",
@@ -161,11 +163,12 @@ CASES = [
         Setup(heat(), phases=(Phase(budget=800), replace(LBFGS, settings={}, budget=1200))),
         "premature_stop",
         strength="just short: no tolerances, a loss of order one",
+        subset=False,
     ),
     Case(
         "gradient_noise/fit/two-points",
         "sick",
-        Setup(fit(2.0, dimensions=2, points=400), phases=(Phase(lr=1e-2, budget=2500),)).terms(batch=2),
+        Setup(fit(2.0, dimensions=2, points=400), phases=(Phase(lr=1e-2, budget=1500),)).terms(batch=2),
         "gradient_noise",
         strength="two of 400 points a step",
         curable="a larger batch",
@@ -175,7 +178,7 @@ CASES = [
     Case(
         "gradient_noise/square/few-points",
         "sick",
-        Setup(square(), phases=(Phase(lr=1e-2, budget=2500),)).terms(batch=3),
+        Setup(square(), phases=(Phase(lr=1e-2, budget=1500),)).terms(batch=3),
         "gradient_noise",
         strength="three points of each term a step",
         curable="a larger batch",
@@ -184,7 +187,7 @@ CASES = [
     Case(
         "gradient_noise/fit/just-short",
         "short",
-        Setup(fit(dimensions=2, points=400), phases=(Phase(lr=3e-3, budget=2500, decay=0.05),)).terms(batch=200),
+        Setup(fit(dimensions=2, points=400), phases=(Phase(lr=3e-3, budget=1500, decay=0.05),)).terms(batch=200),
         "gradient_noise",
         strength="just short: half of the points a step",
         judged="run",

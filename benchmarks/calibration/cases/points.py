@@ -19,7 +19,7 @@ from benchmarks.calibration.training import Phase, Setup, mlp
 __all__ = ["CASES"]
 
 USUAL = (Phase(budget=1500, lr=2e-3),)
-LONG = (Phase(budget=2500, lr=2e-3, decay=0.1),)
+LONG = (Phase(budget=1800, lr=4e-3, decay=0.1),)
 
 
 CASES = [
@@ -48,6 +48,7 @@ CASES = [
         also=("trivial_solution", "inconsistent_terms", "propagation_failure"),
         strength="a layer of width 0.03",
         curable="point weights, L-BFGS, a wider layer first",
+        subset=False,
     ),
     Case(
         "pointwise_imbalance/fit/just-beyond",
@@ -63,6 +64,7 @@ CASES = [
         Setup(layer(0.5), phases=LONG),
         "pointwise_imbalance",
         strength="just short: a layer of width 0.5",
+        subset=False,
     ),
     Case(
         "propagation_failure/advection/fast",
@@ -94,6 +96,7 @@ CASES = [
         also=("propagation_failure", "trivial_solution"),
         strength="as published, with fewer points and steps",
         curable="causal weights",
+        subset=False,
     ),
     Case(
         "causality_violation/oscillator/just-beyond",
@@ -127,6 +130,7 @@ CASES = [
         "collocation_overfit",
         strength="7 points for three waves",
         curable="new points",
+        subset=False,
     ),
     Case(
         "collocation_overfit/burgers/just-beyond",
@@ -168,6 +172,7 @@ CASES = [
         "aliasing",
         also=("spectral_bias",),
         strength="the second wave vanishes at every point; it is beyond the network, too",
+        subset=False,
     ),
     Case(
         "aliasing/poisson/just-short",
@@ -175,5 +180,6 @@ CASES = [
         Setup(poisson(1.0, points=41, grid=True), phases=LONG),
         "aliasing",
         strength="just short: a grid of 41 points for one wave",
+        subset=False,
     ),
 ]

@@ -100,6 +100,7 @@ CASES = [
         "input_scaling",
         strength="coordinates from 50 to 51",
         curable="inputs mapped to [-1, 1]",
+        subset=False,
     ),
     Case(
         "input_scaling/poisson/tiny",
@@ -146,6 +147,7 @@ CASES = [
         also=("pde_dominates",),
         strength="the residual is given in units that make it 2e4 times larger",
         curable="each term divided by its size",
+        subset=False,
     ),
     Case(
         "unscaled_problem/poisson/large-solution",
