@@ -74,6 +74,9 @@ def _outcome(case: Case, home: Path, half: str) -> Outcome:
     failed = home / "failed.json"
     if failed.exists() or not (home / "case.json").exists():
         return Outcome(**known, failed=_read(failed).get("error", "not finished"))
+    error = float(_read(home / "case.json")["error"])
+    if case.state == "healthy" and not error < case.solved:
+        return Outcome(**known, error=error, failed=f"no healthy control: its error is {error:.2g}")
     found = judged(case, home)
     chosen = _read(home / "treatment.json")
     effect = _read(home / f"treated-{chosen.get('key', '')}.json")
@@ -84,7 +87,7 @@ def _outcome(case: Case, home: Path, half: str) -> Outcome:
         treatment=chosen.get("key", ""),
         words=chosen.get("title", ""),
         factor=float(effect.get("factor", math.nan)),
-        error=float(_read(home / "case.json")["error"]),
+        error=error,
     )
 
 

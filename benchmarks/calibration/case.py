@@ -32,6 +32,7 @@ class Case:
         judged: as a "checkpoint" (`analyze`) or as a "run" (`watch`, without the network).
         given: what `wrap` is given of it.
         code: a treatment's key -> the setup with the lines of code that it asks for.
+        solved: a healthy control counts only if it solves its problem: if its error is below this.
         subset: it belongs to the subset of about 20 minutes.
         quick: it belongs to the quick version of about 3 minutes.
     """
@@ -46,6 +47,7 @@ class Case:
     judged: Literal["checkpoint", "run"] = "checkpoint"
     given: frozenset[str] = GIVEN
     code: Mapping[str, Setup] = field(default_factory=dict)
+    solved: float = 0.05
     subset: bool = True
     quick: bool = False
 

@@ -61,14 +61,14 @@ def write(outcomes: Sequence[Outcome], to: Path, chosen: str, seconds: float) ->
 def _circumstances(outcomes: Sequence[Outcome], chosen: str, seconds: float) -> str:
     halves = {half: sum(o.half == half for o in outcomes) for half in ("set", "report")}
     seeds = sorted({o.name.partition("@")[2] for o in outcomes})
-    failed = [o.name for o in outcomes if o.failed]
+    failed = [f"{o.name} ({o.failed})" for o in outcomes if o.failed]
     return (
         f"Written by `python -m benchmarks.calibration --{chosen}` on {datetime.now(UTC):%d %B %Y}; "
         f"{_machine()}; {seconds / 60:.0f} minutes of CPU time in all.\n\n"
         f"{len(outcomes)} cases with the seeds {', '.join(seeds)}: {halves['set']} to set thresholds by, "
         f"{halves['report']} to report. What each case suffers from, and whether a remedy can help, is stated in "
         "`benchmarks/calibration/cases/`, before anything is trained. A finding counts if it is a warning or a "
-        f"problem; a note never does. Cases that failed themselves: {', '.join(failed) or 'none'}."
+        f"problem; a note never does. Cases that do not count: {', '.join(failed) or 'none'}."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import torch
@@ -70,12 +71,14 @@ CASES = [
     _case("square/adam-lbfgs", Setup(square(), phases=GOOD), "Adam, then L-BFGS"),
     _case("burgers/float64", Setup(burgers(), phases=GOOD, dtype=torch.float64), "float64", quick=True),
     _case("inverse/float64", Setup(decay_inverse(), phases=GOOD, dtype=torch.float64), "a coefficient that is found"),
-    _case("poisson/exact-ends", _exactly(Setup(poisson(), phases=GOOD)), "one term, ends satisfied exactly"),
+    _case(
+        "poisson/exact-ends", _exactly(Setup(poisson(0.5, points=200), phases=GOOD)), "one term, ends satisfied exactly"
+    ),
     _case("oscillator/exact-start", _exactly(Setup(oscillator(), phases=GOOD)), "one term, start satisfied exactly"),
     _case("fit/adam", Setup(fit(), phases=ADAM), "a plain fit by Adam"),
     _case("poisson/adam", Setup(poisson(0.5), phases=ADAM), "Adam with a decaying rate", subset=False),
     _case("oscillator/modified", Setup(oscillator(), _modified, GOOD), "the modified network"),
-    _case("poisson/sine", Setup(poisson(), mlp(activation=Sine), GOOD), "sine units"),
+    _case("poisson/sine", Setup(poisson(points=200), mlp(activation=Sine), GOOD), "sine units"),
     _case("layer/lbfgs", Setup(layer(0.2), phases=GOOD), "a layer that is resolved: saturated units, steep residual"),
     _case("heat/heavy-conditions", Setup(heat(), phases=GOOD).weighted(bc=100.0, ic=100.0), "weights that are right"),
     _case("logistic/solved", Setup(logistic(0.1, rate=5.0), phases=GOOD), "an equation with fixed points, solved"),
@@ -92,9 +95,12 @@ CASES = [
         Setup(fit(dimensions=2), phases=(Phase(budget=400),)),
         "young: 400 steps",
         judged="run",
+        solved=math.inf,
         quick=True,
     ),
-    _case("heat/young-run", Setup(heat(), phases=(Phase(budget=500),)), "young: 500 steps", judged="run"),
+    _case(
+        "heat/young-run", Setup(heat(), phases=(Phase(budget=500),)), "young: 500 steps", judged="run", solved=math.inf
+    ),
     _case("burgers/run", Setup(burgers(), phases=ADAM), "a run of Adam", judged="run", subset=False),
     _case(
         "square/balanced-run",

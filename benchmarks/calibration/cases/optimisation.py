@@ -81,9 +81,9 @@ CASES = [
         strength="just short: a step of width 0.2 needs some saturated units",
     ),
     Case(
-        "ill_conditioning/layer/descent",
+        "ill_conditioning/fit/descent",
         "sick",
-        Setup(oscillator(6.0), phases=(Phase("sgd", lr=2e-4, budget=2000),)),
+        Setup(fit(2.0), phases=(Phase("sgd", lr=0.05, budget=2000),)),
         "ill_conditioning",
         also=("under_trained",),
         strength="plain descent near the edge of its stability",
@@ -143,7 +143,7 @@ CASES = [
     Case(
         "premature_stop/poisson/tiny-loss",
         "sick",
-        _tiny(Setup(poisson(0.5), phases=(Phase(budget=300), LBFGS)), 1e-7),
+        _tiny(Setup(poisson(0.5), phases=(Phase(budget=60), LBFGS)), 1e-7),
         "premature_stop",
         strength="torch's default tolerances, a loss in units that make it 1e-7 as large",
         curable="the loss scaled, no tolerances, float64",
@@ -152,7 +152,7 @@ CASES = [
     Case(
         "premature_stop/heat/tiny-loss",
         "sick",
-        _tiny(Setup(heat(), phases=(Phase(budget=300), LBFGS)), 1e-6),
+        _tiny(Setup(heat(), phases=(Phase(budget=60), LBFGS)), 1e-6),
         "premature_stop",
         strength="torch's default tolerances, a loss in units that make it 1e-6 as large",
         curable="the loss scaled, no tolerances, float64",
