@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, final
@@ -11,7 +12,9 @@ import msgspec
 
 from pinndiag._errors import PinndiagError
 from pinndiag._files import read_json, write_atomically
+from pinndiag._judge import judge
 from pinndiag._records import SCHEMA, DiagnosisRecord, Finding, from_plain, to_plain
+from pinndiag._rules import Changes, rules
 
 __all__ = ["Diagnosis", "renderer"]
 
@@ -72,6 +75,29 @@ class Diagnosis:
     def measurements(self) -> DiagnosisRecord:
         """Every figure, as fields: `measurements.terms["pde"].grad_l2`, `measurements.cosine["pde|bc"]`."""
         return self.record
+
+    def judged(
+        self, *, select: Sequence[str] = (), ignore: Sequence[str] = (), thresholds: Changes = None
+    ) -> Diagnosis:
+        """The same measurements judged again, by other checks or thresholds; nothing is measured.
+
+        The steps in which a finding of a run held stay those of the former judgement; `pinndiag analyze RUN` judges
+        a run folder over time.
+
+        Args:
+            select: codes or prefixes of the checks to report; default those of `[tool.pinndiag]`, or all.
+            ignore: codes or prefixes of the checks to leave out; default likewise.
+            thresholds: other bounds than the default ones, such as `{"work_ratio": 50}`.
+        """
+        former = {finding.code: finding for finding in self.findings}
+        record = judge(self.record, **rules(select, ignore, thresholds))
+        dated = [
+            msgspec.structs.replace(f, held=former[f.code].held, course=former[f.code].course)
+            if f.code in former
+            else f
+            for f in record.findings
+        ]
+        return Diagnosis(msgspec.structs.replace(record, findings=dated))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries, lists, strings and numbers: the content of diagnosis.json."""
