@@ -29,7 +29,8 @@ class Case:
         also: pathologies that are as right, because the plant is both or the words overlap.
         strength: of the plant, in words.
         curable: by what a network trained on for as long can be beaten; "" if by nothing.
-        judged: as a "checkpoint" (`analyze`) or as a "run" (`watch`, without the network).
+        judged: as a "checkpoint" (`analyze`), as a "run" that has ended (`watch`, without the network), or "live": as
+            a run that is still going on.
         given: what `wrap` is given of it.
         code: a treatment's key -> the setup with the lines of code that it asks for.
         solved: a healthy control counts only if it solves its problem: if its error is below this.
@@ -44,7 +45,7 @@ class Case:
     also: tuple[str, ...] = ()
     strength: str = ""
     curable: str = ""
-    judged: Literal["checkpoint", "run"] = "checkpoint"
+    judged: Literal["checkpoint", "run", "live"] = "checkpoint"
     given: frozenset[str] = GIVEN
     code: Mapping[str, Setup] = field(default_factory=dict)
     solved: float = 0.05

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import shutil
 import time
 import traceback
 from dataclasses import dataclass
@@ -71,8 +72,8 @@ def work(name: str, folder: Path, *, treat: bool) -> str:
 
 def judged(case: Case, home: Path) -> Judged:
     """Judge the stored measurements of a case again."""
-    if case.judged == "run":
-        record = diagnose_run(read_run(home / "run"))
+    if case.judged != "checkpoint":
+        record = diagnose_run(read_run(home / case.judged))
     else:
         record = judge(Diagnosis.read(home / "diagnosis.json").record)
     serious = [f for f in record.findings if f.severity != "note"]
@@ -84,7 +85,7 @@ def judged(case: Case, home: Path) -> Judged:
 def _measure(case: Case, home: Path, mark: str) -> None:
     began = time.process_time()
     training = Training(case.setup)
-    if case.judged == "run":
+    if case.judged != "checkpoint":
         _watched(case, training, home / "run")
     else:
         training.run()
@@ -116,6 +117,8 @@ def _watched(case: Case, training: Training, to: Path) -> None:
         overwrite=True,
     ) as watch:
         training.go_on(phase, watch)
+        if case.judged == "live":  # as it is before the training says that it has ended
+            shutil.copytree(to, to.with_name("live"), dirs_exist_ok=True)
 
 
 def _treat(case: Case, home: Path, found: Judged) -> str:

@@ -15,7 +15,6 @@ from benchmarks.calibration.training import Setup
 from pinndiag.checks import CHECKS, DEFAULT
 
 KNOWN = set().union(*(told(check.code) for check in CHECKS))
-AWAITED = {"gradient_noise", "insufficient_capacity", "mislabeled_term"}  # planted before a check can name them
 # checks of which there is no case "just short", and why
 WITHOUT_SHORT: dict[str, str] = {}
 
@@ -30,7 +29,7 @@ def test_names_are_unique_and_seeds_are_told_apart():
 
 def test_every_pathology_is_one_that_a_check_can_name():
     for case in CASES:
-        assert set(case.right) <= KNOWN | AWAITED, case.name
+        assert set(case.right) <= KNOWN, case.name
         assert bool(case.pathology) == (case.state != "healthy"), case.name
         assert case.pathology == "" or case.name.startswith(case.pathology + "/"), case.name
         assert case.strength, case.name
@@ -47,7 +46,7 @@ def test_every_check_has_sick_cases_and_one_just_short(check):
 def test_healthy_controls_are_of_many_kinds():
     healthy = [case for case in CASES if case.state == "healthy"]
     assert len({case.plant for case in healthy}) >= 12
-    assert {case.judged for case in healthy} == {"checkpoint", "run"}
+    assert {case.judged for case in healthy} == {"checkpoint", "run", "live"}
     assert all(not case.curable for case in healthy)
     assert {phase.kind for case in healthy for phase in case.setup.phases} >= {"adam", "lbfgs"}
     assert len({case.setup.dtype for case in healthy}) == 2
@@ -90,4 +89,4 @@ def test_code_of_a_case_answers_to_a_prescription():
 def test_figures_are_thresholds():
     assert all(hasattr(DEFAULT, figure.name) for figure in FIGURES)
     assert len({figure.name for figure in FIGURES}) == len(FIGURES)
-    assert {p for figure in FIGURES for p in figure.pathologies} <= KNOWN | AWAITED
+    assert {p for figure in FIGURES for p in figure.pathologies} <= KNOWN
