@@ -13,9 +13,9 @@ __all__ = ["applied"]
 
 
 def applied(loss: Tensor, terms: Mapping[str, Tensor]) -> dict[str, float]:
-    """D loss / d L_i of every term, where L_i is the term or the mean of its squares.
+    """The derivative of the loss by the loss L_i of every term: the term itself, or the mean of its squares.
 
-    For a weighted sum these are its weights; for any other function of the terms, what their gradients are multiplied by.
+    For a weighted sum these are its weights; for another function of the terms, what their gradients are multiplied by.
     A term that the loss is not made of has the weight 0. No term may be computed from another one.
 
     Cost: a backward pass from the loss to the terms, not through them; waits for the device.
