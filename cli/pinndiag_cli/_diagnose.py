@@ -33,6 +33,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     select: tuple[str, ...]
     ignore: tuple[str, ...]
+    thresholds: dict[str, float]
 
 
 def diagnose(request: Request, shown: Progress) -> tuple[Diagnosis, PinndiagError | None]:
@@ -66,6 +67,7 @@ def diagnose(request: Request, shown: Progress) -> tuple[Diagnosis, PinndiagErro
         seed=request.seed,
         select=request.select,
         ignore=request.ignore,
+        thresholds=request.thresholds,
         name=request.target.name,
         source=source,
         progress=shown.stage,
