@@ -24,6 +24,7 @@ class Diagnosis(AbstractDocument):
     >>> Diagnosis.read("checkpoint.pt.diagnosis.json").findings  # doctest: +SKIP
     """
 
+    record: DiagnosisRecord
     renderers: ClassVar[str] = ""
 
     def __init__(self, record: DiagnosisRecord) -> None:
