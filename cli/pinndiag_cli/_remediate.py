@@ -238,11 +238,10 @@ def _print(record: RemedyRecord, *, explain: bool, quiet: bool) -> None:
 
 
 def _next(record: RemedyRecord, asked: _Asked, target: Path, treated: Path) -> str:
-    name = shlex.quote(str(target))
     if record.interrupted:
         return f"the same again, or with fewer steps: {asked.again(target, steps=max(asked.steps // 4, 2))}"
     if record.baseline is None:
-        return f"pinndiag remediate {name} --scheme KEY   (to treat it all the same)"
+        return f"{asked.again(target)} --scheme KEY   (to treat it all the same)"
     if record.severity == "better":
         return f"pinndiag analyze {shlex.quote(str(treated))}"
     if asked.steps < 2000:

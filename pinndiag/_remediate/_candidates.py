@@ -68,7 +68,8 @@ def candidates(pinn: PINN, record: DiagnosisRecord, *, fresh: bool = False) -> l
 
 def reference(pinn: PINN, record: DiagnosisRecord) -> str:
     """The term the others are measured against: the one taken for the equation, else the first."""
-    return equation(record) or pinn.names[0]
+    found = equation(record)
+    return found if found in pinn.names else pinn.names[0]
 
 
 def fitting(key: str, pinn: PINN, record: DiagnosisRecord, *, fresh: bool = False) -> AbstractScheme | None:

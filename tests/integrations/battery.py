@@ -20,8 +20,9 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 import pinndiag
 from pinndiag._store import Run, read_run
+from tests.checks.records import record as a_record
 
-__all__ = ["Battery", "Training", "poisson", "quiet"]
+__all__ = ["Battery", "Training", "poisson", "quiet", "treated_on_copies"]
 
 
 @dataclass
@@ -295,6 +296,14 @@ class Battery(ABC):
         diagnosis = pinndiag.analyze(again, quick=True).to_dict()
         assert set(diagnosis["terms"]) == set(wanted)
 
+    def test_a_wrapped_object_is_treated_on_copies(self) -> None:
+        """Weights of terms, and of single points where the framework hands over residuals."""
+        self.needs("wraps")
+        training = self.make(scale=100.0)
+        pinn = pinndiag.wrap(training.subject)
+        training.run(2)
+        treated_on_copies(pinn, training.net)
+
     def test_its_own_checkpoint_is_analysed_through_a_factory(self, tmp_path: Path) -> None:
         self.needs("wraps")
         training = self.make()
@@ -306,6 +315,24 @@ class Battery(ABC):
         pinn = pinndiag.load(file, factory=f"{module}:make")
         losses = {name: loss.item() for name, loss in pinn.losses().items()}
         assert losses == pytest.approx({n: v.item() for n, v in training.losses().items()}, rel=1e-5)
+
+
+def treated_on_copies(pinn: pinndiag.PINN, net: nn.Module) -> None:
+    """Remediate from the checkpoint and look whether the network of the framework stayed as it was."""
+    before = [parameter.detach().clone() for parameter in net.parameters()]
+    losses = {name: float(loss.detach()) for name, loss in pinn.losses().items()}
+    points = next((name for name, info in pinn.infos.items() if info.entries > 3), None)
+    schemes: list[Any] = ["dynamic_norm"] + ([pinndiag.schemes.RBA(reference=points)] if points else [])
+    record = pinndiag.remediate(pinn, schemes, steps=4, diagnosis=a_record()).record
+    assert record.baseline is not None
+    assert len(record.arms) == len(schemes)
+    for arm in (record.baseline, *record.arms):
+        assert arm.runs[0].finite
+        assert set(arm.runs[0].losses) == set(losses)
+    assert record.arms[0].runs[0].weights != record.baseline.runs[0].weights
+    assert all(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
+    after = {name: float(loss.detach()) for name, loss in pinn.losses().items()}
+    assert after == pytest.approx(losses)
 
 
 def error(training: Training) -> float:
