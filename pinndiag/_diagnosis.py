@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, final
 
@@ -10,7 +11,9 @@ import msgspec
 from pinndiag._document import AbstractDocument
 from pinndiag._errors import PinndiagError
 from pinndiag._files import read_json
+from pinndiag._judge import judge
 from pinndiag._records import SCHEMA, DiagnosisRecord, Finding, from_plain
+from pinndiag._rules import Changes, rules
 
 __all__ = ["Diagnosis"]
 
@@ -18,7 +21,7 @@ AGAIN = "make it again with: pinndiag analyze CHECKPOINT"
 
 
 @final
-class Diagnosis(AbstractDocument):
+class Diagnosis(AbstractDocument[DiagnosisRecord]):
     """What `analyze` returns: measurements, findings with evidence, prescriptions.
 
     >>> Diagnosis.read("checkpoint.pt.diagnosis.json").findings  # doctest: +SKIP
@@ -79,3 +82,26 @@ class Diagnosis(AbstractDocument):
     def text(self) -> str:
         """The verdict."""
         return self.record.verdict.text
+
+    def judged(
+        self, *, select: Sequence[str] = (), ignore: Sequence[str] = (), thresholds: Changes = None
+    ) -> Diagnosis:
+        """The same measurements judged again, by other checks or thresholds; nothing is measured.
+
+        The steps in which a finding of a run held stay those of the former judgement; `pinndiag analyze RUN` judges
+        a run folder over time.
+
+        Args:
+            select: codes or prefixes of the checks to report; default those of `[tool.pinndiag]`, or all.
+            ignore: codes or prefixes of the checks to leave out; default likewise.
+            thresholds: other bounds than the default ones, such as `{"work_ratio": 50}`.
+        """
+        former = {finding.code: finding for finding in self.findings}
+        record = judge(self.record, **rules(select, ignore, thresholds))
+        dated = [
+            msgspec.structs.replace(f, held=former[f.code].held, course=former[f.code].course)
+            if f.code in former
+            else f
+            for f in record.findings
+        ]
+        return Diagnosis(msgspec.structs.replace(record, findings=dated))

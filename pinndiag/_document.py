@@ -6,23 +6,26 @@ import json
 from abc import ABC, abstractmethod
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from pinndiag._errors import PinndiagError
 from pinndiag._files import write_atomically
-from pinndiag._records import to_plain
+from pinndiag._records import Record, to_plain
 
 __all__ = ["AbstractDocument"]
 
 
-class AbstractDocument(ABC):
+R = TypeVar("R", bound=Record)
+
+
+class AbstractDocument(ABC, Generic[R]):
     """What diagnoses and comparisons have in common.
 
     Attributes:
         record: everything the page shows, as fields.
     """
 
-    record: Any
+    record: R
 
     renderers: ClassVar[str]
     """What the names of its entry points begin with: `html` and `text` follow."""

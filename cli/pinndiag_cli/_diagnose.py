@@ -31,6 +31,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     select: tuple[str, ...]
     ignore: tuple[str, ...]
+    thresholds: dict[str, float]
 
 
 def diagnose(request: Request, shown: Progress) -> tuple[Diagnosis, PinndiagError | None]:
@@ -63,6 +64,7 @@ def diagnose(request: Request, shown: Progress) -> tuple[Diagnosis, PinndiagErro
         seed=request.seed,
         select=request.select,
         ignore=request.ignore,
+        thresholds=request.thresholds,
         name=request.target.name,
         source=source,
         progress=shown.stage,

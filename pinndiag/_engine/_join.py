@@ -14,7 +14,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pinndiag import _parameters
 from pinndiag._engine._evaluation import Evaluation, Matrix, Pulled
 from pinndiag._errors import PinndiagError
 
@@ -108,10 +107,7 @@ class _Backward:
             evaluation.release()
         else:
             pulled = self._pulled.scaled(upstream)
-        combined = _parameters.unflatten(weights.to(pulled.rows.dtype) @ pulled.rows, evaluation.parameters)
-        # copies: autograd would keep the views, whose odd places in memory slow the optimizer down
-        own = [g.clone() if reached else None for g, reached in zip(combined, pulled.reached, strict=True)]
-        return [*own, *pulled.sums(weights)]
+        return pulled.sums(weights)
 
     def _first(self, upstream: Tensor) -> tuple[Pulled, Pulled]:
         """The rows as they are, and times `upstream`. Half precision needs the factor inside, so it is put there."""

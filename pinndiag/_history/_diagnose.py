@@ -14,8 +14,8 @@ from pinndiag._history._moments import Moments
 from pinndiag._history._series import history
 from pinndiag._judge import judge, verdict_of
 from pinndiag._records import DiagnosisRecord, Finding, Interval, RunCard
+from pinndiag._rules import Changes, rules
 from pinndiag._store import Run
-from pinndiag.checks import Thresholds
 
 __all__ = ["diagnose_run"]
 
@@ -38,7 +38,7 @@ def diagnose_run(
     base: DiagnosisRecord | None = None,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
-    thresholds: Thresholds | None = None,
+    thresholds: Changes = None,
     source: str = "",
 ) -> DiagnosisRecord:
     """The diagnosis of a run.
@@ -52,9 +52,9 @@ def diagnose_run(
         run: the run.
         base: an analysis of the trained network (with its experiments), to be completed by the run; else the run's own
             last step is what is judged.
-        select: codes or prefixes of the checks to report.
-        ignore: codes or prefixes of the checks to leave out.
-        thresholds: other bounds than the default ones.
+        select: codes or prefixes of the checks to report; default those of `[tool.pinndiag]`, or all.
+        ignore: codes or prefixes of the checks to leave out; default likewise.
+        thresholds: other bounds than the default ones; they win over those of `[tool.pinndiag.thresholds]`.
         source: path of the run, for the report.
 
     Raises:
@@ -72,14 +72,14 @@ def diagnose_run(
         )
     moments = Moments(run, _card(run, source))
     chosen = known[np.unique(np.linspace(0, len(known) - 1, JUDGED).astype(int))]
-    told = {"select": select, "ignore": ignore, "thresholds": thresholds}
+    by = rules(select, ignore, thresholds)
     seen: dict[str, list[Seen]] = {}
     for place, index in enumerate(chosen):
-        for finding in judge(moments.at(int(index)), **told).findings:  # type: ignore[arg-type]
+        for finding in judge(moments.at(int(index)), **by).findings:
             if finding.severity != "note":
                 seen.setdefault(finding.code, []).append(Seen(place, finding))
     last = moments.at(int(chosen[-1]), layers=True) if base is None else base
-    record = judge(msgspec.structs.replace(last, history=history(run)), **told)  # type: ignore[arg-type]
+    record = judge(msgspec.structs.replace(last, history=history(run)), **by)
     steps = [run.steps.at(int(index)).step for index in chosen]
     findings = [_dated(finding, seen.get(finding.code, []), steps) for finding in record.findings]
     former = [_former(places, steps) for code, places in seen.items() if _was_lasting(code, places, record, len(steps))]
@@ -88,7 +88,7 @@ def diagnose_run(
     order = {"problem": 0, "warning": 1, "note": 2}
     findings = sorted([*findings, *former], key=lambda finding: order[finding.severity])
     passed = [code for code in record.passed if code not in {finding.code for finding in former}]
-    verdict = verdict_of(record, findings, passed, thresholds, select, ignore)
+    verdict = verdict_of(record, findings, passed, **by)
     return msgspec.structs.replace(record, findings=findings, passed=passed, verdict=verdict)
 
 

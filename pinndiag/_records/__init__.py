@@ -13,6 +13,7 @@ from pinndiag._records._curvature import (
 from pinndiag._records._diagnosis import (
     ONLY_THOROUGH,
     SCHEMA,
+    Criteria,
     DiagnosisRecord,
     Evidence,
     Finding,
@@ -26,6 +27,7 @@ from pinndiag._records._diagnosis import (
 )
 from pinndiag._records._experiments import (
     DerivativeCheck,
+    Noise,
     Precision,
     Probe,
     Rescaled,
@@ -77,6 +79,7 @@ __all__ = [
     "ArmRun",
     "Band",
     "Constant",
+    "Criteria",
     "Curvature",
     "CurvatureLine",
     "CurvatureSeries",
@@ -102,6 +105,7 @@ __all__ = [
     "LayerHistograms",
     "LayerParameters",
     "Line",
+    "Noise",
     "NotApplicable",
     "OptimizerCard",
     "Outcome",

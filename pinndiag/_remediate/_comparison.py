@@ -13,7 +13,7 @@ __all__ = ["Comparison"]
 
 
 @final
-class Comparison(AbstractDocument):
+class Comparison(AbstractDocument[RemedyRecord]):
     """Before and after."""
 
     record: RemedyRecord

@@ -19,11 +19,12 @@ from pinndiag._checked import checked
 from pinndiag._engine import SCALE, Combination, Evaluation, Matrix, joined
 from pinndiag._errors import PinndiagError
 from pinndiag._gradient_tables import Structure
-from pinndiag._look import Look, look
+from pinndiag._look import look
 from pinndiag._pinn import Reference
 from pinndiag._processes import Processes
 from pinndiag._randomness import RandomState, replayed
 from pinndiag._records import CurvatureLine
+from pinndiag._rules import Changes
 from pinndiag._store import MemorySink, Run, RunWriter, Sink, TensorBoardSink, read_run
 from pinndiag._watch._balance import Balance
 from pinndiag._watch._clock import Clock
@@ -156,7 +157,6 @@ class Watch:
         self._error_at = -ERROR_EVERY
         self._closed = False
         self._told_of_parts = False
-        self._seen: Look | None = None
         if ledger.sink is not None:
             atexit.register(_close, weakref.ref(self))
 
@@ -256,15 +256,21 @@ class Watch:
         return self._ledger.sink.run()
 
     def diagnose(
-        self, pinn: PINN | None = None, *, select: Sequence[str] = (), ignore: Sequence[str] = ()
+        self,
+        pinn: PINN | None = None,
+        *,
+        select: Sequence[str] = (),
+        ignore: Sequence[str] = (),
+        thresholds: Changes = None,
     ) -> Diagnosis:
         """Judge the run so far.
 
         Args:
             pinn: the trained PINN, wrapped: it is analysed as it is now, with its experiments, and the run completes
                 the picture.
-            select: codes or prefixes of the checks to report.
-            ignore: codes or prefixes of the checks to leave out.
+            select: codes or prefixes of the checks to report; default those of `[tool.pinndiag]`, or all.
+            ignore: codes or prefixes of the checks to leave out; default likewise.
+            thresholds: other bounds than the default ones, such as `{"work_ratio": 50}`.
 
         Raises:
             PinndiagError: nothing was recorded that could be judged.
@@ -276,7 +282,9 @@ class Watch:
         run = self.run()
         base = None if pinn is None else analyze(pinn, name=run.header.name).record
         source = "" if run.layout is None else str(run.layout.folder)
-        return Diagnosis(diagnose_run(run, base=base, select=select, ignore=ignore, source=source))
+        return Diagnosis(
+            diagnose_run(run, base=base, select=select, ignore=ignore, thresholds=thresholds, source=source)
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """What is needed to go on later: the step number and the scheme's state."""
@@ -344,7 +352,7 @@ class Watch:
     def _evaluation(self, terms: dict[str, Tensor], *, keep: bool) -> Evaluation:
         self._subject = self._subject.now(self._clock.optimizers)
         tensors = list(self._subject.trainable.values())
-        seen = self._seen = look(terms, tensors)
+        seen = look(terms, tensors)
         half = torch.is_autocast_enabled(self._subject.device.type)
         return Evaluation(
             terms,
@@ -371,8 +379,7 @@ class Watch:
         if self._clock.first or self._sums is None:
             self._step = _Step(evaluation.step, self._ledger.time, due)
             self._sums = Sums(evaluation.names, combination.weights)
-            if self._seen is not None:
-                self._ledger.terms(evaluation, self._seen)
+            self._ledger.terms(evaluation)
             with self._ledger.measuring("the error", evaluation.step):
                 self._step.error = self._error(due)
         if self._sums.names == evaluation.names:

@@ -106,9 +106,10 @@ def _failing(record: DiagnosisRecord, thresholds: Thresholds) -> str:
     if _scaled_badly(record, thresholds):
         return "unfinished: the first layer is as it started, far from the inputs' scale, so little work means nothing"
     if record.precision is not None:
+        # the gradient of a converged network cancels down to its rounding: the residual has to be lost, too
         rounding = [value for value in record.precision.rounding.values() if thresholds.rounding.passed(value)]
-        if thresholds.precision.passed(record.precision.gradient) or rounding:
-            return "unfinished: the gradient is lost in rounding"
+        if rounding:
+            return "unfinished: a residual is lost in rounding"
     return ""
 
 

@@ -71,7 +71,8 @@ CHECK = Check(
     decide=decide,
     detected="The same network is evaluated in float64. The total gradients point in different directions, or a "
     "residual is mostly rounding, or points fall together after the cast to the training's precision. With little "
-    "work left it is a problem only if a descent in float64 still gains tenfold.",
+    "work left a lost gradient is a note, since that of a converged network cancels down to its rounding; a lost "
+    "residual is a problem only if a descent in float64 still gains tenfold.",
     why="Below the floor the optimizer follows rounding noise, and no setting of it helps.",
     fix="Go on in float64 for the last phase; shift and scale coordinates with large offsets.",
     overturned_by="A loss that is as small as you need.",

@@ -17,9 +17,13 @@ def test_detects(figures):
 
 
 def test_with_little_work_it_is_a_problem_only_if_float64_gains():
-    low = rounded(record(), gradient=0.5)
+    low = rounded(record(), gradient=0.5, rounding=0.5)
     assert finding("PD103", replace(low, probe=probe(100.0))).severity == "problem"
     assert finding("PD103", replace(low, probe=probe(2.0))).severity == "warning"
+
+
+def test_the_gradient_of_a_converged_network_is_rounding_and_no_problem():
+    assert finding("PD103", replace(rounded(record(), gradient=0.08), probe=probe(40.0))).severity == "note"
 
 
 def test_does_not_flag_healthy_rounding_or_shared_corners():
