@@ -77,5 +77,5 @@ CHECK = Check(
     fix="Go on in float64 for the last phase; shift and scale coordinates with large offsets.",
     overturned_by="A loss that is as small as you need.",
     reference="Xu et al. 2025 (arXiv 2505.10949)",
-    symptom_of=("input_scaling", "aliasing", "trivial_solution"),
+    symptom_of=("input_scaling", "aliasing", "lr_too_high", "trivial_solution"),
 )
