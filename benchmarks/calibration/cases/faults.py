@@ -280,14 +280,14 @@ CASES = [
     Case(
         "mislabeled_term/square/exchanged",
         "sick",
-        _square.posed(_exchanged),
+        replace(_square, phases=(Phase(budget=150),)).posed(_exchanged),
         "mislabeled_term",
         strength='the term called "bc" is the residual of the equation',
     ),
     Case(
         "mislabeled_term/heat/exchanged",
         "sick",
-        _heat.posed(_exchanged),
+        replace(_heat, phases=(Phase(budget=100),)).posed(_exchanged),
         "mislabeled_term",
         strength='the term called "bc" is the residual of the equation',
     ),
