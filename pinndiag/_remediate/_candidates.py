@@ -8,7 +8,8 @@ from typing import NamedTuple
 from pinndiag._errors import PinndiagError
 from pinndiag._pinn import PINN
 from pinndiag._records import DiagnosisRecord
-from pinndiag.checks._geometry import equation, initial_term
+from pinndiag.checks._geometry import equation
+from pinndiag.checks._time import initial_term, time_axis
 from pinndiag.schemes import AbstractScheme, Causal, make
 
 __all__ = ["Candidate", "candidates", "reference"]
@@ -89,6 +90,8 @@ def _causal(pinn: PINN, record: DiagnosisRecord, name: str) -> AbstractScheme | 
     if points is None or initial_term(record) is None or not pinn.infos[name].by_point:
         return None
     try:
-        return Causal(time={name: points.coordinates[:, -1].clone()}, before=initial_term(record), reference=name)
+        return Causal(
+            time={name: points.coordinates[:, time_axis(record)].clone()}, before=initial_term(record), reference=name
+        )
     except PinndiagError:
         return None

@@ -12,6 +12,7 @@ from typing import Literal, final
 from pinndiag._records import DiagnosisRecord, Evidence, Severity
 from pinndiag.checks._check import compared
 from pinndiag.checks._constancy import Constancy, constancy
+from pinndiag.checks._digits import lost_digits
 from pinndiag.checks._measures import counted, first_layer_at_start, first_layer_now, held_out, works
 from pinndiag.checks._thresholds import Threshold, Thresholds
 from pinndiag.checks._wording import listed, number, quoted, worst_first
@@ -105,12 +106,9 @@ def _failing(record: DiagnosisRecord, thresholds: Thresholds) -> str:
         return f"unfinished: the output is constant ({_known_by(shape, record)})"
     if _scaled_badly(record, thresholds):
         return "unfinished: the first layer is as it started, far from the inputs' scale, so little work means nothing"
-    if record.precision is not None:
-        # the gradient of a converged network cancels down to its rounding: the residual has to be lost, too
-        rounding = [value for value in record.precision.rounding.values() if thresholds.rounding.passed(value)]
-        if rounding:
-            return "unfinished: a residual is lost in rounding"
-    return ""
+    # of a converged network the gradient is rounding before long: a residual has to be lost
+    lost = lost_digits(record, thresholds, work_left=False).rounding
+    return "unfinished: a residual is lost in rounding" if lost else ""
 
 
 def _known_by(shape: Constancy, record: DiagnosisRecord) -> str:

@@ -145,7 +145,7 @@ _burgers = Setup(burgers(), phases=(Phase(budget=800),))
 _ode = Setup(oscillator(), phases=(Phase(budget=800),))
 _square = Setup(square(), phases=SHORT)
 
-CASES = [
+PLANTS = [
     Case(
         "nonfinite/poisson/where-hides-a-root",
         "sick",
@@ -300,3 +300,5 @@ CASES = [
         subset=False,
     ),
 ]
+
+CASES = [replace(case, unsolved=0.0) for case in PLANTS]  # a fault is one whatever the network came to
