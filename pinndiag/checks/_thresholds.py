@@ -94,6 +94,9 @@ class Thresholds(Record):
         2e-7, "own estimate: a hundredth of finished work, so small that the points between hardly matter"
     )
     held_out_start: Threshold = Threshold.above(3.0, _measured("healthy 0.98 to 1.2 at the start, aliased 9e11"))
+    agreement: Threshold = Threshold.below(
+        0.3, "own estimate: of noise 0, give or take 0.24 for 30 points; smooth residuals have 0.8 and more"
+    )
     alias_points: Threshold = Threshold.below(30.0, _measured("two points a batch give a ratio of 3 by chance"))
     output_spread: Threshold = Threshold.below(0.05, _measured("share of the solution's spread where collapsed"))
     constant_ratio: Threshold = Threshold(
