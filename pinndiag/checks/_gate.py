@@ -111,9 +111,9 @@ def _failing(record: DiagnosisRecord, thresholds: Thresholds) -> str:
         return f"unfinished: the output is constant ({_known_by(shape, record)})"
     if _scaled_badly(record, thresholds):
         return "unfinished: the first layer is as it started, far from the inputs' scale, so little work means nothing"
-    # the gradient of a converged network cancels down to its rounding: a residual has to be lost, too
-    lost = lost_digits(record, thresholds, work_left=False)
-    return "unfinished: a residual is lost in rounding" if lost.rounding else ""
+    # of a converged network the gradient is rounding before long: a residual has to be lost
+    lost = lost_digits(record, thresholds, work_left=False).rounding
+    return "unfinished: a residual is lost in rounding" if lost else ""
 
 
 def _known_by(shape: Constancy, record: DiagnosisRecord) -> str:

@@ -14,6 +14,8 @@ from pinndiag.checks._wording import number, quoted
 
 __all__ = ["CHECK"]
 
+FEW = 10.0  # residuals a parameter from which units that have saturated do not clear the network
+
 
 def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     assert record.probe is not None
@@ -31,7 +33,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     parameters = record.run.parameters
     used = _rank(record, worst, parameters)
     full = used is not None and not thresholds.full_rank.passed(used)
-    few = parameters < entries and full
+    few = parameters < entries and (full or FEW * parameters < entries)
     if not stuck or not (affine or few):
         return CHECK.passed()
     evidence = [
@@ -80,8 +82,8 @@ CHECK = Check(
     decide=decide,
     detected="With work left, neither a hundred L-BFGS iterations on the sum nor sixty on the worst term alone gain "
     "twofold, and either the network has fewer parameters than residuals and nearly all of them move the residuals "
-    "independently (the kernel's rank), or no activation was seen and its output is affine in the coordinates. "
-    "A problem where the sum does not even gain by a fifth.",
+    "independently (the kernel's rank), or ten residuals to each parameter, or no activation was seen and its output "
+    "is affine in the coordinates. A problem where the sum does not even gain by a fifth.",
     why="Where every parameter is in use already there is no function left that fits better, however one trains.",
     fix="Make the network wider, then deeper; put an activation between the layers.",
     overturned_by="Four times the width that does not help: then it is spectral bias, or the data are noisy and no "

@@ -65,7 +65,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         evidence += _limits(stability, thresholds)
     state = gate(record, thresholds)
     if titles:
-        suggested = None if stability is None or not stability.limit > 0 else 0.5 * stability.limit
+        suggested = None if stability is None or not stability.limit > 0 else _suggested(stability, thresholds)
         return CHECK.finding(
             titles[0],
             state.severity(grave),
@@ -82,6 +82,15 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         )
         return CHECK.finding(title, "note", terms=[], evidence=evidence, sure="Usual: the loss still falls there.")
     return CHECK.passed()
+
+
+def _suggested(stability: Stability, thresholds: Thresholds) -> float:
+    """Half the limit; a tenth of the rate where that is less and the rate is below the limit.
+
+    The limit is that of the present place, and too large a rate may have driven the network to where it is flat.
+    """
+    half = 0.5 * stability.limit
+    return half if thresholds.sharpness.passed(stability.sharpness) else min(half, 0.1 * stability.lr)
 
 
 def _at_rest(record: DiagnosisRecord, thresholds: Thresholds) -> bool:

@@ -172,7 +172,6 @@ CASES = [
         "gradient_noise",
         strength="two of 400 points a step",
         curable="a larger batch",
-        judged="run",
         quick=True,
     ),
     Case(
