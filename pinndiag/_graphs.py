@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 
-__all__ = ["custom_functions", "leaves", "shares"]
+__all__ = ["custom_functions", "interiors", "leaves", "shares"]
 
 
 def leaves(outputs: Iterable[Tensor]) -> list[Tensor]:
@@ -29,15 +29,15 @@ def custom_functions(outputs: Iterable[Tensor]) -> list[str]:
     return list(dict.fromkeys(type(node).__name__.removesuffix("Backward") for node in own))
 
 
+def interiors(outputs: Iterable[Tensor]) -> list[set[Any]]:
+    """The nodes of each output's graph, without the leaves."""
+    return [{node for node in _nodes([output], set()) if not hasattr(node, "variable")} for output in outputs]
+
+
 def shares(outputs: Sequence[Tensor]) -> bool:
     """Whether two outputs have an interior node of their graphs in common (leaves do not count)."""
-    seen: set[Any] = set()
-    for output in outputs:
-        mine = {node for node in _nodes([output], set()) if not hasattr(node, "variable")}
-        if mine & seen:
-            return True
-        seen |= mine
-    return False
+    found = interiors(outputs)
+    return sum(map(len, found)) > len(set().union(*found))
 
 
 def _nodes(outputs: Iterable[Tensor], seen: set[Any]) -> Iterable[Any]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 from torch import Tensor, nn
 
-from pinndiag._graphs import leaves, shares
+from pinndiag._graphs import interiors, leaves
 
 __all__ = ["Look", "look"]
+
+CHECKPOINTED = "CheckpointFunctionBackward"  # torch.utils.checkpoint with use_reentrant=True
+COMPILED = "CompiledFunctionBackward"
 
 
 @final
@@ -23,12 +27,16 @@ class Look:
         shared: two terms have a part of their graphs in common.
         others: leaves beside the parameters that the plain loss gives a gradient to.
         reached: term -> ids of the leaves it reaches.
+        nodes: of the graphs, without the leaves.
+        whole: why the gradient of a single term cannot be formed, or "".
     """
 
     parameters: list[Tensor]
     shared: bool
     others: list[Tensor]
     reached: Mapping[str, frozenset[int]]
+    nodes: AbstractSet[Any] = frozenset()
+    whole: str = ""
 
     def shares(self) -> dict[str, float]:
         """Term -> share of the trainable entries that its graph reaches."""
@@ -55,4 +63,16 @@ def look(outputs: Mapping[str, Tensor], parameters: Sequence[Tensor] | None) -> 
     known = {id(p) for p in parameters}
     others = {id(leaf): leaf for tensors in found.values() for leaf in tensors if id(leaf) not in known}
     reached = {name: frozenset(id(leaf) for leaf in tensors) for name, tensors in found.items()}
-    return Look(list(parameters), shares(list(outputs.values())), list(others.values()), reached)
+    inside = interiors(outputs.values())
+    nodes: set[Any] = set().union(*inside)
+    shared = sum(map(len, inside)) > len(nodes)
+    return Look(list(parameters), shared, list(others.values()), reached, nodes, _whole(nodes, shared=shared))
+
+
+def _whole(nodes: AbstractSet[Any], *, shared: bool) -> str:
+    kinds = {type(node).__name__ for node in nodes}
+    if CHECKPOINTED in kinds:
+        return "a part of the network is under torch.utils.checkpoint with use_reentrant=True (False works)"
+    if shared and COMPILED in kinds:
+        return "terms share a pass through a module under torch.compile, whose graph goes backward only once"
+    return ""

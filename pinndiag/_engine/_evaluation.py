@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from pinndiag import _parameters
+from pinndiag._errors import PinndiagError
 from pinndiag._terms import mean_square, square
 
 __all__ = ["SCALE", "Evaluation", "Matrix", "Pulled"]
@@ -86,6 +88,11 @@ class Evaluation:
         reduce: brings a matrix of gradients or a vector of losses to the mean over all processes; None in one process.
         seed: the upstream gradient used when gradients are formed before the loss's own backward pass; it is divided
             out again. Larger than 1 keeps half-precision gradients from vanishing.
+        nodes: those of the graphs, by which another loss of the same backward pass is noticed.
+        whole: why the gradient of a single term cannot be formed, or "".
+        verify: if not 0, the gradient of the sum is formed as well, and must agree with the sum of the gradients up to
+            this, relative to the sum of their norms. It does not where a hook inside a shared graph is not linear:
+            there the sum's own is used, and `whole` says so.
     """
 
     def __init__(
@@ -99,6 +106,9 @@ class Evaluation:
         keep: bool = False,
         reduce: Callable[[Tensor], Tensor] | None = None,
         seed: float = 1.0,
+        nodes: AbstractSet[Any] = frozenset(),
+        whole: str = "",
+        verify: float = 0.0,
     ) -> None:
         self.outputs = dict(outputs)
         self.names = tuple(self.outputs)
@@ -106,8 +116,12 @@ class Evaluation:
         self.others = list(others)
         self.step = step
         self.losses = {name: mean_square(output) for name, output in self.outputs.items()}
-        self.keep = keep
+        self.keep = keep or verify > 0
+        self.whole = whole
+        self.verify = verify
         self.upstream: Tensor | None = None  # what the loss's backward pass was begun with
+        self.entered = False  # another loss of the same backward pass goes through the graphs
+        self._nodes = nodes
         self._shared = shared
         self._reduce = reduce
         self._seed = seed
@@ -157,9 +171,27 @@ class Evaluation:
         """The mean over all processes where there are several."""
         return tensor if self._reduce is None else self._reduce(tensor)
 
+    def enter(self) -> None:
+        """The backward pass of the loss begins. A pass of another loss through the graphs needs them afterwards.
+
+        Raises:
+            PinndiagError: there is such a loss, and the graphs are gone since the gradients were formed early.
+        """
+        self.entered = any(map(torch._C._will_engine_execute_node, self._nodes))
+        if self.entered and self.formed and not self.keep:
+            raise PinndiagError(
+                "another loss goes back through the graphs of the terms, which are gone",
+                where=f"terms: {', '.join(self.names)}",
+                cause="a regulariser shares a forward pass with a term, and a balancing scheme has formed the terms' "
+                "gradients at this step",
+                fix="hand the regulariser over as a term too (exclude= leaves it out of the scheme), or give it a "
+                "forward pass of its own",
+            )
+
     def release(self) -> None:
         """Let the graphs go; the losses' values and the gradients stay."""
         _ = self.values
+        self._nodes = frozenset()
         self.outputs = {name: output.detach() for name, output in self.outputs.items()}
         self.losses = {name: loss.detach() for name, loss in self.losses.items()}
 
@@ -167,8 +199,19 @@ class Evaluation:
         """The losses with the residuals of some terms weighted entry by entry: mean of v |r|^2.
 
         Args:
-            points: name -> v, of the residual's shape or one that broadcasts to it.
+            points: name -> v, of the residual's shape.
+
+        Raises:
+            PinndiagError: another number of points than v has.
         """
+        for name, weight in points.items():
+            if weight.shape != self.outputs[name].shape:
+                raise PinndiagError(
+                    f"the points of term {name!r} changed within a step, and each has a weight of its own",
+                    where=f"weights {tuple(weight.shape)}, residuals {tuple(self.outputs[name].shape)}",
+                    cause="micro-batches: the weights were found for the points of the step's first evaluation",
+                    fix="evaluate all points of this term at once, or use a scheme that weighs terms",
+                )
         return {
             name: (points[name] * square(self.outputs[name])).mean() if name in points else loss
             for name, loss in self.losses.items()
@@ -181,7 +224,17 @@ class Evaluation:
             losses: scalars with their graphs.
             upstream: a number; it is put in before the pass, as a gradient scaler needs it.
             keep: keep the graphs.
+
+        Raises:
+            PinndiagError: the graphs cannot be taken apart.
         """
+        if self.whole:
+            raise PinndiagError(
+                "the gradient of a single term cannot be formed",
+                where=f"terms: {', '.join(self.names)}",
+                cause=self.whole,
+                fix="change that, or use no scheme that needs the terms' gradients",
+            )
         inputs = [*self.parameters, *self.others]
         count = len(self.parameters)
         rows: list[Tensor] = []
@@ -193,7 +246,7 @@ class Evaluation:
                 found: Sequence[Tensor | None] = [None] * len(inputs)
                 if loss.requires_grad:
                     seed = upstream.to(device=loss.device, dtype=loss.dtype)
-                    held = keep or (self._shared and i < last)
+                    held = keep or self.entered or (self._shared and i < last)
                     found = torch.autograd.grad(loss, inputs, seed, retain_graph=held, allow_unused=True)
                 reached = [known or g is not None for known, g in zip(reached, found[:count], strict=True)]
                 rows.append(_parameters.flatten(found[:count], self.parameters))

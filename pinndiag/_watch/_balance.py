@@ -33,6 +33,7 @@ class Balance:
         self.scheme = scheme
         self._combination: Combination | None = None
         self._names: tuple[str, ...] = ()
+        self._decided: tuple[tuple[str, ...], Combination] | None = None  # by the scheme, for the step under way
 
     @staticmethod
     def of(weights: Mapping[str, float] | None, scheme: AbstractScheme | str | None) -> Balance:
@@ -82,14 +83,21 @@ class Balance:
         return total
 
     def combination(self, evaluation: Evaluation, *, first: bool) -> Combination:
-        """What is applied to an evaluation; within one optimizer step it stays the same."""
+        """What is applied to an evaluation; within one optimizer step it stays the same.
+
+        Raises:
+            PinndiagError: a second call of a step brings terms that the scheme has not seen beside the others.
+        """
         if self.scheme is None:
             if evaluation.names != self._names or self._combination is None:
                 weights = [self.weights.get(name, 1.0) for name in evaluation.names]
                 device = evaluation.parameters[0].device
                 self._combination = Combination(torch.tensor(weights, dtype=torch.float64, device=device))
-        elif first or evaluation.names != self._names or self._combination is None:
+        elif first or self._decided is None or set(evaluation.names) > set(self._decided[0]):
             self._combination = self.scheme.combine(evaluation)
+            self._decided = evaluation.names, self._combination
+        elif evaluation.names != self._names or self._combination is None:
+            self._combination = _part(self.scheme.about.key, *self._decided, evaluation.names)
         self._names = evaluation.names
         return self._combination
 
@@ -101,3 +109,17 @@ class Balance:
         """Take up a state that `state_dict` gave."""
         if self.scheme is not None and state:
             self.scheme.load_state_dict(state)
+
+
+def _part(key: str, names: tuple[str, ...], decided: Combination, wanted: tuple[str, ...]) -> Combination:
+    """What was decided for all terms, for some of them."""
+    if not set(wanted) <= set(names):
+        raise PinndiagError(
+            "a second call within one step brings other terms, which the scheme cannot balance against the first",
+            where=f"scheme {key!r}; first call: {', '.join(names)}; now: {', '.join(wanted)}",
+            cause="the loss is put together from several calls, or a validation runs with grad enabled",
+            fix="hand all terms over in one call; validate under torch.no_grad()",
+        )
+    places = [names.index(name) for name in wanted]
+    points = {name: weights for name, weights in decided.points.items() if name in wanted}
+    return Combination(decided.weights[places], points, decided.direction)

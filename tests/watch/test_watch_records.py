@@ -329,20 +329,6 @@ def test_in_memory_the_run_is_the_same_as_on_disk(tmp_path: Path) -> None:
     assert lines[0] == lines[1]
 
 
-def test_terms_of_a_second_call_are_not_lost_in_silence() -> None:
-    problem = Problem()
-    optimizer = torch.optim.SGD(problem.parameters, lr=1e-3)
-    watch = pinndiag.watch(problem.net, optimizer, every=1, histograms=0, curvature=0, parameters=[problem.k])
-    terms = problem.terms()
-    first = watch({"pde": terms["pde"]})
-    with pytest.warns(RuntimeWarning, match="second call of the same step are not recorded: bc"):
-        second = watch({"bc": terms["bc"]})
-    (first + second).backward()
-    optimizer.step()
-    assert list(watch.run().steps.at(0).terms) == ["pde"]
-    watch.close()
-
-
 def test_what_a_term_reaches_is_measured() -> None:
     problem = Problem()
     watch = pinndiag.watch(problem.net, every=1, histograms=0, curvature=0, parameters={"k": problem.k})
