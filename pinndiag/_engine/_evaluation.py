@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, final
@@ -27,43 +26,69 @@ Matrix = Float[Tensor, "terms params"]
 @final
 @dataclass(frozen=True, eq=False)
 class Pulled:
-    """Gradients of the terms: over the parameters as the rows of a matrix, and of each other leaf.
+    """Gradients of the terms, detached.
 
     Attributes:
-        rows: one row a term, detached; zeros where a term does not reach a parameter.
-        rest: for each term, the gradient of each leaf in `Evaluation.others`; None where it is not reached.
-        reached: for each parameter, whether any term reaches it. An optimizer leaves out a parameter without a
-            gradient, and would decay one whose gradient is zero.
+        parts: for each term, the gradient of each parameter and then of each leaf in `Evaluation.others`; None where
+            the term does not reach it.
+        parameters: the trainable tensors.
     """
 
-    rows: Matrix
-    rest: list[list[Tensor | None]]
-    reached: list[bool]
+    parts: list[list[Tensor | None]]
+    parameters: list[Tensor]
+
+    @functools.cached_property
+    def rows(self) -> Matrix:
+        """Over the parameters as the rows of a matrix, zeros where a term does not reach a parameter."""
+        count = len(self.parameters)
+        flat = _parameters.flatten([g for row in self.parts for g in row[:count]], self.parameters * len(self.parts))
+        return flat.view(len(self.parts), -1)
+
+    @property
+    def reached(self) -> list[Tensor]:
+        """The parameters that some term reaches."""
+        columns = zip(*self.parts, strict=True)
+        return [p for p, column in zip(self.parameters, columns, strict=False) if any(g is not None for g in column)]
 
     def scaled(self, factor: Tensor) -> Pulled:
         """All of it times a number."""
         if _is_one(factor):
             return self
-        rest = [[None if g is None else g * factor.to(g.device) for g in row] for row in self.rest]
-        return Pulled(self.rows * factor.to(self.rows.dtype), rest, self.reached)
+        return Pulled([_times(row, factor) for row in self.parts], self.parameters)
 
     def divided(self, factor: Tensor) -> Pulled:
         """All of it divided by a number; by zero it is divided as floating-point numbers are."""
-        return self.scaled(torch.reciprocal(factor)) if not _is_one(factor) else self
+        return self if _is_one(factor) else self.scaled(torch.reciprocal(factor))
 
     def replaced(self, places: Sequence[int], other: Pulled) -> Pulled:
-        """Some rows taken from another matrix, in its order."""
-        rows = self.rows.clone()
-        rows[list(places)] = other.rows
-        return Pulled(rows, self.rest, self.reached)
+        """The gradients of some terms taken from elsewhere, where they lie in that order."""
+        parts = list(self.parts)
+        for place, row in zip(places, other.parts, strict=True):
+            parts[place] = row
+        return Pulled(parts, self.parameters)
 
     def sums(self, weights: Float[Tensor, " terms"]) -> list[Tensor | None]:
-        """The weighted sum over the terms for each of the other leaves."""
-        found: list[Tensor | None] = []
-        for column in zip(*self.rest, strict=True):
-            parts = [g * w.to(g.dtype) for g, w in zip(column, weights.unbind(), strict=True) if g is not None]
-            found.append(functools.reduce(torch.add, parts) if parts else None)
-        return found
+        """The weighted sum over the terms for each parameter and other leaf, in memory of its own; None where no term
+        reaches it: an optimizer leaves out such a parameter, and would decay one whose gradient is zero.
+        """
+        total: list[Tensor | None] = [None] * len(self.parts[0])
+        for row, weight in zip(self.parts, weights.unbind(), strict=True):
+            part = _times(row, weight)
+            both = [(t, p) for t, p in zip(total, part, strict=True) if t is not None and p is not None]
+            if both:
+                torch._foreach_add_([t for t, _ in both], [p for _, p in both])
+            total = [p if t is None else t for t, p in zip(total, part, strict=True)]
+        return total
+
+
+def _times(row: Sequence[Tensor | None], factor: Tensor) -> list[Tensor | None]:
+    """Each gradient times a number, in one operation where all lie on one device."""
+    known = [g for g in row if g is not None]
+    if known and all(g.device == factor.device for g in known):
+        products = iter(torch._foreach_mul(known, factor))
+    else:
+        products = iter([g * factor.to(g.device) for g in known])
+    return [None if g is None else next(products) for g in row]
 
 
 def _is_one(factor: Tensor) -> bool:
@@ -106,7 +131,7 @@ class Evaluation:
         keep: bool = False,
         reduce: Callable[[Tensor], Tensor] | None = None,
         seed: float = 1.0,
-        nodes: AbstractSet[Any] = frozenset(),
+        nodes: Sequence[Any] = (),
         whole: str = "",
         verify: float = 0.0,
     ) -> None:
@@ -191,7 +216,7 @@ class Evaluation:
     def release(self) -> None:
         """Let the graphs go; the losses' values and the gradients stay."""
         _ = self.values
-        self._nodes = frozenset()
+        self._nodes = ()
         self.outputs = {name: output.detach() for name, output in self.outputs.items()}
         self.losses = {name: loss.detach() for name, loss in self.losses.items()}
 
@@ -236,10 +261,7 @@ class Evaluation:
                 fix="change that, or use no scheme that needs the terms' gradients",
             )
         inputs = [*self.parameters, *self.others]
-        count = len(self.parameters)
-        rows: list[Tensor] = []
-        rest: list[list[Tensor | None]] = []
-        reached = [False] * count
+        parts: list[list[Tensor | None]] = []
         last = len(losses) - 1
         with _silent_hooks(inputs):
             for i, loss in enumerate(losses.values()):
@@ -248,10 +270,8 @@ class Evaluation:
                     seed = upstream.to(device=loss.device, dtype=loss.dtype)
                     held = keep or self.entered or (self._shared and i < last)
                     found = torch.autograd.grad(loss, inputs, seed, retain_graph=held, allow_unused=True)
-                reached = [known or g is not None for known, g in zip(reached, found[:count], strict=True)]
-                rows.append(_parameters.flatten(found[:count], self.parameters))
-                rest.append(list(found[count:]))
-        return Pulled(torch.stack(rows), rest, reached)
+                parts.append([g if g is None or type(g) is Tensor else g.as_subclass(Tensor) for g in found])
+        return Pulled(parts, self.parameters)
 
 
 @contextmanager

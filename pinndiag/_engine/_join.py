@@ -15,7 +15,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pinndiag import _parameters
 from pinndiag._engine._evaluation import Evaluation, Matrix, Pulled
 from pinndiag._errors import PinndiagError
 
@@ -129,11 +128,8 @@ class _Backward:
             evaluation.release()
         else:
             pulled = self._pulled.scaled(upstream)
-        weights = pulled.rows.new_ones(1) if evaluation.whole else self._combination.weights
-        combined = _parameters.unflatten(weights.to(pulled.rows.dtype) @ pulled.rows, evaluation.parameters)
-        # copies: autograd would keep the views, whose odd places in memory slow the optimizer down
-        own = [g.clone() if reached else None for g, reached in zip(combined, pulled.reached, strict=True)]
-        return [*own, *pulled.sums(weights)]
+        weights = self._combination.weights
+        return pulled.sums(torch.ones_like(weights[:1]) if evaluation.whole else weights)
 
     def _applied(self, pulled: Pulled) -> Matrix:
         evaluation = self._evaluation

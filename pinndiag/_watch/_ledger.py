@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
 import msgspec
@@ -13,7 +12,7 @@ import torch
 
 from pinndiag._engine import Evaluation
 from pinndiag._errors import PinndiagError
-from pinndiag._look import Look
+from pinndiag._look import reach
 from pinndiag._records import EventLine, Line, OptimizerCard, RunTerm
 from pinndiag._store import Sink
 from pinndiag._watch._pending import Pending, flush
@@ -58,19 +57,12 @@ class Ledger:
         self._last, self._spent = now, 0.0
         return min(1.0, spent / passed) if passed > 0 else None
 
-    @contextmanager
-    def measuring(self, what: str, step: int) -> Iterator[None]:
+    def measuring(self, what: str, step: int) -> _Measuring:
         """A block of measuring: its time is kept, and whatever it raises does not reach the training.
 
         It is recorded and shown, once for each kind of measurement.
         """
-        began = time.perf_counter()
-        try:
-            yield
-        except Exception as error:
-            self.failed(what, step, error)
-        finally:
-            self._spent += time.perf_counter() - began
+        return _Measuring(self, what, step)
 
     def add(self, entry: Pending) -> None:
         """Take a measurement; it is written when enough wait, on the CPU at once."""
@@ -106,7 +98,7 @@ class Ledger:
             self._told.add(what)
             warnings.warn(text, RuntimeWarning, stacklevel=2)
 
-    def terms(self, evaluation: Evaluation, look: Look) -> None:
+    def terms(self, evaluation: Evaluation) -> None:
         """Enter terms that came for the first time into the header."""
         if self.sink is None:
             return
@@ -117,7 +109,7 @@ class Ledger:
                 kind="loss" if output.ndim == 0 else "residual",
                 shape=list(output.shape),
                 since=evaluation.step,
-                reached=look.shares().get(name, 0.0),
+                reached=reach(output, evaluation.parameters),
             )
             for name, output in evaluation.outputs.items()
             if name not in known
@@ -141,6 +133,10 @@ class Ledger:
             after = time.perf_counter()
             self._state_due = after + min(max(STATE_EVERY, STATE_COST * (after - began)), STATE_SELDOM)
 
+    def spent(self, seconds: float) -> None:
+        """Time went into watching."""
+        self._spent += seconds
+
     def failed(self, what: str, step: int, error: Exception) -> None:
         """Record that something could not be measured, and show it; once for each kind."""
         if what in self._told:
@@ -153,6 +149,25 @@ class Ledger:
         except Exception as second:  # the disk may be the reason
             text += f" (and could not be recorded: {second})"
         warnings.warn(f"pinndiag, step {step}: {text}; the training goes on without it", RuntimeWarning, stacklevel=2)
+
+
+@final
+class _Measuring:
+    """As `Ledger.measuring` says; a class, for a generator costs several times as much at every step."""
+
+    __slots__ = ("_began", "_ledger", "_step", "_what")
+
+    def __init__(self, ledger: Ledger, what: str, step: int) -> None:
+        self._ledger, self._what, self._step = ledger, what, step
+
+    def __enter__(self) -> None:
+        self._began = time.perf_counter()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> bool:
+        if isinstance(error, Exception):
+            self._ledger.failed(self._what, self._step, error)
+        self._ledger.spent(time.perf_counter() - self._began)
+        return isinstance(error, Exception)
 
 
 def loaded(path: Any) -> dict[str, Any]:

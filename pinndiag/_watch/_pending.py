@@ -56,27 +56,24 @@ def tables_of(sums: Sums, structure: Structure | None) -> dict[Key, Tensor]:
         found["", "points"] = sums.points
     if not sums.measured:
         return found
-    rows = sums.rows
+    rows, applied = sums.rows, sums.applied
+    wide = rows.double()
+    seen = wide if applied is rows else applied.double()
     if structure is not None:
-        found |= _gradient_tables.tables(structure, rows.double(), sums.applied.double())
-        wide = rows.double()
+        found |= _gradient_tables.tables(structure, wide, sums.weights[:, None] * seen)
     else:
-        stacked = torch.cat([rows, sums.total[None]])
-        wide = stacked.double()
-        found["", "figures"] = _statistics.figures(wide, narrow=stacked.dtype != torch.float64)
-        wide = wide[:-1]
+        total = sums.weights @ seen
+        narrow = rows.dtype != torch.float64
+        found["", "figures"] = _statistics.moments(torch.cat([wide, total[None]]), narrow=narrow)
     found["", "gram"] = wide @ wide.T
     if sums.points is not None:
-        found["", "sizes"] = _statistics.norms(sums.applied)[:, None]
+        found["", "sizes"] = sums.weights.abs()[:, None] * _statistics.norms(seen)[:, None]
     return found
 
 
 def flush(pending: Sequence[Pending], sink: Sink) -> None:
     """Bring the measurements over in one transfer, and write them in order."""
-    tables = [table for entry in pending for table in entry.tables.values()]
-    pages = iter(_statistics.fetch(tables) if tables else [])
-    for entry in pending:
-        found = {key: next(pages) for key in entry.tables}
+    for entry, found in zip(pending, _gradient_tables.fetched([entry.tables for entry in pending]), strict=True):
         if entry.line:
             sink.write(_step_line(entry, found))
         if entry.layers:

@@ -12,7 +12,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pinndiag._engine import Matrix
-from pinndiag._parameters import Vector
 
 __all__ = ["Part", "Sums"]
 
@@ -156,17 +155,9 @@ class Sums:
 
     @property
     def applied(self) -> Matrix:
-        """Mean of what the optimizer sees of each term, w_i g_i."""
-        seen = self._whole.seen
-        assert seen is not None
-        return self.weights.to(seen.dtype)[:, None] * seen
-
-    @property
-    def total(self) -> Vector:
-        """What the optimizer sees, sum_i w_i g_i."""
-        seen = self._whole.seen
-        assert seen is not None
-        return self.weights.to(seen.dtype) @ seen
+        """Mean gradients as they go into the sum, before w_i: those of per-point weights where there are such."""
+        assert self._whole.seen is not None
+        return self._whole.seen
 
     @functools.cached_property
     def _whole(self) -> Part:

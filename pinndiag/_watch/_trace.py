@@ -24,11 +24,10 @@ class Trace:
         self._landed = False
         self._handle: RemovableHandle | None = None
 
-    def follow(self, parameters: Sequence[Tensor], reached: Sequence[bool] | None) -> None:
-        """A backward pass is about to add to the gradient of these parameters, or of those that are reached."""
+    def follow(self, parameters: Sequence[Tensor]) -> None:
+        """A backward pass is about to add to the gradient of these parameters."""
         self.forget()
-        chosen = parameters if reached is None else [p for p, known in zip(parameters, reached, strict=True) if known]
-        self._parameters = [p for p in chosen if p.is_leaf and p.requires_grad]
+        self._parameters = [p for p in parameters if p.is_leaf and p.requires_grad]
         if self._parameters:
             self._handle = self._parameters[0].register_post_accumulate_grad_hook(self._land)
 

@@ -24,7 +24,7 @@ from pinndiag._checked import checked
 from pinndiag._engine import SCALE, Combination, Evaluation, Matrix, joined
 from pinndiag._errors import PinndiagError
 from pinndiag._gradient_tables import Structure
-from pinndiag._look import Look, look
+from pinndiag._look import look
 from pinndiag._pinn import Reference
 from pinndiag._processes import Processes
 from pinndiag._randomness import RandomState, replayed
@@ -184,8 +184,8 @@ class Watch:
         self._trace = Trace()
         self._shared = 0  # evaluations so far of terms that share a pass
         self._whole = ""  # why gradients of single terms are not formed any more
-        self._seen: Look | None = None
         self._met = register_optimizer_step_pre_hook(weakly(self._meet))
+        weakref.finalize(self, self._met.remove).atexit = False
         if ledger.sink is not None:
             atexit.register(_close, weakref.ref(self))
 
@@ -445,7 +445,6 @@ class Watch:
         self._subject = self._subject.now(self._clock.optimizers)
         tensors = list(self._subject.trainable.values())
         seen = look(terms, tensors)
-        self._seen = replace(seen, nodes=frozenset())  # the graphs are not to outlive the step
         half = torch.is_autocast_enabled(self._subject.device.type)
         verified = due.gradients and seen.shared and self._shared % VERIFIED_EVERY == 0
         self._shared += due.gradients and seen.shared
@@ -480,8 +479,7 @@ class Watch:
             self._trace.forget()
             with self._ledger.measuring("the error", evaluation.step):
                 self._step.error = self._error(evaluation, due)
-        if self._seen is not None:
-            self._ledger.terms(evaluation, self._seen)
+        self._ledger.terms(evaluation)
         if due.gradients:
             self._sums.begin(evaluation.names)
 
@@ -508,7 +506,7 @@ class Watch:
                     upstream=evaluation.upstream,
                 )
             )
-            self._trace.follow(evaluation.parameters, None if rows is None else evaluation.pulled.reached)
+            self._trace.follow(evaluation.parameters if rows is None else evaluation.pulled.reached)
 
     def _begin_again(self, names: Sequence[str]) -> None:
         """The gradients before the present evaluation were thrown away: they make a record of their own."""
@@ -533,7 +531,7 @@ class Watch:
         scaled = sums.upstream is not None and float(sums.upstream) > 1
         if (scaled and not sound) or (sums.upstream is None and sound and trace.broken):
             return True
-        return trace.gone and (not sums.measured or bool(sums.total.any()))
+        return trace.gone and (not sums.measured or bool(sums.rows.any()))
 
     def _stepped(self, optimizer: torch.optim.Optimizer | None, taken: bool) -> None:
         """The step that the evaluations belong to is over."""

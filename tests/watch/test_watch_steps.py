@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -366,6 +367,8 @@ def test_after_the_end_nothing_is_recorded_and_the_scheme_goes_on() -> None:
 def test_an_optimizer_that_is_made_later_counts(given: bool) -> None:
     problem = Problem()
     before = torch.optim.Adam(problem.parameters, lr=1e-2) if given else None
+    gc.collect()
+    hooks = len(_global_optimizer_pre_hooks)
     watch = watched(problem, before)
     rates: Sequence[float] = (1e-2, 1e-3) if given else (1e-3,)
     for rate in rates:
@@ -377,7 +380,11 @@ def test_an_optimizer_that_is_made_later_counts(given: bool) -> None:
     run: Run = watch.run()
     assert run.steps.run("lr").tolist() == [rate for rate in rates for _ in range(2)]
     watch.close()
-    assert not _global_optimizer_pre_hooks
+    assert len(_global_optimizer_pre_hooks) == hooks
+    watch = watched(problem)
+    del watch
+    gc.collect()
+    assert len(_global_optimizer_pre_hooks) == hooks
 
 
 def test_a_model_may_change_its_precision() -> None:
