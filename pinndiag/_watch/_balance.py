@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, final
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from pinndiag._engine import Combination, Evaluation
 from pinndiag._errors import PinndiagError
 from pinndiag._terms import mean_square
+from pinndiag._watch._points import KnownPoints
 
 if TYPE_CHECKING:
     from pinndiag.schemes import AbstractScheme
@@ -34,6 +35,7 @@ class Balance:
         self._combination: Combination | None = None
         self._names: tuple[str, ...] = ()
         self._decided: tuple[tuple[str, ...], Combination] | None = None  # by the scheme, for the step under way
+        self._points = KnownPoints()
 
     @staticmethod
     def of(weights: Mapping[str, float] | None, scheme: AbstractScheme | str | None) -> Balance:
@@ -99,7 +101,22 @@ class Balance:
         elif evaluation.names != self._names or self._combination is None:
             self._combination = _part(self.scheme.about.key, *self._decided, evaluation.names)
         self._names = evaluation.names
+        if self._combination.points:
+            self._look_at_points(evaluation, self._combination.points, first=first)
         return self._combination
+
+    def remarks(self) -> list[str]:
+        """What looks wrong."""
+        return self._points.told()
+
+    def _look_at_points(self, evaluation: Evaluation, weighted: Iterable[str], *, first: bool) -> None:
+        """Whether the weight of each point meets that point."""
+        assert self.scheme is not None
+        if first:
+            remembered = getattr(self.scheme, "remembers", False)
+            self._points.begin(evaluation, weighted, self.scheme.about.key, remembered=remembered)
+        else:
+            self._points.within(evaluation, weighted, self.scheme.about.key)
 
     def state_dict(self) -> dict[str, Any]:
         """The scheme's state."""

@@ -14,8 +14,9 @@ from pinndiag._engine import Evaluation
 from pinndiag._errors import PinndiagError
 from pinndiag._look import reach
 from pinndiag._records import EventLine, Line, OptimizerCard, RunTerm
-from pinndiag._store import Sink
+from pinndiag._store import LANCZOS, Sink
 from pinndiag._watch._pending import Pending, flush
+from pinndiag.linalg import LanczosResult
 
 __all__ = ["Ledger"]
 
@@ -81,6 +82,16 @@ class Ledger:
         self.flush()
         if self.sink is not None:
             self.sink.write(line)
+
+    def coefficients(self, step: int, processes: Mapping[str, LanczosResult]) -> str:
+        """Keep the Lanczos coefficients of a step; returns where they are."""
+        if self.sink is None or not processes:
+            return ""
+        rows = {
+            LANCZOS + name: torch.tensor([found.diagonal, found.off_diagonal], dtype=torch.float64)
+            for name, found in processes.items()
+        }
+        return self.sink.arrays(f"lanczos-{step:09d}", rows, {"step": str(step)})
 
     def event(self, event: str, text: str, step: int) -> None:
         """Record something that happened once."""

@@ -41,6 +41,7 @@ from pinndiag._watch._sums import Part, Sums
 from pinndiag._watch._trace import Trace
 from pinndiag._wrap import Model, modules_of, optimized_by
 from pinndiag.analyzers import curvature as measure_curvature
+from pinndiag.linalg import LanczosResult
 
 if TYPE_CHECKING:
     from pinndiag._diagnosis import Diagnosis
@@ -208,6 +209,8 @@ class Watch:
         evaluation = self._evaluation(terms, due, keep=due.curvature or self._balance.keeps_graphs)
         combination = self._balance.combination(evaluation, first=self._clock.first)
         self._record(evaluation, combination, due)
+        for text in self._balance.remarks():
+            self._ledger.complain(text, self._clock.step)
         return joined(evaluation, combination, partial(self._measured, combination) if due.gradients else None)
 
     def observe(self, losses: Mapping[str, Tensor], weights: Mapping[str, float] | None = None) -> dict[str, float]:
@@ -604,7 +607,8 @@ class Watch:
         weights = dict(zip(evaluation.names, combination.weights.tolist(), strict=True))
         optimizer = next(iter(self._clock.optimizers), None)
         view = moment(evaluation, parameters, weights, optimizer)
-        found = measure_curvature(view, density=False, warm=self._warm)
+        processes: dict[str, LanczosResult] = {}
+        found = measure_curvature(view, density=False, warm=self._warm, processes=processes)
         reasons = dict(found.reasons)
         if combination.points:
             reasons["points"] = "the curvature is that of the terms without their per-point weights"
@@ -622,6 +626,7 @@ class Watch:
             products=found.products,
             seconds=self._ledger.time - began,
             reasons=reasons,
+            file=self._ledger.coefficients(evaluation.step, processes),
         )
 
 

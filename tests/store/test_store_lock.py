@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pinndiag import PinndiagError
-from pinndiag._store import RunWriter
+from pinndiag._store import RunWriter, read_run
 from pinndiag._store._lock import SILENT, Lock, alive
 from tests.store.runs import CLOSED, header, put
 
@@ -143,3 +143,15 @@ def test_a_fork_writes_nothing_and_gives_nothing_back(tmp_path: Path) -> None:
     assert writer.layout.lock.exists()
     assert writer.layout.records.read_bytes() == b""
     writer.close()
+
+
+def test_a_run_is_known_to_be_written_or_killed(tmp_path: Path) -> None:
+    writer = RunWriter(tmp_path / "run", header())
+    assert read_run(tmp_path / "run").alive is True
+    written(writer.layout.lock, pid=ended_process())
+    assert read_run(tmp_path / "run").alive is False
+    writer.layout.lock.unlink()
+    assert read_run(tmp_path / "run").alive is None  # copied from elsewhere, say
+    writer.write(CLOSED)
+    writer.close()
+    assert read_run(tmp_path / "run").alive is False
