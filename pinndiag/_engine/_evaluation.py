@@ -145,7 +145,7 @@ class Evaluation:
         self.whole = whole
         self.verify = verify
         self.upstream: Tensor | None = None  # what the loss's backward pass was begun with
-        self.entered = False  # another loss of the same backward pass goes through the graphs
+        self.held = False  # the graphs are needed after the loss's own backward pass
         self._nodes = nodes
         self._shared = shared
         self._reduce = reduce
@@ -197,13 +197,15 @@ class Evaluation:
         return tensor if self._reduce is None else self._reduce(tensor)
 
     def enter(self) -> None:
-        """The backward pass of the loss begins. A pass of another loss through the graphs needs them afterwards.
+        """The backward pass of the loss begins. Whether the graphs are needed afterwards: by the pass of another loss
+        through them at the same time, or because it is to keep them (`backward(retain_graph=True)`).
 
         Raises:
             PinndiagError: there is such a loss, and the graphs are gone since the gradients were formed early.
         """
-        self.entered = any(map(torch._C._will_engine_execute_node, self._nodes))
-        if self.entered and self.formed and not self.keep:
+        entered = any(map(torch._C._will_engine_execute_node, self._nodes))
+        self.held = entered or torch._C._autograd._get_current_graph_task_keep_graph()
+        if entered and self.formed and not self.keep:
             raise PinndiagError(
                 "another loss goes back through the graphs of the terms, which are gone",
                 where=f"terms: {', '.join(self.names)}",
@@ -268,7 +270,7 @@ class Evaluation:
                 found: Sequence[Tensor | None] = [None] * len(inputs)
                 if loss.requires_grad:
                     seed = upstream.to(device=loss.device, dtype=loss.dtype)
-                    held = keep or self.entered or (self._shared and i < last)
+                    held = keep or self.held or (self._shared and i < last)
                     found = torch.autograd.grad(loss, inputs, seed, retain_graph=held, allow_unused=True)
                 parts.append([g if g is None or type(g) is Tensor else g.as_subclass(Tensor) for g in found])
         return Pulled(parts, self.parameters)

@@ -90,20 +90,21 @@ class Balance:
         Raises:
             PinndiagError: a second call of a step brings terms that the scheme has not seen beside the others.
         """
+        found = self._combination
         if self.scheme is None:
-            if evaluation.names != self._names or self._combination is None:
+            device = evaluation.parameters[0].device
+            if found is None or evaluation.names != self._names or found.weights.device != device:
                 weights = [self.weights.get(name, 1.0) for name in evaluation.names]
-                device = evaluation.parameters[0].device
-                self._combination = Combination(torch.tensor(weights, dtype=torch.float64, device=device))
+                found = Combination(torch.tensor(weights, dtype=torch.float64, device=device))
         elif first or self._decided is None or set(evaluation.names) > set(self._decided[0]):
-            self._combination = self.scheme.combine(evaluation)
-            self._decided = evaluation.names, self._combination
-        elif evaluation.names != self._names or self._combination is None:
-            self._combination = _part(self.scheme.about.key, *self._decided, evaluation.names)
-        self._names = evaluation.names
-        if self._combination.points:
-            self._look_at_points(evaluation, self._combination.points, first=first)
-        return self._combination
+            found = self.scheme.combine(evaluation)
+            self._decided = evaluation.names, found
+        elif found is None or evaluation.names != self._names:
+            found = _part(self.scheme.about.key, *self._decided, evaluation.names)
+        self._names, self._combination = evaluation.names, found
+        if found.points:
+            self._look_at_points(evaluation, found.points, first=first)
+        return found
 
     def remarks(self) -> list[str]:
         """What looks wrong."""

@@ -25,7 +25,6 @@ from pinndiag._engine import SCALE, Combination, Evaluation, Matrix, joined
 from pinndiag._errors import PinndiagError
 from pinndiag._gradient_tables import Structure
 from pinndiag._look import look
-from pinndiag._pinn import Reference
 from pinndiag._processes import Processes
 from pinndiag._randomness import RandomState, replayed
 from pinndiag._records import CurvatureLine, Eigenvalue, TermCurvature
@@ -595,7 +594,9 @@ class Watch:
         buffers = [(b, b.detach().clone()) for module in self._subject.modules.values() for b in module.buffers()]
         try:
             with torch.no_grad(), replayed(RandomState.now()):
-                return _relative_error(self._subject.solve(reference.points), reference)
+                now = evaluation.parameters  # the model may have been moved, or given another precision
+                points = reference.points.to(dtype=_parameters.widest(now), device=now[0].device)
+                return _relative_error(self._subject.solve(points), reference.values.to(now[0].device))
         finally:  # running statistics that the evaluation moved
             for buffer, value in buffers:
                 buffer.data.copy_(value)
@@ -666,8 +667,7 @@ def _rate(optimizer: torch.optim.Optimizer | None) -> float | None:
     return None if optimizer is None else float(optimizer.param_groups[0]["lr"])
 
 
-def _relative_error(output: Tensor, reference: Reference) -> Tensor:
-    values = reference.values
+def _relative_error(output: Tensor, values: Tensor) -> Tensor:
     error = output.detach().reshape(values.shape) - values
     lengths = _statistics.norms(torch.stack([_flat(error), _flat(values)]))
     return lengths[0] / lengths[1]

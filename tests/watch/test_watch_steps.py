@@ -267,6 +267,13 @@ def _regularised(problem: Problem, join: Callable[[Terms], Tensor]) -> Tensor:
     return join({"data": u - 1, "bc": problem.net(problem.edge)}) + 0.1 * u.abs().mean()
 
 
+def _kept(problem: Problem, join: Callable[[Terms], Tensor]) -> Tensor:
+    """The penalty goes backward by itself, afterwards."""
+    u = problem.net(problem.x)
+    join({"data": u - 1, "bc": problem.net(problem.edge)}).backward(retain_graph=True)
+    return 0.1 * u.abs().mean()
+
+
 def _checkpointed(problem: Problem, join: Callable[[Terms], Tensor]) -> Tensor:
     x = problem.x.clone().requires_grad_()
     return join({"data": checkpoint(problem.net, x, use_reentrant=True) - 1, "bc": problem.net(problem.edge)})
@@ -281,7 +288,8 @@ def _hooked(problem: Problem, join: Callable[[Terms], Tensor]) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    ("loop", "why"), [(_regularised, ""), (_checkpointed, "use_reentrant=True"), (_hooked, "is not linear")]
+    ("loop", "why"),
+    [(_regularised, ""), (_kept, ""), (_checkpointed, "use_reentrant=True"), (_hooked, "is not linear")],
 )
 def test_where_terms_cannot_be_taken_apart_the_training_is_the_plain_one(loop: Loop, why: str) -> None:
     found = []
