@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import atexit
-import math
 import os
 import warnings
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -19,28 +17,24 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from pinndiag import _parameters, _statistics
+from pinndiag import _parameters
 from pinndiag._checked import checked
 from pinndiag._engine import SCALE, Combination, Evaluation, Matrix, joined
 from pinndiag._errors import PinndiagError
 from pinndiag._gradient_tables import Structure
 from pinndiag._look import look
 from pinndiag._processes import Processes
-from pinndiag._randomness import RandomState, replayed
-from pinndiag._records import CurvatureLine, Eigenvalue, TermCurvature
 from pinndiag._store import Layout, MemorySink, Run, RunWriter, Sink, TensorBoardSink, read_header, read_run
 from pinndiag._watch._balance import Balance
 from pinndiag._watch._clock import Clock, weakly
+from pinndiag._watch._curvature import CurvatureGauge, of_all_terms
+from pinndiag._watch._error import ErrorGauge
 from pinndiag._watch._ledger import Ledger, loaded
-from pinndiag._watch._moment import moment, work
 from pinndiag._watch._pending import Pending, tables_of
 from pinndiag._watch._rates import Due, Rates, When
 from pinndiag._watch._setup import Subject, check_continued, header, run_name
-from pinndiag._watch._sums import Part, Sums
-from pinndiag._watch._trace import Trace
+from pinndiag._watch._step import Step
 from pinndiag._wrap import Model, modules_of, optimized_by
-from pinndiag.analyzers import curvature as measure_curvature
-from pinndiag.linalg import LanczosResult
 
 if TYPE_CHECKING:
     from pinndiag._diagnosis import Diagnosis
@@ -52,8 +46,6 @@ __all__ = ["Watch", "watch"]
 OFF = "PINNDIAG_OFF"  # environment variable: 1 switches all measuring off
 WAITING = 64  # records that may wait on a GPU
 WITHOUT_STEP = 1000  # evaluations after which a step should have been counted
-ERROR_EVERY = 100  # most steps between two evaluations of the error; and
-ERROR_STEPS = 10  # how many, where there are as many reference points as residuals
 HALF = 2**-8  # rounding under autocast
 VERIFIED_EVERY = 50  # evaluations of terms that share a pass, of which one is compared with the sum's own gradient
 
@@ -153,18 +145,6 @@ def watch(
 
 
 @final
-@dataclass(eq=False)
-class _Step:
-    """A step under way: when it began, and what is measured at it."""
-
-    index: int
-    time: float
-    due: Due
-    error: Tensor | None = None
-    curvature: CurvatureLine | None = None
-
-
-@final
 class Watch:
     """A watched training; made by `watch`. Also a context manager, and closed when the program ends."""
 
@@ -175,13 +155,12 @@ class Watch:
         self._ledger = ledger
         self._off = off
         self._clock = Clock(subject.optimizers, self._stepped)
-        self._sums: Sums | None = None
-        self._step: _Step | None = None
-        self._warm: dict[str, Tensor] = {}
-        self._error_at = -ERROR_EVERY
+        self._step: Step | None = None
+        self._curvature = CurvatureGauge(processes.count)
+        reference = subject.reference
+        self._error = None if reference is None else ErrorGauge(reference, subject.solve, subject.modules)
         self._closed = False
         self._resumed = ""  # where a run goes on, until its first evaluation
-        self._trace = Trace()
         self._shared = 0  # evaluations so far of terms that share a pass
         self._whole = ""  # why gradients of single terms are not formed any more
         self._met = register_optimizer_step_pre_hook(weakly(self._meet))
@@ -321,7 +300,7 @@ class Watch:
         self._balance.load_state_dict(state["scheme"])
         self._clock.step = int(state["step"])
         self._clock.abandon()
-        self._sums = self._step = None
+        self._step = None
         text = f"goes on at step {self._clock.step}"
         if self._resumed:
             self._resumed = text
@@ -363,7 +342,7 @@ class Watch:
         if self._closed:
             return
         with self._ledger.measuring("closing", self._clock.step):
-            if self._thrown_away():
+            if self._step is not None and self._step.lost:
                 self._finish(None, skipped=True)
             elif self._step is not None and self._step.curvature is not None:
                 self._ledger.write(self._step.curvature)
@@ -371,8 +350,9 @@ class Watch:
                 self._ledger.event("closed", "the training ended", self._clock.step)
                 self._ledger.state(self.state_dict, now=True)
         self._closed = True
-        self._sums = self._step = None
-        self._trace.forget()
+        if self._step is not None:
+            self._step.end()
+            self._step = None
         self._clock.close()
         self._met.remove()
         if self._ledger.sink is not None:
@@ -401,7 +381,8 @@ class Watch:
         if self._resumed:
             self._take_up(terms)
         with self._ledger.measuring("looking for a gradient that was thrown away", self._clock.step):
-            if self._clock.evaluations and not self._clock.inside and self._thrown_away():
+            between = self._clock.evaluations and not self._clock.inside
+            if between and self._step is not None and self._step.lost:
                 self._finish(None, skipped=True)
                 self._clock.abandon()
         self._clock.evaluated()
@@ -472,18 +453,18 @@ class Watch:
                 self._begin(evaluation, due)
         if due.curvature and self._clock.first and self._processes.writes:
             with self._ledger.measuring("the curvature", self._clock.step):
-                self._measure_curvature(evaluation, combination, self._subject.trainable)
+                self._measure_curvature(evaluation, combination)
 
     def _begin(self, evaluation: Evaluation, due: Due) -> None:
         """One more evaluation of a measured step."""
-        if self._clock.first or self._sums is None:
-            self._step, self._sums = _Step(evaluation.step, self._ledger.time, due), Sums()
-            self._trace.forget()
+        step = self._step
+        if self._clock.first or step is None:
+            step = self._step = Step(evaluation.step, self._ledger.time, due)
             with self._ledger.measuring("the error", evaluation.step):
-                self._step.error = self._error(evaluation, due)
+                step.error = None if self._error is None or not due.line else self._error.measured(evaluation)
         self._ledger.terms(evaluation)
         if due.gradients:
-            self._sums.begin(evaluation.names)
+            step.sums.begin(evaluation.names)
 
     def _measured(self, combination: Combination, evaluation: Evaluation, applied: Matrix | None) -> None:
         """The backward pass of an evaluation runs, and the gradients are known if they could be formed."""
@@ -492,75 +473,43 @@ class Watch:
             what = "forming the gradients of single terms"
             self._ledger.failed(what, evaluation.step, PinndiagError(evaluation.whole))
         with self._ledger.measuring("recording the gradients", evaluation.step):
-            if self._sums is None or self._step is None:
-                return
-            if self._sums.counted and self._trace.gone:
-                self._begin_again(evaluation.names)
-            rows = None if applied is None else evaluation.gradients
-            self._sums.add(
-                Part(
-                    names=evaluation.names,
-                    weights=combination.weights.detach().double(),
-                    points=_point_weights(evaluation, combination),
-                    losses=evaluation.values.double(),
-                    rows=rows,
-                    applied=None if applied is rows else applied,
-                    upstream=evaluation.upstream,
-                )
-            )
-            self._trace.follow(evaluation.parameters if rows is None else evaluation.pulled.reached)
-
-    def _begin_again(self, names: Sequence[str]) -> None:
-        """The gradients before the present evaluation were thrown away: they make a record of their own."""
-        step, sums = self._step, self._sums
-        assert step is not None
-        assert sums is not None
-        sums.begun -= 1
-        self._finish(None, skipped=True)
-        self._step, self._sums = replace(step, curvature=None), Sums()
-        self._sums.begin(names)
-        self._clock.abandon(1)
-
-    def _thrown_away(self) -> bool:
-        """Whether the gradient of the step under way is lost: refused by a gradient scaler, or set to zero.
-
-        Waits for the device, as the scaler does.
-        """
-        sums, trace = self._sums, self._trace
-        if sums is None or not sums.counted:
-            return False
-        sound = not sums.measured or bool(sums.rows.isfinite().all())
-        scaled = sums.upstream is not None and float(sums.upstream) > 1
-        if (scaled and not sound) or (sums.upstream is None and sound and trace.broken):
-            return True
-        return trace.gone and (not sums.measured or bool(sums.rows.any()))
+            step = self._step
+            if step is not None and step.cleared:  # before the present evaluation: a record of its own
+                again = step.again(evaluation.names)
+                self._finish(None, skipped=True)
+                step = self._step = again
+                self._clock.abandon(1)
+            if step is not None:
+                step.add(evaluation, combination, applied)
 
     def _stepped(self, optimizer: torch.optim.Optimizer | None, taken: bool) -> None:
         """The step that the evaluations belong to is over."""
         if self._closed:
             return
-        if self._sums is not None:
+        if self._step is not None:
             self._finish(optimizer, skipped=not taken)
         with self._ledger.measuring("keeping the state", self._clock.step):
             self._ledger.state(lambda: {**self.state_dict(), "step": self._clock.step + taken})
 
     def _finish(self, optimizer: torch.optim.Optimizer | None, *, skipped: bool = False) -> None:
         """The step under way is over: its sums become a record."""
-        sums, step, self._sums, self._step = self._sums, self._step, None, None
-        self._trace.forget()
-        if sums is None or step is None:
+        step, self._step = self._step, None
+        if step is None:
             return
+        step.end()
+        sums = step.sums
         with self._ledger.measuring("recording a step", step.index):
             if sums.begun > sums.counted:
                 self._ledger.complain(
                     "an evaluation never went backward, and is left out (validate under torch.no_grad())", step.index
                 )
             if step.curvature is not None:
-                self._ledger.write(_of_all_terms(step.curvature, sums.names if sums.counted else ()))
+                self._ledger.write(of_all_terms(step.curvature, sums.names if sums.counted else ()))
             if sums.counted and self._ledger.sink is not None:
-                self._write(step, sums, optimizer, skipped=skipped)
+                self._write(step, optimizer, skipped=skipped)
 
-    def _write(self, step: _Step, sums: Sums, optimizer: torch.optim.Optimizer | None, *, skipped: bool) -> None:
+    def _write(self, step: Step, optimizer: torch.optim.Optimizer | None, *, skipped: bool) -> None:
+        sums = step.sums
         layers = step.due.layers and sums.measured
         structure = Structure.of(self._subject.trainable) if layers else None
         tables = tables_of(sums, structure)
@@ -581,74 +530,13 @@ class Watch:
             )
         )
 
-    def _error(self, evaluation: Evaluation, due: Due) -> Tensor | None:
-        """Relative L2 error of the present network. Cost: one forward pass, a hundredth of the time at most or so."""
-        reference = self._subject.reference
-        if reference is None or not due.line:
-            return None
-        residuals = sum(output.numel() for output in evaluation.outputs.values() if output.ndim)
-        apart = math.ceil(ERROR_STEPS * reference.points.count / residuals) if residuals else ERROR_EVERY
-        if self._clock.step - self._error_at < min(apart, ERROR_EVERY):
-            return None
-        self._error_at = self._clock.step
-        buffers = [(b, b.detach().clone()) for module in self._subject.modules.values() for b in module.buffers()]
-        try:
-            with torch.no_grad(), replayed(RandomState.now()):
-                now = evaluation.parameters  # the model may have been moved, or given another precision
-                points = reference.points.to(dtype=_parameters.widest(now), device=now[0].device)
-                return _relative_error(self._subject.solve(points), reference.values.to(now[0].device))
-        finally:  # running statistics that the evaluation moved
-            for buffer, value in buffers:
-                buffer.data.copy_(value)
-
-    def _measure_curvature(
-        self, evaluation: Evaluation, combination: Combination, parameters: Mapping[str, Tensor]
-    ) -> None:
-        began = self._ledger.time
-        weights = dict(zip(evaluation.names, combination.weights.tolist(), strict=True))
-        optimizer = next(iter(self._clock.optimizers), None)
-        view = moment(evaluation, parameters, weights, optimizer)
-        processes: dict[str, LanczosResult] = {}
-        found = measure_curvature(view, density=False, warm=self._warm, processes=processes)
-        reasons = dict(found.reasons)
-        if combination.points:
-            reasons["points"] = "the curvature is that of the terms without their per-point weights"
-        if self._processes.count > 1:
-            reasons["processes"] = "the curvature is that of the share of the points of one process"
+    def _measure_curvature(self, evaluation: Evaluation, combination: Combination) -> None:
         assert self._step is not None
-        self._step.curvature = CurvatureLine(
-            step=evaluation.step,
-            time=began,
-            terms=found.terms,
-            total=found.total,
-            stability=found.stability,
-            shares=found.shares,
-            work=work(view),
-            products=found.products,
-            seconds=self._ledger.time - began,
-            reasons=reasons,
-            file=self._ledger.coefficients(evaluation.step, processes),
-        )
-
-
-def _of_all_terms(line: CurvatureLine, names: Sequence[str]) -> CurvatureLine:
-    """The curvature of a step whose loss was put together from several calls: that of its sum is not known."""
-    absent = [name for name in names if name not in line.terms]
-    if not absent:
-        return line
-    unknown = Eigenvalue(value=math.nan, residual=math.nan, converged=False, products=0)
-    why = "handed over in a later call of the step, when the curvature had been measured"
-    return msgspec.structs.replace(
-        line,
-        total=TermCurvature(sigma_max=unknown, sigma_min=unknown),
-        stability=None,
-        shares={},
-        reasons={
-            **line.reasons,
-            **{f"terms.{name}": why for name in absent},
-            "total": "the terms were handed over in several calls",
-        },
-    )
+        began = self._ledger.time
+        optimizer = next(iter(self._clock.optimizers), None)
+        line, behind = self._curvature.measured(evaluation, combination, self._subject.trainable, optimizer)
+        file, seconds = self._ledger.coefficients(evaluation.step, behind), self._ledger.time - began
+        self._step.curvature = msgspec.structs.replace(line, time=began, seconds=seconds, file=file)
 
 
 def _trained(terms: Mapping[str, Tensor]) -> bool:
@@ -665,25 +553,3 @@ def _close(found: weakref.ref[Watch]) -> None:
 
 def _rate(optimizer: torch.optim.Optimizer | None) -> float | None:
     return None if optimizer is None else float(optimizer.param_groups[0]["lr"])
-
-
-def _relative_error(output: Tensor, values: Tensor) -> Tensor:
-    error = output.detach().reshape(values.shape) - values
-    lengths = _statistics.norms(torch.stack([_flat(error), _flat(values)]))
-    return lengths[0] / lengths[1]
-
-
-def _flat(values: Tensor) -> Tensor:
-    return (torch.view_as_real(values.resolve_conj()) if values.is_complex() else values).double().reshape(-1)
-
-
-def _point_weights(evaluation: Evaluation, combination: Combination) -> Tensor | None:
-    """Smallest, mean and largest per-point weight of every term; ones where a term has none."""
-    if not combination.points:
-        return None
-    ones = torch.ones(3, dtype=torch.float64, device=combination.weights.device)
-    rows = []
-    for name in evaluation.names:
-        weights = combination.points.get(name)
-        rows.append(ones if weights is None else torch.stack([*weights.double().aminmax(), weights.double().mean()]))
-    return torch.stack(rows)[:, [0, 2, 1]]

@@ -16,7 +16,7 @@ import pinndiag
 from pinndiag import PinndiagError
 from pinndiag._store import read_run
 from pinndiag._terms import mean_square
-from pinndiag._watch import _watch
+from pinndiag._watch import _curvature
 from pinndiag.analyzers import curvature, gradients
 from tests.watch.loops import Problem, plain_sum
 
@@ -219,7 +219,7 @@ def test_an_analyzer_that_fails_never_ends_the_training(tmp_path: Path, monkeypa
     def broken(*args: object, **kwargs: object) -> None:
         raise ZeroDivisionError("planted")
 
-    monkeypatch.setattr(_watch, "measure_curvature", broken)
+    monkeypatch.setattr(_curvature, "curvature", broken)
     problem = Problem()
     optimizer = torch.optim.SGD(problem.parameters, lr=1e-3)
     with warnings.catch_warnings(record=True) as shown:
