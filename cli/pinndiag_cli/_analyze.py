@@ -49,8 +49,9 @@ Writes TARGET.report.html and TARGET.diagnosis.json, or into the run folder."""
     help="Leave out the experiments on copies: fresh points, float64, derivatives, start, L-BFGS probes.",
 )
 @click.option("--thorough", is_flag=True, help="Add the expensive experiments.")
-@click.option("--select", metavar="CODE", multiple=True, help="Only these checks: a code or its beginning.")
-@click.option("--ignore", metavar="CODE", multiple=True, help="All checks but these.")
+@options.select()
+@options.ignore()
+@options.threshold()
 @click.option("--unsafe-load", is_flag=True, help="Unpickle a module: runs any code in the file.")
 @options.device()
 @options.dtype()
@@ -62,7 +63,7 @@ Writes TARGET.report.html and TARGET.diagnosis.json, or into the run folder."""
 @options.open_page()
 @options.exit_zero()
 @options.quiet("No progress, no table: print the last lines only.")
-@options.verbose("Print times, what failed and why; show tracebacks.")
+@options.verbose("Print every finding, times, what failed and why; show tracebacks.")
 def analyze(
     target: Path,
     factory: str | None,
@@ -70,6 +71,7 @@ def analyze(
     thorough: bool,
     select: tuple[str, ...],
     ignore: tuple[str, ...],
+    thresholds: dict[str, float],
     unsafe_load: bool,
     device: str | None,
     dtype: str | None,
@@ -85,7 +87,7 @@ def analyze(
 
     TARGET is a checkpoint that `pinn.save` wrote; bare weights together with --factory, whose FILE.py is run
     (`pinndiag init` writes a template); or a run folder, also while it is written. Options that name codes can be
-    repeated.
+    repeated; [tool.pinndiag] of the nearest pyproject.toml may hold select, ignore and thresholds as well.
     """
     from pinndiag_cli._diagnose import Request, diagnose
 
@@ -105,6 +107,7 @@ def analyze(
         seed=seed,
         select=tuple(code.upper() for code in select),
         ignore=tuple(code.upper() for code in ignore),
+        thresholds=thresholds,
     )
     mode = "run" if run else "quick" if quick else "thorough" if thorough else "standard"
     codes = _judged(request)
@@ -116,7 +119,7 @@ def analyze(
 
     if lacking is not None and not said:
         warn_if_fuller(plain, "weights", codes)
-    _print(diagnosis, as_json=as_json, quiet=quiet)
+    _print(diagnosis, as_json=as_json, quiet=quiet, verbose=verbose)
     if verbose:
         _print_details(diagnosis)
     writing(diagnosis.save, plain)
@@ -136,19 +139,22 @@ def analyze(
 
 def _of_run(request: Request, shown: Progress) -> tuple[Diagnosis, None]:
     shown.begin(f"reading {request.target}")
-    return judged(request.target, select=request.select, ignore=request.ignore), None
+    by = (request.select, request.ignore, request.thresholds)
+    return judged(request.target, *by), None
 
 
 def _judged(request: Request) -> set[str]:
     """The codes that the diagnosis will speak of.
 
     Raises:
-        PinndiagError: a code that was asked for is none.
+        PinndiagError: a code, or the name of a threshold, is none.
     """
+    from pinndiag._rules import rules
     from pinndiag.checks import CHECKS, matching
 
-    wanted = matching(request.select) if request.select else {check.code for check in CHECKS}
-    return wanted - matching(request.ignore)
+    by = rules(request.select, request.ignore, request.thresholds, where="--threshold")
+    wanted = matching(by["select"]) if by["select"] else {check.code for check in CHECKS}
+    return wanted - matching(by["ignore"])
 
 
 def _check_target(target: Path) -> None:
@@ -176,14 +182,14 @@ def _refuse_for_runs(context: click.Context) -> None:
         raise click.UsageError(f"{', '.join(given)}: only for checkpoints; a run is judged as it was recorded", context)
 
 
-def _print(diagnosis: Diagnosis, *, as_json: bool, quiet: bool) -> None:
+def _print(diagnosis: Diagnosis, *, as_json: bool, quiet: bool, verbose: bool) -> None:
     if as_json:
         data(diagnosis.to_json())
     elif not quiet:
         from pinndiag_reports import to_text
 
         color = colored(sys.stdout)
-        text = to_text(diagnosis.record, width=width(), color=color)
+        text = to_text(diagnosis.record, width=width(), color=color, everything=verbose)
         result(text.rstrip("\n") + "\n", styled=color)
 
 

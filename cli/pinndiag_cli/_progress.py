@@ -113,10 +113,14 @@ class _Lines:
         self._left, self._tenth = _Left(), ("", 0)
 
     def begin(self, what: str) -> None:
-        pass  # short, as a rule; the statement of costs is the first line
+        now = time.monotonic()
+        if now - self._last >= SPARSE:
+            note(what)
+            self._last = now
 
     def state(self, text: str) -> None:
         note(text)
+        self._last = time.monotonic()
 
     def stage(self, event: Event) -> None:
         now = time.monotonic()

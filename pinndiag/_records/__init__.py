@@ -14,6 +14,7 @@ from pinndiag._records._curvature import (
 from pinndiag._records._diagnosis import (
     ONLY_THOROUGH,
     SCHEMA,
+    Criteria,
     DiagnosisRecord,
     Evidence,
     Finding,
@@ -27,6 +28,7 @@ from pinndiag._records._diagnosis import (
 )
 from pinndiag._records._experiments import (
     DerivativeCheck,
+    Noise,
     Precision,
     Probe,
     Rescaled,
@@ -78,6 +80,7 @@ __all__ = [
     "ArmRun",
     "Band",
     "Constant",
+    "Criteria",
     "Curvature",
     "CurvatureLine",
     "CurvatureSeries",
@@ -103,6 +106,7 @@ __all__ = [
     "LayerHistograms",
     "LayerParameters",
     "Line",
+    "Noise",
     "NotApplicable",
     "OptimizerCard",
     "Outcome",

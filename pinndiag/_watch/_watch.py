@@ -24,6 +24,7 @@ from pinndiag._errors import PinndiagError
 from pinndiag._gradient_tables import Structure
 from pinndiag._look import look
 from pinndiag._processes import Processes
+from pinndiag._rules import Changes
 from pinndiag._store import Layout, MemorySink, Run, RunWriter, Sink, TensorBoardSink, read_header, read_run
 from pinndiag._watch._balance import Balance
 from pinndiag._watch._clock import Clock, weakly
@@ -269,15 +270,21 @@ class Watch:
         return self._ledger.sink.run()
 
     def diagnose(
-        self, pinn: PINN | None = None, *, select: Sequence[str] = (), ignore: Sequence[str] = ()
+        self,
+        pinn: PINN | None = None,
+        *,
+        select: Sequence[str] = (),
+        ignore: Sequence[str] = (),
+        thresholds: Changes = None,
     ) -> Diagnosis:
         """Judge the run so far.
 
         Args:
             pinn: the trained PINN, wrapped: it is analysed as it is now, with its experiments, and the run completes
                 the picture.
-            select: codes or prefixes of the checks to report.
-            ignore: codes or prefixes of the checks to leave out.
+            select: codes or prefixes of the checks to report; default those of `[tool.pinndiag]`, or all.
+            ignore: codes or prefixes of the checks to leave out; default likewise.
+            thresholds: other bounds than the default ones, such as `{"work_ratio": 50}`.
 
         Raises:
             PinndiagError: nothing was recorded that could be judged.
@@ -289,7 +296,9 @@ class Watch:
         run = self.run()
         base = None if pinn is None else analyze(pinn, name=run.header.name).record
         source = "" if run.layout is None else str(run.layout.folder)
-        return Diagnosis(diagnose_run(run, base=base, select=select, ignore=ignore, source=source))
+        return Diagnosis(
+            diagnose_run(run, base=base, select=select, ignore=ignore, thresholds=thresholds, source=source)
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """What is needed to go on later: the step number and the scheme's state."""

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import math
+import re
 
 from pinndiag._records import DiagnosisRecord, TermRecord
 from pinndiag.checks._measures import counted
 
-__all__ = ["boundary_terms", "equation", "initial_term", "worst_tenth"]
+__all__ = [
+    "boundary_terms",
+    "equation",
+    "initial_term",
+    "on_faces",
+    "sounds_like_condition",
+    "sounds_like_equation",
+    "worst_tenth",
+]
 
 Columns = list[list[float]]
 NEAR = 1e-6  # of the width of the box
 EQUATION_WORDS = ("pde", "resid", "equation", "interior", "physics", "govern", "momentum", "continuity")
+CONDITION_WORDS = {
+    *("bc", "bcs", "ic", "ics", "boundary", "boundaries", "initial", "wall", "walls", "inlet", "outlet", "inflow"),
+    *("outflow", "dirichlet", "neumann", "robin"),
+}
 
 
 def equation(record: DiagnosisRecord) -> str | None:
@@ -25,14 +38,19 @@ def equation(record: DiagnosisRecord) -> str | None:
         return None
     edge = boundary_terms(record)
     inside = [name for name in terms if name not in edge] or list(terms)
-    return min(inside, key=lambda name: (-_points(terms[name]), not _sounds_like_equation(name), name))
+    return min(inside, key=lambda name: (-_points(terms[name]), not sounds_like_equation(name), name))
 
 
 def boundary_terms(record: DiagnosisRecord) -> set[str]:
     """Terms nine in ten of whose points lie on a face of the box around the points of all terms."""
+    return {name for name, share in on_faces(record).items() if share >= 0.9}
+
+
+def on_faces(record: DiagnosisRecord) -> dict[str, float]:
+    """Share of each term's points that lie on a face of the box around the points of all terms, where known."""
     columns = _columns(record)
     box = _box(columns)
-    return {name for name, found in columns.items() if _on_faces(found, box) >= 0.9}
+    return {name: _on_faces(found, box) for name, found in columns.items()}
 
 
 def initial_term(record: DiagnosisRecord) -> str | None:
@@ -108,5 +126,19 @@ def _points(term: TermRecord) -> int:
     return term.entries if term.points is None else term.points
 
 
-def _sounds_like_equation(name: str) -> bool:
-    return any(word in name.casefold() for word in EQUATION_WORDS)
+def sounds_like_equation(name: str) -> bool:
+    """Whether a name is one that people give to an equation.
+
+    >>> sounds_like_equation("pde_2"), sounds_like_equation("bc_residual"), sounds_like_equation("data")
+    (True, False, False)
+    """
+    return any(word in name.casefold() for word in EQUATION_WORDS) and not sounds_like_condition(name)
+
+
+def sounds_like_condition(name: str) -> bool:
+    """Whether a name is one that people give to a boundary or initial condition.
+
+    >>> sounds_like_condition("BC_left"), sounds_like_condition("u_ic"), sounds_like_condition("basic")
+    (True, True, False)
+    """
+    return not CONDITION_WORDS.isdisjoint(re.split("[^a-z]+", name.casefold()))

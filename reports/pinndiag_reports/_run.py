@@ -13,7 +13,7 @@ from pinndiag_reports._numbers import count, number, percent, plural, seconds, t
 
 __all__ = ["BLOCKS", "RUN_COLUMNS", "RunRow", "RunView", "known", "middle", "run_view", "sparkline"]
 
-RUN_COLUMNS = ("first loss", "last loss", "course", "trend", "weight", "|w g|", "sigma_max")
+RUN_COLUMNS = ("first loss", "last loss", "course", "last quarter", "weight", "|w g|", "sigma_max")
 BLOCKS = "▁▂▃▄▅▆▇█"
 WIDE = 20  # characters of a sparkline
 NOT_ENDED = {True: "still running", False: "killed", None: "not ended: still running, or killed"}

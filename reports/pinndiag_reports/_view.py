@@ -266,6 +266,13 @@ def _evidence(evidence: list[Evidence]) -> Table:
     )
 
 
+def _own(record: DiagnosisRecord) -> str:
+    places = record.criteria.thresholds.items()
+    return ", ".join(
+        f"{name} {number(at.get('value'))} (a problem from {number(at.get('grave'))})" for name, at in places
+    )
+
+
 def _card(record: DiagnosisRecord) -> tuple[Table, ...]:
     run = record.run
     settings = [
@@ -275,6 +282,9 @@ def _card(record: DiagnosisRecord) -> tuple[Table, ...]:
         ("origin of the terms", run.origin),
         ("mode", run.mode),
         ("seed", str(run.seed)),
+        ("checks judged", ", ".join(record.criteria.select)),
+        ("checks left out", ", ".join(record.criteria.ignore)),
+        ("thresholds of your own", _own(record)),
         ("trainable parameters", count(run.parameters)),
         ("dtype, device", f"{run.dtype}, {run.device}"),
         ("wall time", seconds(run.seconds)),

@@ -12,6 +12,7 @@ __all__ = [
     "check_create_graph",
     "contradiction",
     "one_term",
+    "rename_terms",
     "safe_where",
     "unused_layer",
     "use_coefficient",
@@ -63,6 +64,15 @@ def one_term(kept: str, dropped: str) -> Prescription:
         title=f"Drop {quoted(dropped)}, or keep it knowing that it doubles the weight of {quoted(kept)}.",
         why="Two terms with one gradient are one term with a larger weight.",
         code=f"losses.pop({dropped!r})\n",
+    )
+
+
+def rename_terms(condition: str, equation: str) -> Prescription:
+    """Names that stand at the wrong terms."""
+    return Prescription(
+        title=f"Exchange the names {quoted(condition)} and {quoted(equation)}.",
+        why="What is called a condition has its points inside the domain, and the other way round.",
+        code=f"losses[{condition!r}], losses[{equation!r}] = losses[{equation!r}], losses[{condition!r}]\n",
     )
 
 
