@@ -60,8 +60,8 @@ def story(*, full: bool) -> Story:
                 "the squared error falls by half or more",
                 lambda ours: ours["improvement"] > 0.5,
                 "Its weights sum to the number of terms: at most 2 for the boundary, to which the source's own sum "
-                "over the edges gives 4. The authors' table (7.1e-2 against 2.6e-5) is of 100 000 steps with a learning "
-                "rate that falls on plateaus.",
+                "over the edges gives 4. The authors' table (7.1e-2 against 2.6e-5) is of 100 000 steps with a "
+                "learning rate that falls on plateaus.",
                 shown=percent,
             ),
             Claim(
