@@ -230,7 +230,7 @@ RULES: list[tuple[str, str, Start, Change]] = [
     (r"more points for each step", "larger_batch", "checkpoint", lambda s, _: s.terms(batch=0)),
     (r"activation between the layers", "activation", "initial", _nothing),
     (r"exchange the two names|rename", "rename_terms", "checkpoint", _nothing),
-    (r"guard the argument", "safe_where", "checkpoint", _nothing),
+    (r"guard the argument", "safe_where", "initial", _nothing),
     (r"attached to the network", "attach_term", "checkpoint", _nothing),
     (r"create_graph", "check_create_graph", "checkpoint", _nothing),
     (r"use the coefficient", "use_coefficient", "checkpoint", _nothing),

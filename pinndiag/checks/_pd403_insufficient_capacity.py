@@ -51,7 +51,8 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         f"the output is affine in the coordinates, and {quoted(worst)} does not fall even alone: an activation is "
         "missing"
         if affine
-        else f"all {parameters} parameters are in use, for {entries} residuals, and {quoted(worst)} does not fall "
+        else f"{'all' if full else 'only'} {parameters} parameters are in use, for {entries} residuals, and "
+        f"{quoted(worst)} does not fall "
         f"even alone ({number(falls[worst])}-fold)"
     )
     return CHECK.finding(
