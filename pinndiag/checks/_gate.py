@@ -126,8 +126,9 @@ def _failing(record: DiagnosisRecord, thresholds: Thresholds) -> str:
         return f"unfinished: the output is constant ({_known_by(shape, record)})"
     if _scaled_badly(record, thresholds):
         return "unfinished: the first layer is as it started, far from the inputs' scale, so little work means nothing"
-    lost = lost_digits(record, thresholds, work_left=False)
-    return "unfinished: the gradient is lost in rounding" if any(lost) else ""
+    # of a converged network the gradient is rounding before long: a residual has to be lost
+    lost = lost_digits(record, thresholds, work_left=False).rounding
+    return "unfinished: a residual is lost in rounding" if lost else ""
 
 
 def _known_by(shape: Constancy, record: DiagnosisRecord) -> str:

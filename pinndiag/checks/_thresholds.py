@@ -138,11 +138,19 @@ class Thresholds(Record):
     common_way: Threshold = Threshold.above(10.0, _measured("descent probe where a way down for all terms exists"))
     probe: Threshold = Threshold.above(30.0, _measured("descent probe where the optimizer is the bottleneck"))
     stuck: Threshold = Threshold.below(1.2, _measured("descent probe where the optimizer is not the bottleneck"))
-    alone_falls: Threshold = Threshold.above(50.0, _measured("each term alone, where together they do not move"))
+    alone_falls: Threshold = Threshold.above(
+        10.0,
+        "measured: each term alone, where together they do not move: 50 and more in sick runs, 15 in one of the "
+        "setting half of benchmarks/calibration",
+    )
     alone_stuck: Threshold = Threshold.below(2.0, _measured("a term that does not fall even alone"))
     top_share: Threshold = Threshold.share(0.6, _measured("worst 5 % of points: healthy to 0.51, sick 0.58 to 1"))
     time_contrast: Threshold = Threshold.above(30.0, _measured("healthy up to 5, sick 330 to 2600"))
-    slow_share: Threshold = Threshold.share(0.9, _measured("at the start: healthy up to 0.64, sick 0.94 to 1"))
+    slow_share: Threshold = Threshold.share(
+        0.7,
+        "measured at the start: healthy up to 0.64, sick 0.94 to 1, and 0.73 in the setting half of "
+        "benchmarks/calibration; asked for together with a term that does not fall alone",
+    )
     sharpness: Threshold = Threshold.above(1.2, _measured("healthy 0.56 to 1.02; Cohen et al. 2021, 2022"))
     start_sharpness: Threshold = Threshold(
         value=1.2, grave=1.5, source=_measured("plain descent that started at 1.5 diverged at once")

@@ -29,7 +29,7 @@ def test_finished_is_a_conjunction():
     assert state(with_terms(record(), bc={"work": work(1e-4)})) == "unfinished"
     assert state(with_terms(record(), bc={"held_out": held_out(1e3)})) == "unfinished"
     assert state(replace(record(), solution=replace(record().solution, spread=0.01))) == "unfinished"
-    lost = Precision(gradient=0.5, rounding={}, distinct={})
+    lost = Precision(gradient=0.5, rounding={"pde": 0.1}, distinct={})
     assert state(replace(record(), precision=lost)) == "unfinished"
     flat = activations(activation("0"), activation("2", 0.0, 1e-7))
     assert state(replace(record(), solution=None, activations=flat)) == "unfinished"
