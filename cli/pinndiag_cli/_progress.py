@@ -132,6 +132,7 @@ class _Lines:
 
     def state(self, text: str) -> None:
         note(text)
+        self._last = time.monotonic()
 
     def stage(self, event: Event) -> None:
         self._set(f"[{event.index + 1}/{event.count}] {event.stage} ({event.cost})")

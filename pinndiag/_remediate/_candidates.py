@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from pinndiag._errors import PinndiagError
+import torch
+
 from pinndiag._pinn import PINN
 from pinndiag._records import DiagnosisRecord
-from pinndiag.checks._geometry import equation, initial_term
+from pinndiag._remediate._points import bound
+from pinndiag.checks._geometry import equation
 from pinndiag.schemes import AbstractScheme, Causal, make
 
-__all__ = ["Candidate", "candidates", "reference"]
+__all__ = ["Candidate", "candidates", "fitting", "reference"]
 
+NEAR = 1e-6  # of the width of the box: a point so close to a face lies on it
 MOST = 4  # raced at a time; each costs half of the steps at least
 
 
@@ -46,11 +49,8 @@ HELPFUL: Mapping[str, tuple[str, ...]] = {
 OTHERWISE = ("lra", "dynamic_norm")
 
 
-def candidates(pinn: PINN, record: DiagnosisRecord) -> list[Candidate]:
-    """Two to four schemes for the problems of a diagnosis, those for the gravest first; none for a healthy network.
-
-    A scheme that the PINN cannot be trained with (it needs residuals of several points) is left out.
-    """
+def candidates(pinn: PINN, record: DiagnosisRecord, *, fresh: bool = False) -> list[Candidate]:
+    """Two to four schemes for the problems of a diagnosis, those for the gravest first; none for a healthy network."""
     found: dict[str, str] = {}
     for finding in record.findings:
         if finding.severity != "note":
@@ -60,7 +60,7 @@ def candidates(pinn: PINN, record: DiagnosisRecord) -> list[Candidate]:
         found = dict.fromkeys(OTHERWISE, "the training is not finished, and no cause was found")
     chosen = []
     for key, why in found.items():
-        scheme = _made(key, pinn, record)
+        scheme = fitting(key, pinn, record, fresh=fresh)
         if scheme is not None:
             chosen.append(Candidate(key, scheme, why))
     return chosen[:MOST]
@@ -68,7 +68,18 @@ def candidates(pinn: PINN, record: DiagnosisRecord) -> list[Candidate]:
 
 def reference(pinn: PINN, record: DiagnosisRecord) -> str:
     """The term the others are measured against: the one taken for the equation, else the first."""
-    return equation(record) or pinn.names[0]
+    found = equation(record)
+    return found if found in pinn.names else pinn.names[0]
+
+
+def fitting(key: str, pinn: PINN, record: DiagnosisRecord, *, fresh: bool = False) -> AbstractScheme | None:
+    """A scheme for this PINN; None where it cannot be trained with it.
+
+    It needs residuals of several points, or an axis that is told to be the time, or remembers points that change
+    (`fresh`).
+    """
+    scheme = _made(key, pinn, record)
+    return None if scheme is None or (fresh and bound(scheme, pinn)) else scheme
 
 
 def _made(key: str, pinn: PINN, record: DiagnosisRecord) -> AbstractScheme | None:
@@ -86,9 +97,26 @@ def _made(key: str, pinn: PINN, record: DiagnosisRecord) -> AbstractScheme | Non
 def _causal(pinn: PINN, record: DiagnosisRecord, name: str) -> AbstractScheme | None:
     """Causal weights, where one axis is told to be the time: that at whose beginning a whole term lies."""
     points = pinn.infos[name].points
-    if points is None or initial_term(record) is None or not pinn.infos[name].by_point:
+    found = _initial(pinn, name)
+    if points is None or found is None or not pinn.infos[name].by_point:
         return None
-    try:
-        return Causal(time={name: points.coordinates[:, -1].clone()}, before=initial_term(record), reference=name)
-    except PinndiagError:
+    axis, before = found
+    return Causal(time={name: points.coordinates[:, axis].clone()}, before=before, reference=name)
+
+
+def _initial(pinn: PINN, name: str) -> tuple[int, str] | None:
+    """The axis of time, and a term that lies at its beginning; None where no axis, or more than one, looks like it."""
+    known = {n: i.points.coordinates for n, i in pinn.infos.items() if i.points is not None}
+    inside = known.get(name)
+    if inside is None:
         return None
+    others = {n: p for n, p in known.items() if n != name and p.shape[1] == inside.shape[1] and len(p) > 1}
+    low = torch.stack([p.amin(0) for p in known.values() if p.shape[1] == inside.shape[1]]).amin(0)
+    high = torch.stack([p.amax(0) for p in known.values() if p.shape[1] == inside.shape[1]]).amax(0)
+    near = NEAR * (high - low)
+    starts, ends = [], set()
+    for other, points in others.items():
+        starts += [(axis, other) for axis in torch.nonzero(((points - low).abs() <= near).all(0)).flatten().tolist()]
+        ends |= set(torch.nonzero(((points - high).abs() <= near).all(0)).flatten().tolist())
+    times = {axis: other for axis, other in reversed(starts) if axis not in ends}
+    return next(iter(times.items())) if len(times) == 1 else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, final
@@ -36,6 +36,7 @@ class Subject:
         optimizers: those whose steps count at first.
         reference: the known solution, or None.
         solve: the network's output at points, or None.
+        outside: the mapping of trainable tensors outside of the modules, as it was given.
     """
 
     modules: Mapping[str, nn.Module]
@@ -43,6 +44,7 @@ class Subject:
     optimizers: Sequence[torch.optim.Optimizer]
     reference: Reference | None
     solve: Any
+    outside: Mapping[str, Tensor] = field(default_factory=dict)
 
     @staticmethod
     def of(
@@ -86,13 +88,13 @@ class Subject:
             )
         reference = reference_of(solution, next(iter(devices)), _parameters.widest(found.values()))
         solve = None if reference is None else forward_of(model, extra, found)
-        return Subject(modules, named, optimizers, reference, solve)
+        return Subject(modules, named, optimizers, reference, solve, extra if isinstance(extra, Mapping) else {})
 
     def now(self, optimizers: Sequence[torch.optim.Optimizer]) -> Subject:
-        """The model as it is now: parameters that were added to a module or an optimizer since are parameters too."""
+        """The model as it is now: what was added to a module or an optimizer since, or put in the place of another."""
         known = {id(tensor) for tensor in self.parameters.values()}
         inside = {n: t for prefix, module in self.modules.items() for n, t in module.named_parameters(prefix=prefix)}
-        new = {name: tensor for name, tensor in inside.items() if id(tensor) not in known}
+        new = {name: tensor for name, tensor in {**self.outside, **inside}.items() if id(tensor) not in known}
         seen = known | {id(tensor) for tensor in new.values()}
         trained = [tensor for entry in optimizers for tensor in optimized_by(entry) if id(tensor) not in seen]
         if not new and not trained:
@@ -104,8 +106,8 @@ class Subject:
 
     @property
     def trainable(self) -> dict[str, Tensor]:
-        """The tensors that require grad now."""
-        return {name: tensor for name, tensor in self.parameters.items() if tensor.requires_grad}
+        """The tensors that require grad now; some frameworks have empty ones."""
+        return {name: tensor for name, tensor in self.parameters.items() if tensor.requires_grad and tensor.numel()}
 
     def cards(self, optimizers: Sequence[torch.optim.Optimizer]) -> list[OptimizerCard]:
         """What the header says of the optimizers."""

@@ -55,5 +55,12 @@ CHECK = Check(
     fix="Causal weights, time windows, an exact initial condition; for thin layers start from a larger viscosity.",
     overturned_by="An initial layer of a finished network; a last axis that is not time.",
     reference="Wang, Sankaran, Perdikaris 2024; Daw et al. 2023",
-    symptom_of=("input_scaling", "unscaled_problem", "trivial_solution", "collocation_overfit", "pde_dominates"),
+    symptom_of=(
+        "input_scaling",
+        "unscaled_problem",
+        "lr_too_high",
+        "trivial_solution",
+        "collocation_overfit",
+        "pde_dominates",
+    ),
 )

@@ -25,7 +25,8 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     worst = state.open[0]
     stuck = thresholds.alone_stuck.passed(factor) and thresholds.alone_stuck.passed(falls.get(worst, math.inf))
     bend = None if record.constant is None else record.constant.bend
-    affine = bend is not None and thresholds.bend.passed(bend)
+    seen = record.activations is not None and bool(record.activations.layers)
+    affine = bend is not None and thresholds.bend.passed(bend) and not seen
     entries = sum(term.entries for term in counted(record).values())
     parameters = record.run.parameters
     used = _rank(record, worst, parameters)
@@ -79,7 +80,7 @@ CHECK = Check(
     decide=decide,
     detected="With work left, neither a hundred L-BFGS iterations on the sum nor sixty on the worst term alone gain "
     "twofold, and either the network has fewer parameters than residuals and nearly all of them move the residuals "
-    "independently (the kernel's rank), or its output is affine in the coordinates, so that an activation is missing. "
+    "independently (the kernel's rank), or no activation was seen and its output is affine in the coordinates. "
     "A problem where the sum does not even gain by a fifth.",
     why="Where every parameter is in use already there is no function left that fits better, however one trains.",
     fix="Make the network wider, then deeper; put an activation between the layers.",

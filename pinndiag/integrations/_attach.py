@@ -17,6 +17,7 @@ from pinndiag import schemes
 from pinndiag._errors import PinndiagError
 from pinndiag._watch import Watch, watch
 from pinndiag.integrations._framework import About
+from pinndiag.integrations._observer import Observer
 from pinndiag.integrations._registry import recognised
 from pinndiag.integrations._taps import Removable
 
@@ -38,6 +39,7 @@ def attach(
     curvature: When | None = None,
     scheme: schemes.AbstractScheme | str | None = None,
     solution: tuple[Any, Tensor] | None = None,
+    names: Sequence[str] | None = None,
     resume: bool = False,
     overwrite: bool = False,
 ) -> Handle:
@@ -60,19 +62,20 @@ def attach(
         scheme: a scheme that gives each term one weight, or its key; it moves the weights where the framework keeps
             them, between the optimizer's steps.
         solution: (points, values) of a known solution, as in `watch`.
+        names: what the terms are called, all of them, in the framework's order; default: as the framework calls them.
         resume: go on with the run in `to`.
         overwrite: replace the run in `to`.
 
     Raises:
-        PinndiagError: an object that is not known, or a scheme that gives more than one weight a term.
+        PinndiagError: an object that is not known, or a scheme that gives more than one weight a term. In training:
+            names that are not one for each term.
 
     Cost: a measured step costs one more backward pass of every term; others next to nothing.
     """
     framework = recognised(subject)
     if scheme is not None:
         scheme = _one_weight_a_term(scheme, framework.about.takes)
-        if framework.about.caution:
-            warnings.warn(f"pinndiag: {framework.about.caution}", UserWarning, stacklevel=2)
+        warnings.warn(f"pinndiag: {framework.about.caution}", UserWarning, stacklevel=2)
     trained = framework.trained()
     watching = watch(
         trained.model,
@@ -87,8 +90,8 @@ def attach(
         resume=resume,
         overwrite=overwrite,
     )
-    parts = [_followed(watching), *framework.attach(watching, balanced=scheme is not None)]
-    return Handle(watching, framework.about, parts)
+    observe = Observer(watching, balanced=scheme is not None, names=names)
+    return Handle(watching, framework.about, [_followed(watching), *framework.attach(observe)])
 
 
 @final
@@ -97,7 +100,7 @@ class Handle:
 
     Attributes:
         watch: what records; see `pinndiag.watch`.
-        about: the framework; when the weights of a scheme act, and what else depends on them.
+        about: the framework, and what else in it depends on the weights.
     """
 
     def __init__(self, watch: Watch, about: About, parts: Sequence[Removable]) -> None:

@@ -1,6 +1,18 @@
 from pinndiag._records import Kernel
 from pinndiag._records._points import TermKernel
-from tests.checks.records import finding, passes, probe, quick, record, replace, skipped, start, unfinished, with_terms
+from tests.checks.records import (
+    finding,
+    passes,
+    pointwise,
+    probe,
+    quick,
+    record,
+    replace,
+    skipped,
+    start,
+    unfinished,
+    with_terms,
+)
 
 
 def slow_kernel(share):
@@ -50,3 +62,9 @@ def test_does_not_flag():
 def test_not_applicable():
     assert "left out by quick" in skipped("PD401", quick(unfinished()))
     assert "kernel" in skipped("PD401", replace(unfinished(), start=start(slow_share={})))
+
+
+def test_does_not_flag_noise():
+    noisy = {"pde": pointwise(agreement=0.05), "bc": pointwise(points=200)}
+    assert passes("PD401", replace(slow(unfinished(), 0.98), pointwise=noisy))
+    assert passes("PD401", replace(now(unfinished(), 0.98), pointwise=noisy))

@@ -39,10 +39,12 @@ def test_detects(total, severity):
 
 def test_detects_a_missing_activation():
     flat = replace(constant(1.0), bend=1e-14)
-    found = finding("PD403", replace(small(parameters=5000, rank=3), constant=flat))
+    linear = replace(small(parameters=5000, rank=3), constant=flat, activations=None)
+    found = finding("PD403", linear)
     assert "affine" in found.title
     assert "activation" in found.prescriptions[0].title
-    assert passes("PD403", replace(small(parameters=5000, rank=3), constant=replace(flat, bend=0.1)))
+    assert passes("PD403", replace(linear, constant=replace(flat, bend=0.1)))
+    assert passes("PD403", replace(linear, activations=record().activations))  # it has some, and does not use them
 
 
 def test_is_named_before_spectral_bias_which_looks_the_same_from_the_kernel():

@@ -36,13 +36,21 @@ class TestNeurodiffeq(Battery):
     dtypes: ClassVar[tuple[torch.dtype, ...]] = (torch.float64,)
 
     def make(
-        self, *, dtype: torch.dtype = torch.float64, optimizer: str = "adam", scale: float = 1.0, idle: bool = False
+        self,
+        *,
+        dtype: torch.dtype = torch.float64,
+        optimizer: str = "adam",
+        scale: float = 1.0,
+        idle: bool = False,
+        unknown: bool = False,
     ) -> Training:
         torch.set_default_dtype(torch.float64)
         torch.manual_seed(0)
 
+        k = torch.tensor(0.5, requires_grad=True) if unknown else torch.tensor(1.0)
+
         def equations(u: Tensor, x: Tensor) -> list[Tensor]:
-            residual = scale * (diff(u, x, order=2) + torch.pi**2 * torch.sin(torch.pi * x))
+            residual = scale * (diff(u, x, order=2) + k * torch.pi**2 * torch.sin(torch.pi * x))
             return [residual, 0 * u + 2] if idle else [residual]
 
         net = FCNN(1, 1, hidden_units=(12, 12))
@@ -56,8 +64,8 @@ class TestNeurodiffeq(Battery):
             nets=[net],
             train_generator=points,
             valid_generator=copy.deepcopy(points),
-            optimizer=kind(net.parameters(), **settings),
-            n_batches_valid=1,
+            optimizer=kind([*net.parameters(), *([k] if unknown else [])], **settings),
+            n_batches_valid=0,
         )
 
         def run(steps: int) -> None:
@@ -66,11 +74,21 @@ class TestNeurodiffeq(Battery):
         def losses() -> dict[str, Tensor]:
             x = torch.linspace(0, 1, 20)[:, None].requires_grad_()
             u = net(x)
-            residual = scale * (diff(u, x, order=2) + torch.pi**2 * torch.sin(torch.pi * x))
+            residual = scale * (diff(u, x, order=2) + k * torch.pi**2 * torch.sin(torch.pi * x))
             end = torch.tensor([[0.0], [1.0]])
             return {"eq_0": residual.square().mean(), "additional": net(end).square().mean()}
 
-        return Training(solver, net, run, losses, {"eq_0": 1.0, "additional": 1.0}, (solver,), "eq_1")
+        return Training(
+            solver,
+            net,
+            run,
+            losses,
+            {"eq_0": 1.0, "additional": 1.0},
+            (solver,),
+            "eq_1",
+            coefficient=(lambda: k) if unknown else None,
+            compared=lambda: float(solver.lowest_loss),
+        )
 
     def saved(self, training: Training, folder: Path) -> Path:
         torch.save(training.net.state_dict(), folder / "net.pt")

@@ -18,7 +18,13 @@ pl: Any = pytest.importorskip("pytorch_lightning")
 
 class TestTorchPhysics(Battery):
     def make(
-        self, *, dtype: torch.dtype = torch.float32, optimizer: str = "adam", scale: float = 1.0, idle: bool = False
+        self,
+        *,
+        dtype: torch.dtype = torch.float32,
+        optimizer: str = "adam",
+        scale: float = 1.0,
+        idle: bool = False,
+        unknown: bool = False,
     ) -> Training:
         torch.manual_seed(0)
         X, U = tp.spaces.R1("x"), tp.spaces.R1("u")
@@ -27,11 +33,13 @@ class TestTorchPhysics(Battery):
         inside = tp.samplers.GridSampler(interval, 20).make_static()
         ends = tp.samplers.GridSampler(interval.boundary, 2).make_static()
 
-        def equation(u: Tensor, x: Tensor) -> Tensor:
-            return scale * (tp.utils.laplacian(u, x) + torch.pi**2 * torch.sin(torch.pi * x))
+        k = tp.models.Parameter(0.5, tp.spaces.R1("k")) if unknown else tp.models.Parameter.empty()
+
+        def equation(u: Tensor, x: Tensor, k: Any = 1.0) -> Tensor:
+            return scale * (tp.utils.laplacian(u, x) + k * torch.pi**2 * torch.sin(torch.pi * x))
 
         conditions = [
-            tp.conditions.PINNCondition(model, inside, equation),
+            tp.conditions.PINNCondition(model, inside, equation, parameter=k),
             tp.conditions.PINNCondition(model, ends, lambda u: u, weight=2.0),
         ]
         if idle:
@@ -50,11 +58,21 @@ class TestTorchPhysics(Battery):
 
         def losses() -> dict[str, Tensor]:
             end = torch.tensor([[0.0], [1.0]])
-            found = [(scale * poisson(net, x)).square().mean(), net(end).square().mean()]
+            force = k.as_tensor if unknown else 1.0
+            found = [(scale * poisson(net, x, force)).square().mean(), net(end).square().mean()]
             return dict(zip(("pinncondition_0", "pinncondition_1"), found, strict=True))
 
         weights = {"pinncondition_0": 1.0, "pinncondition_1": 2.0}
-        return Training(solver, model, run, losses, weights, (solver, *conditions), solution=net)
+        return Training(
+            solver,
+            model,
+            run,
+            losses,
+            weights,
+            (solver, *conditions),
+            solution=net,
+            coefficient=(lambda: k.as_tensor) if unknown else None,
+        )
 
     dtypes = (torch.float32,)
 
