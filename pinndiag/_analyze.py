@@ -19,6 +19,7 @@ from pinndiag._merge import empty, merge
 from pinndiag._pinn import PINN
 from pinndiag._plan import LEFT_OUT, Event, plan, stages
 from pinndiag._records import ONLY_THOROUGH, OptimizerCard, Parameters, RunCard
+from pinndiag._rules import Changes, rules
 from pinndiag._running import run_stages
 from pinndiag._version import __version__
 
@@ -34,6 +35,7 @@ def analyze(
     seed: int = 0,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
+    thresholds: Changes = None,
     name: str = "",
     source: str = "",
     progress: Callable[[Event], None] | None = None,
@@ -47,8 +49,11 @@ def analyze(
         quick: no active tests (experiments on a copy).
         thorough: the extra active tests too.
         seed: of every random choice (points, start vectors, probes).
-        select: codes or prefixes of the checks to judge by; default all.
-        ignore: codes or prefixes of the checks to leave out.
+        select: codes or prefixes of the checks to judge by; default those of `[tool.pinndiag]` in the nearest
+            pyproject.toml, or all.
+        ignore: codes or prefixes of the checks to leave out; default likewise.
+        thresholds: other bounds than the default ones, such as `{"work_ratio": 50}`; they win over those of
+            `[tool.pinndiag.thresholds]`.
         name: how the report calls the PINN.
         source: the file it came from, for the report.
         progress: called with an `Event` before each stage.
@@ -62,6 +67,7 @@ def analyze(
             cause="a file name or the bare model was passed",
             fix="pinndiag.analyze(pinndiag.load(path)), or pinndiag.analyze(pinndiag.wrap(model, terms))",
         )
+    by = rules(select, ignore, thresholds)
     chosen = plan(pinn, analyzers=analyzers, quick=quick, thorough=thorough)
     began = time.perf_counter()
     found, reasons, seconds = run_stages(chosen, pinn, seed, progress)
@@ -88,7 +94,7 @@ def analyze(
         optimizer=_optimizer_card(pinn),
         notes=pinn.notes,
     )
-    return Diagnosis(judge(merge(pinn, found, reasons, card), select=select, ignore=ignore))
+    return Diagnosis(judge(merge(pinn, found, reasons, card), **by))
 
 
 def analyze_weights(
@@ -115,7 +121,7 @@ def analyze_weights(
     )
     reasons = {stage.name: why for stage in stages(1) if stage.name != "parameters"}
     blank = empty(card, reasons)
-    return Diagnosis(judge(msgspec.structs.replace(blank, parameters=parameters)))
+    return Diagnosis(judge(msgspec.structs.replace(blank, parameters=parameters), **rules()))
 
 
 def _optimizer_card(pinn: PINN) -> OptimizerCard | None:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from pinndiag._records import DiagnosisRecord, Finding, NotApplicable, Verdict
+from pinndiag._records import Criteria, DiagnosisRecord, Finding, NotApplicable, Verdict
 from pinndiag.checks import CHECKS, DEFAULT, Outcome, Thresholds, gate, matching
 
-__all__ = ["judge", "verdict_of"]
+__all__ = ["RANK", "judge", "verdict_of"]
 
 RANK = {"problem": 0, "warning": 1, "note": 2}
 
@@ -47,8 +47,16 @@ def judge(
     found.sort(key=lambda finding: (RANK[finding.severity], bool(finding.caused_by)))
     skipped = [o for o in outcomes.values() if isinstance(o, NotApplicable)]
     passed = [code for code, o in outcomes.items() if not isinstance(o, Finding | NotApplicable)]
-    verdict = verdict_of(record, found, passed, bounds, select, ignore)
-    return msgspec.structs.replace(record, findings=found, passed=passed, not_applicable=skipped, verdict=verdict)
+    verdict = verdict_of(record, found, passed, select=select, ignore=ignore, thresholds=bounds)
+    own = {name: {"value": bound.value, "grave": bound.grave} for name, bound in bounds.changed().items()}
+    return msgspec.structs.replace(
+        record,
+        findings=found,
+        passed=passed,
+        not_applicable=skipped,
+        verdict=verdict,
+        criteria=Criteria(select=list(select), ignore=list(ignore), thresholds=own),
+    )
 
 
 def _outcomes(record: DiagnosisRecord, thresholds: Thresholds, left_out: set[str]) -> dict[str, Outcome]:
@@ -106,12 +114,19 @@ def verdict_of(
     record: DiagnosisRecord,
     found: list[Finding],
     passed: list[str],
-    thresholds: Thresholds | None,
+    *,
     select: Sequence[str],
     ignore: Sequence[str],
+    thresholds: Thresholds | None,
 ) -> Verdict:
     """The verdict in a sentence, given the findings, worst first, and what was chosen to be judged."""
-    return _verdict(record, found, passed, thresholds or DEFAULT, _scope(select, ignore))
+    bounds = thresholds or DEFAULT
+    verdict = _verdict(record, found, passed, bounds, _scope(select, ignore))
+    own = list(bounds.changed())
+    if not own:
+        return verdict
+    words = f"Thresholds of your own: {_row(own)}."
+    return Verdict(text=f"{verdict.text} {words}", severity=verdict.severity)
 
 
 def _scope(select: Sequence[str], ignore: Sequence[str]) -> str:
@@ -123,7 +138,11 @@ def _scope(select: Sequence[str], ignore: Sequence[str]) -> str:
 
 
 def _codes(patterns: Sequence[str]) -> str:
-    named = list(dict.fromkeys(pattern.strip().upper() for pattern in patterns))
+    return _row(list(dict.fromkeys(pattern.strip().upper() for pattern in patterns)))
+
+
+def _row(named: Sequence[str]) -> str:
+    """Up to four names in a row: a, b and c."""
     shown = named if len(named) <= 4 else [*named[:3], f"{len(named) - 3} more"]
     return " and ".join(filter(None, (", ".join(shown[:-1]), *shown[-1:])))
 

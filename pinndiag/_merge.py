@@ -75,6 +75,7 @@ def merge(pinn: PINN, found: Mapping[str, Any], reasons: dict[str, str], card: R
             ("descent_probe", "probe"),
             ("start", "start"),
             ("constant", "constant"),
+            ("noise", "noise"),
         )
     }
     changes["pointwise"] = dict(found.get("pointwise", {}))

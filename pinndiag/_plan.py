@@ -78,6 +78,7 @@ def stages(terms: int, *, quick: bool = False) -> list[Stage]:
         Stage("held_out", "residuals at fresh points", 2, _seeded(measure.held_out), active=True),
         Stage("precision", "the same in float64", 4, _plain(measure.precision), active=True),
         Stage("derivative_check", "derivatives checked", 15 * terms, _seeded(measure.derivative_check), active=True),
+        Stage("noise", "noise of the batches", 16, _seeded(measure.noise), active=True),
         Stage("start", "the initial parameters", 20, _seeded(measure.start), active=True),
         Stage("descent_probe", "L-BFGS on a copy", 220, _seeded(measure.descent_probe), active=True, beside=True),
         Stage(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import inspect
 import sys
 from abc import ABC, abstractmethod
@@ -149,6 +150,13 @@ class LiveTerms(AbstractTerms):
                 with self._conditions(self._states[name]):
                     found[name] = _plain(self._raw(name, points.get(name)))
         return {name: found[name] for name in names}
+
+    def redrawn(self, seed: int) -> LiveTerms:
+        """The same terms with other random numbers, held fixed likewise."""
+        twin = copy.copy(self)
+        twin._state = RandomState.seeded(seed)
+        twin._states = dict.fromkeys(self._terms, twin._state)
+        return twin
 
     def solve(self, points: PointSet) -> Tensor:
         """See `AbstractTerms`."""

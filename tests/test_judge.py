@@ -103,6 +103,13 @@ def test_every_check_is_accounted_for_once(make):
     assert all(n.reason for n in judged.not_applicable)
 
 
+@pytest.mark.parametrize("make", RECORDS)
+def test_every_finding_says_how_sure_it_is_and_what_would_overturn_it(make):
+    for found in judge(make()).findings:
+        assert found.sure, found.code
+        assert found.overturned_by, found.code
+
+
 def test_select_and_ignore_take_codes_and_prefixes():
     judged = judge(everywhere(), select=["PD2", "pd303"], ignore=["PD202"])
     codes = {*judged.passed, *(n.code for n in judged.not_applicable), *(f.code for f in judged.findings)}

@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from pinndiag import PinndiagError
 from pinndiag_cli import _options as options
 from pinndiag_cli._browser import show
-from pinndiag_cli._loading import FACTORY, needs_factory
+from pinndiag_cli._loading import needs_factory
 from pinndiag_cli._places import folder_made, places
 from pinndiag_cli._progress import Progress, progress
 from pinndiag_cli._replacing import warn_if_fuller
@@ -46,23 +46,24 @@ Writes TARGET.report.html and TARGET.diagnosis.json, or into the run folder."""
 @click.option(
     "--quick",
     is_flag=True,
-    help="Leave out the experiments on copies: fresh points, float64, derivatives, start, L-BFGS probes.",
+    help="A first impression: no experiments on copies.",
 )
 @click.option("--thorough", is_flag=True, help="Add the expensive experiments.")
-@click.option("--select", metavar="CODE", multiple=True, help="Only these checks: a code or its beginning.")
-@click.option("--ignore", metavar="CODE", multiple=True, help="All checks but these.")
+@options.select()
+@options.ignore()
+@options.threshold()
 @click.option("--unsafe-load", is_flag=True, help="Unpickle a module: runs any code in the file.")
 @options.device()
 @options.dtype()
 @click.option(
     "--seed", metavar="N", type=click.IntRange(0, 2**31 - 1), default=0, help="Of every random choice. [default: 0]"
 )
-@options.output("Folder (made if missing), or FILE.html. [default: beside TARGET]")
+@options.output("Folder, or FILE.html. [default: beside TARGET]")
 @options.as_json("Print exactly the content of diagnosis.json.")
 @options.open_page()
 @options.exit_zero()
 @options.quiet("No progress, no table: print the last lines only.")
-@options.verbose("Print times, what failed and why; show tracebacks.")
+@options.verbose("Print every finding, times, failures, tracebacks.")
 def analyze(
     target: Path,
     factory: str | None,
@@ -70,6 +71,7 @@ def analyze(
     thorough: bool,
     select: tuple[str, ...],
     ignore: tuple[str, ...],
+    thresholds: dict[str, float],
     unsafe_load: bool,
     device: str | None,
     dtype: str | None,
@@ -85,7 +87,7 @@ def analyze(
 
     TARGET is a checkpoint that `pinn.save` wrote; bare weights together with --factory, whose FILE.py is run
     (`pinndiag init` writes a template); or a run folder, also while it is written. Options that name codes can be
-    repeated.
+    repeated, and stand in [tool.pinndiag] of the nearest pyproject.toml.
     """
     from pinndiag_cli._diagnose import Request, diagnose
 
@@ -105,6 +107,7 @@ def analyze(
         seed=seed,
         select=tuple(code.upper() for code in select),
         ignore=tuple(code.upper() for code in ignore),
+        thresholds=thresholds,
     )
     mode = "run" if run else "quick" if quick else "thorough" if thorough else "standard"
     codes = _judged(request)
@@ -116,15 +119,17 @@ def analyze(
 
     if lacking is not None and not said:
         warn_if_fuller(plain, "weights", codes)
-    _print(diagnosis, as_json=as_json, quiet=quiet)
+    _print(diagnosis, as_json=as_json, quiet=quiet, verbose=verbose)
     if verbose:
         _print_details(diagnosis)
     writing(diagnosis.save, plain)
     writing(diagnosis.to_html, page)
     if not as_json:
-        verdict = diagnosis.record.verdict.text if quiet else _shortened(diagnosis)
-        result(f"{verdict}\nreport: {page}\n  data: {plain}")
-        result(f"  next: {_next(diagnosis, request, page)}")
+        if verdict := diagnosis.record.verdict.text if quiet else _shortened(diagnosis):
+            result(verdict)
+        result(f"report: {page}\n  data: {plain}")
+        if lacking is None:  # else the error below says what to do next
+            result(f"  next: {_next(diagnosis, request, page)}")
     if lacking is not None:
         fail(needs_factory(lacking, f"pinndiag analyze {shlex.quote(str(target))}"))
     if open_page:
@@ -136,31 +141,42 @@ def analyze(
 
 def _of_run(request: Request, shown: Progress) -> tuple[Diagnosis, None]:
     shown.begin(f"reading {request.target}")
-    return judged(request.target, select=request.select, ignore=request.ignore), None
+    by = (request.select, request.ignore, request.thresholds)
+    return judged(request.target, *by), None
 
 
 def _judged(request: Request) -> set[str]:
     """The codes that the diagnosis will speak of.
 
     Raises:
-        PinndiagError: a code that was asked for is none.
+        PinndiagError: a code, or the name of a threshold, is none.
     """
+    from pinndiag._rules import rules
     from pinndiag.checks import CHECKS, matching
 
-    wanted = matching(request.select) if request.select else {check.code for check in CHECKS}
-    return wanted - matching(request.ignore)
+    by = rules(request.select, request.ignore, request.thresholds, where="--threshold")
+    wanted = matching(by["select"]) if by["select"] else {check.code for check in CHECKS}
+    return wanted - matching(by["ignore"])
 
 
 def _check_target(target: Path) -> None:
     if target.is_dir():
         check_run_folder(target)
         _refuse_for_runs(click.get_current_context())
+    name = shlex.quote(str(target))
+    if target.suffix.lower() == ".py":
+        raise PinndiagError(
+            f"{target} is not a checkpoint",
+            where="its name ends in .py",
+            cause="the file of a factory was given in place of the checkpoint",
+            fix=f"pinndiag analyze CHECKPOINT.pt --factory {name}:make, where make() returns the wrapped PINN",
+        )
     if target.suffix.lower() == ".json":
         raise PinndiagError(
             f"{target} is not a checkpoint",
             where="its name ends in .json",
             cause="a diagnosis was given",
-            fix=f"to see it as a page: pinndiag report {shlex.quote(str(target))}",
+            fix=f"to see it as a page: pinndiag report {name}",
         )
 
 
@@ -176,14 +192,14 @@ def _refuse_for_runs(context: click.Context) -> None:
         raise click.UsageError(f"{', '.join(given)}: only for checkpoints; a run is judged as it was recorded", context)
 
 
-def _print(diagnosis: Diagnosis, *, as_json: bool, quiet: bool) -> None:
+def _print(diagnosis: Diagnosis, *, as_json: bool, quiet: bool, verbose: bool) -> None:
     if as_json:
         data(diagnosis.to_json())
     elif not quiet:
         from pinndiag_reports import to_text
 
         color = colored(sys.stdout)
-        text = to_text(diagnosis.record, width=width(), color=color)
+        text = to_text(diagnosis.record, width=width(), color=color, everything=verbose)
         result(text.rstrip("\n") + "\n", styled=color)
 
 
@@ -194,7 +210,8 @@ def _shortened(diagnosis: Diagnosis) -> str:
         codes = [finding.code for finding in diagnosis.findings if finding.severity == severity]
         if codes:
             parts.append(f"{len(codes)} {severity}{'s' if len(codes) > 1 else ''} ({', '.join(codes)})")
-    return ", ".join(parts) or diagnosis.record.verdict.text
+    said = diagnosis.record.verdict
+    return ", ".join(parts) or ("" if said.severity == "unknown" else said.text)
 
 
 def _print_details(diagnosis: Diagnosis) -> None:
@@ -208,8 +225,6 @@ def _print_details(diagnosis: Diagnosis) -> None:
 
 def _next(diagnosis: Diagnosis, request: Request, page: Path) -> str:
     record, target = diagnosis.record, shlex.quote(str(request.target))
-    if record.run.mode == "weights":
-        return f"pinndiag init {FACTORY}   (a template of the function that --factory takes)"
     if record.findings:
         return f"pinndiag explain {record.findings[0].code}"
     if record.history is not None:

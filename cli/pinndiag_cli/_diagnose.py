@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
@@ -31,6 +33,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     select: tuple[str, ...]
     ignore: tuple[str, ...]
+    thresholds: dict[str, float]
 
 
 def diagnose(request: Request, shown: Progress) -> tuple[Diagnosis, PinndiagError | None]:
@@ -56,6 +59,7 @@ def diagnose(request: Request, shown: Progress) -> tuple[Diagnosis, PinndiagErro
         f"measuring in {len(stages)} steps, at a cost of about {total:.0f} gradients of the total loss"
         + ("" if request.quick else " (--quick: fewer)")
     )
+    threading.Thread(target=import_module, args=("pinndiag_reports._html",), daemon=True).start()  # used afterwards
     diagnosis = pinndiag.analyze(
         pinn,
         quick=request.quick,
@@ -63,6 +67,7 @@ def diagnose(request: Request, shown: Progress) -> tuple[Diagnosis, PinndiagErro
         seed=request.seed,
         select=request.select,
         ignore=request.ignore,
+        thresholds=request.thresholds,
         name=request.target.name,
         source=source,
         progress=shown.stage,

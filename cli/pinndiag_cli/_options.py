@@ -15,9 +15,12 @@ __all__ = [
     "dtype",
     "exit_zero",
     "factory",
+    "ignore",
     "open_page",
     "output",
     "quiet",
+    "select",
+    "threshold",
     "verbose",
 ]
 
@@ -29,6 +32,39 @@ F = TypeVar("F", bound=Callable[..., Any])
 def _remember(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
     ctx.meta[VERBOSE] = value
     return value
+
+
+def _parted(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, float]:
+    found = {}
+    for value in values:
+        name, _, number = value.partition("=")
+        try:
+            found[name.strip()] = float(number)
+        except ValueError:
+            raise click.UsageError(f"--threshold {value}: give NAME=NUMBER, such as work_ratio=50", ctx) from None
+    return found
+
+
+def select() -> Callable[[F], F]:
+    """`--select`."""
+    return click.option("--select", metavar="CODE", multiple=True, help="Only these checks: a code or its beginning.")
+
+
+def ignore() -> Callable[[F], F]:
+    """`--ignore`."""
+    return click.option("--ignore", metavar="CODE", multiple=True, help="All checks but these.")
+
+
+def threshold() -> Callable[[F], F]:
+    """`--threshold`: a dictionary of numbers by name."""
+    return click.option(
+        "--threshold",
+        "thresholds",
+        metavar="NAME=NUMBER",
+        multiple=True,
+        callback=_parted,
+        help="Another bound than the default one.",
+    )
 
 
 def output(help: str) -> Callable[[F], F]:

@@ -39,6 +39,7 @@ ABSENT = {
     "derivative_check": ALONE,
     "descent_probe": ALONE,
     "term_probes": ALONE,
+    "noise": ALONE,
     "activations": ALONE,
     "parameters": ALONE,
 }

@@ -9,10 +9,12 @@ from pinndiag._records._curvature import (
     PredictedChange,
     Stability,
     TermCurvature,
+    Tridiagonal,
 )
 from pinndiag._records._diagnosis import (
     ONLY_THOROUGH,
     SCHEMA,
+    Criteria,
     DiagnosisRecord,
     Evidence,
     Finding,
@@ -26,6 +28,7 @@ from pinndiag._records._diagnosis import (
 )
 from pinndiag._records._experiments import (
     DerivativeCheck,
+    Noise,
     Precision,
     Probe,
     Rescaled,
@@ -77,6 +80,7 @@ __all__ = [
     "ArmRun",
     "Band",
     "Constant",
+    "Criteria",
     "Curvature",
     "CurvatureLine",
     "CurvatureSeries",
@@ -102,6 +106,7 @@ __all__ = [
     "LayerHistograms",
     "LayerParameters",
     "Line",
+    "Noise",
     "NotApplicable",
     "OptimizerCard",
     "Outcome",
@@ -137,6 +142,7 @@ __all__ = [
     "TotalFigures",
     "Trial",
     "Trials",
+    "Tridiagonal",
     "Verdict",
     "WeightTrial",
     "WeightTrials",

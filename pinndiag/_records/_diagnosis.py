@@ -6,7 +6,7 @@ from typing import Literal
 
 from pinndiag._records._common import Histogram, Record
 from pinndiag._records._curvature import Density, Eigenvalue, Estimate, PredictedChange, Stability
-from pinndiag._records._experiments import DerivativeCheck, Precision, Probe, Start, Trials, Work
+from pinndiag._records._experiments import DerivativeCheck, Noise, Precision, Probe, Start, Trials, Work
 from pinndiag._records._gradients import LayerGradients
 from pinndiag._records._history import History, Interval
 from pinndiag._records._network import Activations, Constant, Parameters, Pareto, Solution
@@ -16,6 +16,7 @@ from pinndiag._records._points import HeldOut, Kernel, Pointwise
 __all__ = [
     "ONLY_THOROUGH",
     "SCHEMA",
+    "Criteria",
     "DiagnosisRecord",
     "Evidence",
     "Finding",
@@ -84,7 +85,7 @@ class Finding(Record):
         reference: literature.
         sure: how sure the judgement is: what was looked at and what was not.
         held: of a run: the steps in which it held.
-        course: of a run: "persistent", "growing", "recent", "at the start" or "now and then"; "" at one moment.
+        course: of a run: "persistent", "growing", "recent" or "now and then"; "" at one moment.
     """
 
     code: str
@@ -187,6 +188,20 @@ class RunCard(Record):
     notes: list[str] = []
 
 
+class Criteria(Record):
+    """By what the measurements were judged, where it is not everything by the default thresholds.
+
+    Attributes:
+        select: codes or prefixes of the checks that were judged; empty: all.
+        ignore: codes or prefixes of the checks that were left out.
+        thresholds: name -> where that threshold was instead: "value" and "grave".
+    """
+
+    select: list[str] = []
+    ignore: list[str] = []
+    thresholds: dict[str, dict[str, float]] = {}
+
+
 class DiagnosisRecord(Record):
     """`diagnosis.json`. Absent parts are null, and `reasons` says why: section -> reason."""
 
@@ -217,6 +232,8 @@ class DiagnosisRecord(Record):
     trials: Trials | None = None
     history: History | None = None
     constant: Constant | None = None
+    noise: Noise | None = None
+    criteria: Criteria = Criteria()
 
     @property
     def problems(self) -> list[Finding]:

@@ -10,6 +10,7 @@ from pinndiag._records._points import HeldOut
 
 __all__ = [
     "DerivativeCheck",
+    "Noise",
     "Precision",
     "Probe",
     "Rescaled",
@@ -66,6 +67,25 @@ class DerivativeCheck(Record):
     settled: bool
     directions: int
     reason: str = ""
+
+
+class Noise(Record):
+    """Gradients on fresh batches of points, of the size the terms were given.
+
+    Attributes:
+        ratio: |mean G| / standard deviation of the weighted total's gradient over the batches; infinite without any.
+        terms: the same of each term's unweighted gradient; infinite for a term whose points stay.
+        batches: number of batches.
+        points: term -> points of a batch, for the terms whose points were drawn anew.
+        factor: weighted total before / after a descent on one large fixed set of fresh points, both on another; None
+            where it was not asked for (little noise) or cannot be had.
+    """
+
+    ratio: float
+    terms: dict[str, float]
+    batches: int
+    points: dict[str, int]
+    factor: float | None = None
 
 
 class Probe(Record):

@@ -97,6 +97,7 @@ class Constant(Record):
         ratio: weighted total of `best` / at present; about 1: no better than a constant; below 1: worse.
         spread: standard deviation of the present output over points, root mean square over outputs.
         size: root mean square of the present output.
+        bend: share of the output's variance over the points that no affine function of the coordinates explains.
     """
 
     layers: list[str]
@@ -107,6 +108,7 @@ class Constant(Record):
     ratio: float
     spread: float | None = None
     size: float | None = None
+    bend: float | None = None
 
 
 class Pareto(Record):

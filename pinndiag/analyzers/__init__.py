@@ -16,6 +16,7 @@ from pinndiag.analyzers._derivative_check import derivative_check
 from pinndiag.analyzers._gradients import gradients
 from pinndiag.analyzers._held_out import held_out
 from pinndiag.analyzers._kernel import kernel
+from pinndiag.analyzers._noise import noise
 from pinndiag.analyzers._pareto import pareto
 from pinndiag.analyzers._pointwise import pointwise
 from pinndiag.analyzers._precision import precision
@@ -37,6 +38,7 @@ __all__ = [
     "gradients",
     "held_out",
     "kernel",
+    "noise",
     "parameters",
     "parameters_of",
     "pareto",

@@ -13,6 +13,7 @@ from torch import Tensor
 from pinndiag._descent import losses
 from pinndiag._errors import PinndiagError
 from pinndiag._last_layer import last_layers
+from pinndiag._lbfgs import LBFGS
 from pinndiag._pinn import PINN
 from pinndiag._records import Constant
 from pinndiag._view import View
@@ -61,12 +62,12 @@ def constant(subject: PINN | View) -> Constant:
     last = last_layers(copy)
     tensors = [tensor for found in last.values() for tensor in found]
     biases = [tensor for tensor in tensors if tensor.ndim < 2]
-    shown = _outputs(copy)
+    at, shown = _outputs(copy)
     with torch.no_grad():
         for tensor in tensors:
             tensor.zero_()
     zero = losses(copy, copy.names)
-    at_zero = _outputs(copy)
+    at_zero = _outputs(copy)[1]
     best = _best(copy, biases, zero) if biases else zero
     weights = pinn.weights
     now, then = (sum(weights[n] * found[n] for n in pinn.names) for found in (view.losses, best))
@@ -79,6 +80,7 @@ def constant(subject: PINN | View) -> Constant:
         ratio=_quotient(then, now),
         spread=None if shown is None else float(_spread(shown)),
         size=None if shown is None else float(shown.square().mean().sqrt()),
+        bend=None if shown is None else _bend(at, shown),
     )
 
 
@@ -111,7 +113,7 @@ def _best(copy: PINN, biases: Sequence[Tensor], zero: dict[str, float]) -> dict[
 
 def _descend(copy: PINN, weights: Mapping[str, float], biases: Sequence[Tensor]) -> None:
     """L-BFGS over the biases, on the terms that depend on them: with others in the sum, digits would be lost."""
-    optimizer = torch.optim.LBFGS(list(biases), max_iter=ITERATIONS, line_search_fn="strong_wolfe")
+    optimizer = LBFGS(list(biases), max_iter=ITERATIONS, line_search_fn="strong_wolfe")
     scale: list[Tensor] = []
 
     def evaluated() -> Tensor:
@@ -126,16 +128,30 @@ def _descend(copy: PINN, weights: Mapping[str, float], biases: Sequence[Tensor])
     optimizer.step(evaluated)
 
 
-def _outputs(pinn: PINN) -> Tensor | None:
-    """The network's output at points it is known to take; None where there are none."""
+def _outputs(pinn: PINN) -> tuple[Tensor, Tensor | None]:
+    """Points the network is known to take, and its output there; None where there are none."""
     sets = [] if pinn.reference is None else [pinn.reference.points]
     sets += [info.points for info in pinn.infos.values() if info.points is not None]
     for points in sets:
         try:
-            return pinn.solve(points).detach()
+            return points.coordinates, pinn.solve(points).detach()
         except Exception:  # the points of a term need not be what the network takes
             continue
-    return None
+    return torch.empty(0, 0), None
+
+
+def _bend(points: Tensor, output: Tensor) -> float | None:
+    """Share of the output's variance that its best affine fit leaves; None for a constant or for too few points."""
+    count, dimensions = points.shape
+    if count < 4 * (dimensions + 1):
+        return None
+    inputs = torch.cat([torch.ones_like(points[:, :1]), points], dim=1).double()
+    if output.is_complex():
+        output = torch.view_as_real(output).flatten(1)
+    values = output.double() - output.double().mean(0)
+    left = values - inputs @ torch.linalg.lstsq(inputs, values, driver="gelsd").solution
+    whole = float(values.square().sum())
+    return float(left.square().sum()) / whole if 0 < whole < math.inf else None
 
 
 def _spread(output: Tensor) -> Tensor:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import final
 
+import msgspec
+
 from pinndiag._records import (
     DiagnosisRecord,
     Evidence,
@@ -81,7 +83,17 @@ class Check:
             why = absent(record, path)
             if why is not None:
                 return NotApplicable(code=self.code, reason=why)
-        return self.decide(record, thresholds)
+        outcome = self.decide(record, thresholds)
+        own = thresholds.changed()
+        words = [
+            f"{name} is {own[name].value:g} (default {getattr(DEFAULT, name).value:g})"
+            for name in self.thresholds
+            if name in own
+        ]
+        if not isinstance(outcome, Finding) or not words:
+            return outcome
+        said = f"{outcome.sure} Judged by thresholds of your own: {', '.join(words)}."
+        return msgspec.structs.replace(outcome, sure=said.strip())
 
     def passed(self) -> Passed:
         """Nothing found."""

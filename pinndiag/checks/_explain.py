@@ -29,10 +29,36 @@ of -0.97, terms that cancel to 2 %, half the units saturated. So every check but
 unfinished work. **Remaining work** of a term is mean(r^2) / mean |dr/dtheta|^2, the squared distance in parameter
 space that would make its residual vanish. A network is **finished** when the largest remaining work is below 2e-5,
 fresh points agree with the training points, the output is not constant and the gradient is not lost in rounding. A
-finished network gets notes at most; where the work is not known, warnings at most.
+finished network gets notes at most; where the work is not known, warnings at most. Nor is it known where what is left
+does not agree between neighbouring points: noise in the data cannot be learned, and should not be.
 
-A **problem** is unfinished work (or a fault) and a threshold passed by a factor of three or more; a **warning** is a
-threshold passed; a **note** is an unusual figure. The checks are judged causes first: a fault hides what follows it.
+A **problem** is unfinished work (or a fault) and a threshold passed as far as its second bound, as a rule threefold; a
+**warning** is a threshold passed; a **note** is an unusual figure. Where a check compares several figures, it needs the
+unusual ones that its text names, and one of them at its second bound makes the problem, unless the text says otherwise.
+The checks are judged causes first: a fault hides what follows it. At most three findings are shown open.
+
+How often each check was right on networks made sick on purpose and on healthy ones, and what the first prescription
+did there: `benchmarks/calibration/RESULTS.md`, made by `python -m benchmarks.calibration`.
+
+## Other checks, other thresholds
+
+Both are data. The nearest `pyproject.toml` from the working directory upwards that has the table may hold
+
+```toml
+[tool.pinndiag]
+select = ["PD"]                                # codes or prefixes; default all
+ignore = ["PD301"]
+
+[tool.pinndiag.thresholds]
+work_ratio = 50                                # the second bound moves with it: 150
+top_share = { value = 0.7, grave = 0.95 }      # or both
+```
+
+`--select`, `--ignore` and `--threshold work_ratio=50`, and `select=`, `ignore=` and `thresholds=` of `analyze` and
+`watch.diagnose`, win over the file. What was measured can be judged again without measuring: `pinndiag report FILE
+--threshold work_ratio=50` (or `--judge` after a change of the file), `pinndiag analyze RUN`, `diagnosis.judged(...)`. A
+finding, the verdict and the page say which thresholds were not the default ones. `pinndiag explain CODE` names those
+of a check.
 """
 
 

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Mapping
 
 from pinndiag._records import DiagnosisRecord, TermRecord
 from pinndiag.checks._measures import counted
 
-__all__ = ["boundary_terms", "equation", "initial_term", "worst_tenth"]
+__all__ = [
+    "NEAR",
+    "Columns",
+    "boundary_terms",
+    "box_of",
+    "columns_of",
+    "equation",
+    "on_faces",
+    "sounds_like_condition",
+    "sounds_like_equation",
+]
 
 Columns = list[list[float]]
 NEAR = 1e-6  # of the width of the box
 EQUATION_WORDS = ("pde", "resid", "equation", "interior", "physics", "govern", "momentum", "continuity")
+CONDITION_WORDS = {
+    *("bc", "bcs", "ic", "ics", "boundary", "boundaries", "initial", "wall", "walls", "inlet", "outlet", "inflow"),
+    *("outflow", "dirichlet", "neumann", "robin"),
+}
 
 
 def equation(record: DiagnosisRecord) -> str | None:
@@ -25,54 +41,22 @@ def equation(record: DiagnosisRecord) -> str | None:
         return None
     edge = boundary_terms(record)
     inside = [name for name in terms if name not in edge] or list(terms)
-    return min(inside, key=lambda name: (-_points(terms[name]), not _sounds_like_equation(name), name))
+    return min(inside, key=lambda name: (-_points(terms[name]), not sounds_like_equation(name), name))
 
 
 def boundary_terms(record: DiagnosisRecord) -> set[str]:
     """Terms nine in ten of whose points lie on a face of the box around the points of all terms."""
-    columns = _columns(record)
-    box = _box(columns)
-    return {name for name, found in columns.items() if _on_faces(found, box) >= 0.9}
+    return {name for name, share in on_faces(record).items() if share >= 0.9}
 
 
-def initial_term(record: DiagnosisRecord) -> str | None:
-    """A term all of whose points lie at the low end of the last axis, where none lies wholly at the high end."""
-    columns = {name: found for name, found in _columns(record).items() if len(found) > 1}
-    box = _box(columns)
-    if not box:
-        return None
-    low, high = box[-1]
-    near = NEAR * (high - low)
-    last = {name: [x for x in found[-1] if math.isfinite(x)] for name, found in columns.items()}
-    starts = sorted(name for name, t in last.items() if t and all(abs(x - low) <= near for x in t))
-    ends = [name for name, t in last.items() if t and all(abs(x - high) <= near for x in t)]
-    return starts[0] if starts and not ends and len(starts) < len(last) else None
+def on_faces(record: DiagnosisRecord) -> dict[str, float]:
+    """Share of each term's points that lie on a face of the box around the points of all terms, where known."""
+    columns = columns_of(record)
+    box = box_of(columns)
+    return {name: _on_faces(found, box) for name, found in columns.items()}
 
 
-def worst_tenth(record: DiagnosisRecord, name: str) -> int | None:
-    """Which tenth of the last axis (0 to 9) has the largest mean square of a term's residual."""
-    found = record.pointwise.get(name)
-    if found is None or found.field is None or not found.field.coordinates:
-        return None
-    pairs = [
-        (x, r)
-        for x, r in zip(found.field.coordinates[-1], found.field.values.get("residual", []), strict=False)
-        if math.isfinite(x) and math.isfinite(r)
-    ]
-    if not pairs:
-        return None
-    low, high = min(x for x, _ in pairs), max(x for x, _ in pairs)
-    largest = max(abs(r) for _, r in pairs)
-    if not 0 < high - low < math.inf or largest == 0:
-        return None
-    tenths: list[list[float]] = [[] for _ in range(10)]
-    for x, r in pairs:
-        tenths[min(9, int((x - low) / (high - low) * 10))].append((r / largest) ** 2)
-    means = [sum(tenth) / len(tenth) if tenth else 0.0 for tenth in tenths]
-    return means.index(max(means))
-
-
-def _columns(record: DiagnosisRecord) -> dict[str, Columns]:
+def columns_of(record: DiagnosisRecord) -> dict[str, Columns]:
     """Coordinates of the terms whose points are known, of the commonest number of coordinates' terms only."""
     found = {
         name: record.pointwise[name].field
@@ -84,7 +68,7 @@ def _columns(record: DiagnosisRecord) -> dict[str, Columns]:
     return {name: c for name, c in columns.items() if len(c) == most}
 
 
-def _box(columns: dict[str, Columns]) -> list[tuple[float, float]]:
+def box_of(columns: Mapping[str, Columns]) -> list[tuple[float, float]]:
     if not columns:
         return []
     box = []
@@ -108,5 +92,19 @@ def _points(term: TermRecord) -> int:
     return term.entries if term.points is None else term.points
 
 
-def _sounds_like_equation(name: str) -> bool:
-    return any(word in name.casefold() for word in EQUATION_WORDS)
+def sounds_like_equation(name: str) -> bool:
+    """Whether a name is one that people give to an equation.
+
+    >>> sounds_like_equation("pde_2"), sounds_like_equation("bc_residual"), sounds_like_equation("data")
+    (True, False, False)
+    """
+    return any(word in name.casefold() for word in EQUATION_WORDS) and not sounds_like_condition(name)
+
+
+def sounds_like_condition(name: str) -> bool:
+    """Whether a name is one that people give to a boundary or initial condition.
+
+    >>> sounds_like_condition("BC_left"), sounds_like_condition("u_ic"), sounds_like_condition("basic")
+    (True, True, False)
+    """
+    return not CONDITION_WORDS.isdisjoint(re.split("[^a-z]+", name.casefold()))

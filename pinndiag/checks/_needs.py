@@ -50,6 +50,7 @@ NEEDS = {
     "probe": Need("the descent probe", lambda r: r.probe is not None, ("descent_probe", "gradients")),
     "start": Need("the initial parameters", lambda r: r.start is not None, ("start", "gradients")),
     "precision": Need("the same in float64", lambda r: r.precision is not None, ("precision", "gradients")),
+    "noise": Need("gradients on fresh batches", lambda r: r.noise is not None, ("noise", "gradients")),
     "pointwise": Need("residuals point by point", lambda r: bool(r.pointwise), ("pointwise", "gradients")),
     "history": Need("the course of a training", lambda r: r.history is not None, ("history",)),
     "activations": Need("the activations", lambda r: bool(r.activations and r.activations.layers), ("activations",)),

@@ -137,13 +137,13 @@ CHECK = Check(
     needs=("pair", "terms.work"),
     thresholds=("work", "work_ratio", "pull_ratio", "probe"),
     decide=decide,
-    detected="A term has work left, more than 30 times that of another one, and that other pulls more than ten times "
-    "harder: by the weighted gradients at the start, by those now, or by w L / work, the weighted mean squared "
-    "gradient of a single residual, which says the same at a stationary point. The finding is called pde_dominates "
-    "when the term with the most points inside the domain is the stronger one, else condition_dominates; names "
-    "decide between equal numbers of points only. A warning at most where the descent probe lowers the weak term "
-    "thirtyfold with the weights as they are, or where only w L / work speaks for it and the solution has not "
-    "travelled (PD302).",
+    detected="A term has work left, far more than another one (`work_ratio`), and that other pulls harder "
+    "(`pull_ratio`): by the weighted gradients at the start, by those now, or by w L / work, the weighted mean squared "
+    "gradient of a single residual, which says the same at a stationary point. A problem where one of the two figures "
+    "is at its second bound. The finding is called pde_dominates when the term with the most points inside the domain "
+    "is the stronger one, else condition_dominates; names decide between equal numbers of points only. A warning at "
+    "most where the descent probe lowers the weak term by far with the weights as they are, or where only w L / work "
+    "speaks for it and the solution has not travelled (PD302).",
     why="The optimizer lowers what its gradient shows. An equation whose conditions are not learned has many "
     "solutions; conditions without the equation have more.",
     fix="Balance the gradient norms; or one larger weight for the weaker term; or satisfy the condition exactly. No "

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from pinndiag._records import DiagnosisRecord
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
 from pinndiag.checks._gate import gate
-from pinndiag.checks._measures import alone
+from pinndiag.checks._measures import alone, noise_like
+from pinndiag.checks._needs import reason
 from pinndiag.checks._thresholds import Thresholds
 from pinndiag.checks._wording import number, quoted, worst_first
 
@@ -16,33 +18,34 @@ __all__ = ["CHECK"]
 
 
 def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
-    assert record.start is not None
-    shares = {n: s for n, s in record.start.slow_share.items() if n in record.terms and not math.isnan(s)}
-    if not shares:
-        return CHECK.not_applicable("the kernel at the start was not measured")
+    begun, now = _known({} if record.start is None else record.start.slow_share), _now(record)
+    if not begun and not now:
+        return CHECK.not_applicable(f"needs the tangent kernel: {reason(record, ('kernel', 'start'))}")
     state, falls = gate(record, thresholds), alone(record)
-    slow = {
-        n: share
-        for n, share in shares.items()
-        if thresholds.slow_share.passed(share)
-        and state.allows(n)
-        and not falls.get(n, 0.0) >= thresholds.alone_falls.value
-    }
+    held = [n for n, fall in falls.items() if fall <= thresholds.alone_stuck.value]
+    slow = {n: share for n, share in begun.items() if not falls.get(n, 0.0) >= thresholds.alone_falls.value}
+    slow |= {n: max(share, slow.get(n, 0.0)) for n, share in now.items() if n in held}
+    slow = {n: s for n, s in slow.items() if thresholds.slow_share.passed(s) and n in record.terms and state.allows(n)}
+    slow = {n: share for n, share in slow.items() if n not in noise_like(record, thresholds)}
     if not slow:
         return CHECK.passed()
     names = worst_first(slow)
     worst = names[0]
+    bound = thresholds.slow_share
     evidence = [
-        compared(f"slow share of the residual of {quoted(n)} at the start", slow[n], thresholds.slow_share)
+        compared(f"slow share of the residual of {quoted(n)} {when}", shares[n], bound)
         for n in names
+        for when, shares in (("at the start", begun), ("now", now))
+        if n in shares
     ]
     evidence += [
         compared(f"factor {quoted(n)} falls by alone", falls[n], thresholds.alone_stuck) for n in names if n in falls
     ]
-    stuck = worst in falls and falls[worst] <= thresholds.alone_stuck.value
+    stuck = worst in held
+    verb = "lay" if bound.passed(begun.get(worst, 0.0)) else "lies"
     return CHECK.finding(
-        f"{number(100 * slow[worst])} % of the residual of {quoted(worst)} lay in directions the network learns slowest"
-        + (", and it does not fall even alone" if stuck else ""),
+        f"{number(100 * slow[worst])} % of the residual of {quoted(worst)} {verb} in directions the network learns "
+        "slowest" + (", and it does not fall even alone" if stuck else ""),
         state.severity(stuck),
         terms=names,
         evidence=evidence,
@@ -51,21 +54,31 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     )
 
 
+def _now(record: DiagnosisRecord) -> dict[str, float]:
+    return _known({} if record.ntk is None else {n: kernel.slow_share for n, kernel in record.ntk.terms.items()})
+
+
+def _known(shares: Mapping[str, float]) -> dict[str, float]:
+    return {name: share for name, share in shares.items() if not math.isnan(share)}
+
+
 CHECK = Check(
     code="PD401",
     pathology="spectral_bias",
     title="The network learns these frequencies too slowly",
     passing="The residual is not confined to the slowest directions",
-    needs=("start", "terms.work"),
-    thresholds=("slow_share", "alone_stuck", "alone_falls", "work"),
+    needs=("terms.work",),
+    thresholds=("slow_share", "alone_stuck", "alone_falls", "agreement", "work"),
     decide=decide,
-    detected="More than 90 % of a residual's square lies in directions of its tangent kernel with an eigenvalue below "
-    "1e-4 of the largest, at the start, the term has work left, and it does not fall by itself either. A problem if "
-    "sixty L-BFGS iterations on the term alone gain less than twofold.",
+    detected="Nearly all of a residual's square lies in directions of its tangent kernel with an eigenvalue below 1e-4 "
+    "of the largest, the term has work left, and it does not fall by itself either. At the start this is a sign, and a "
+    "problem if sixty L-BFGS iterations on the term alone gain less than twofold. Of the trained network, where any "
+    "share is seen, it is one only together with such a stuck term. Noise lies in such directions too: a residual that "
+    "does not agree between neighbouring points does not count.",
     why="Gradient descent learns these directions ten thousand times more slowly. Weights and more steps change "
     "little.",
     fix="Fourier features of the inputs with a scale that fits the solution's frequencies.",
     overturned_by="Four times the width that helps at once: then it was capacity.",
     reference="Rahaman et al. 2019; Tancik et al. 2020; Wang, Yu, Perdikaris 2022",
-    symptom_of=("input_scaling", "bad_initialisation", "unscaled_problem"),
+    symptom_of=("input_scaling", "bad_initialisation", "unscaled_problem", "insufficient_capacity"),
 )

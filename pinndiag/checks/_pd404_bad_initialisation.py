@@ -9,6 +9,7 @@ from pinndiag._records import DiagnosisRecord
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
 from pinndiag.checks._gate import gate
+from pinndiag.checks._inputs import weights_saturate
 from pinndiag.checks._measures import quotient, start_spread
 from pinndiag.checks._thresholds import Thresholds
 from pinndiag.checks._wording import number, quoted
@@ -26,7 +27,8 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         return CHECK.not_applicable("needs the activations of two layers at the start")
     layers = list(spread)
     saturated = share.get(layers[0], 0.0)
-    if thresholds.first_spread.passed(spread[layers[0]]) or thresholds.first_saturation.passed(saturated):
+    first = thresholds.first_saturation.passed(saturated) and not weights_saturate(record, thresholds)
+    if first or thresholds.first_spread.passed(spread[layers[0]]):
         return CHECK.passed()  # wrong from the first layer on: the inputs' scale
     ratio = quotient(spread[layers[-1]], spread[layers[0]])
     falls = all(spread[b] <= STEP * spread[a] for a, b in itertools.pairwise(layers))
@@ -47,11 +49,11 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         evidence.append(compared(name, restart.factor, thresholds.trial))
         more = "" if thresholds.trial.passed(restart.factor) else "Another draw, by Glorot's rule, did hardly better."
     title = (
-        "every layer but the first is saturated at the start"
+        "every layer behind the first is saturated at the start"
         if saturated
         else f"the signal fell to {number(ratio)} of its size from the first layer to the last, at the start"
     )
-    grave = saturated and all(thresholds.first_saturation.far(share[x]) for x in later)
+    grave = saturated and any(thresholds.first_saturation.far(share[x]) for x in later)
     grave = grave or (falls and thresholds.layer_fall.far(ratio))
     return CHECK.finding(
         title,
@@ -73,7 +75,8 @@ CHECK = Check(
     decide=decide,
     detected="At the stored initial parameters the units' spread over the points falls geometrically from layer to "
     "layer, or all layers behind the first are saturated. When the first layer is at fault already, the inputs' "
-    "scale is blamed. Where --thorough began the training again with another draw, the comparison stands beside it.",
+    "scale is blamed, unless all coordinates are of order one. Where --thorough began the training again with another "
+    "draw, the comparison stands beside it.",
     why="A signal that dies or saturates on the way leaves the deeper layers nothing to learn from.",
     fix="Use Glorot's rule for tanh, SIREN's for sine.",
     overturned_by="A finished network; another draw of the same rule that trains well.",

@@ -85,5 +85,6 @@ CHECK = Check(
         "propagation_failure",
         "pointwise_imbalance",
         "spectral_bias",
+        "gradient_noise",
     ),
 )

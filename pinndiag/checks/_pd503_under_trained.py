@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
-from pinndiag._records import DiagnosisRecord
+from pinndiag._records import DiagnosisRecord, Evidence, History
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
-from pinndiag.checks._gate import gate, work_left
+from pinndiag.checks._course import fallen_late, rate_left
+from pinndiag.checks._gate import Gate, gate, work_left
 from pinndiag.checks._measures import works
 from pinndiag.checks._needs import absent
 from pinndiag.checks._thresholds import Thresholds
@@ -21,19 +22,10 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     factor = math.nan if record.probe is None else record.probe.factor
     if not state.open or thresholds.probe.value > factor:
         return CHECK.passed()
-    worst, left = state.open[0], works(record)
-    evidence = [work_left(record, n, thresholds) for n in state.open]
+    course = _course(record.history, thresholds)
+    evidence = [*course, *(work_left(record, n, thresholds) for n in state.open)]
     if math.isnan(factor):
-        why = (record.probe.reason if record.probe is not None else absent(record, "probe")) or "no number"
-        return CHECK.finding(
-            f"the training is not finished, and no cause was seen: "
-            f"remaining work {number(left[worst])} in {quoted(worst)}",
-            "warning",
-            terms=list(state.open),
-            evidence=evidence,
-            prescriptions=[*remedies.look_closer(record), remedies.train_longer()],
-            sure=state.sure(f"Without the descent probe the cause is a guess ({why})."),
-        )
+        return _of_course(record, thresholds, state, evidence)
     stability = None if record.spectrum is None else record.spectrum.stability
     limit, rate = (None, None) if stability is None else (stability.limit, stability.lr)
     return CHECK.finding(
@@ -42,8 +34,47 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         terms=list(state.open),
         evidence=[compared("factor the loss falls by (descent probe)", factor, thresholds.probe), *evidence],
         prescriptions=[remedies.train_longer(), remedies.larger_rate(limit, rate), remedies.lbfgs()],
-        sure=state.sure("No other cause was found; the course of the loss is not known."),
+        sure=state.sure("No other cause was found." + ("" if course else " The course of the loss is not known.")),
     )
+
+
+def _of_course(record: DiagnosisRecord, thresholds: Thresholds, state: Gate, evidence: list[Evidence]) -> Outcome:
+    """Without the descent probe: by how the run went, else a warning that no cause was seen."""
+    history = record.history
+    late = None if history is None else fallen_late(history)
+    left = None if history is None else rate_left(history)
+    worst = state.open[0]
+    title, grave, more = "the training is not finished, and no cause was seen", False, ""
+    if history is not None and late is not None and thresholds.late_fall.passed(late):
+        title = (
+            f"the training ended while the loss still fell, by {number(late)} decades in the last quarter of the run"
+        )
+        grave = history.ended and thresholds.late_fall.far(late)
+        more = "" if history.ended else "If the training goes on, nothing is wrong."
+    elif left is not None and thresholds.rate_left.passed(left):
+        title = f"the learning rate has decayed to {number(left)} of its largest, and the training is not finished"
+        grave = thresholds.rate_left.far(left)
+    why = (record.probe.reason if record.probe is not None else absent(record, "probe")) or "no number"
+    return CHECK.finding(
+        f"{title}: remaining work {number(works(record)[worst])} in {quoted(worst)}",
+        state.severity(grave),
+        terms=list(state.open),
+        evidence=evidence,
+        prescriptions=[*remedies.look_closer(record), remedies.train_longer()],
+        sure=state.sure(f"Without the descent probe the cause is a guess ({why}). {more}".strip()),
+    )
+
+
+def _course(history: History | None, thresholds: Thresholds) -> list[Evidence]:
+    """What a run says of it."""
+    late = None if history is None else fallen_late(history)
+    left = None if history is None else rate_left(history)
+    evidence = []
+    if late is not None:
+        evidence.append(compared("decades the loss fell in the last quarter of the run", late, thresholds.late_fall))
+    if left is not None and thresholds.rate_left.passed(left):
+        evidence.append(compared("learning rate at the end / the largest of the run", left, thresholds.rate_left))
+    return evidence
 
 
 CHECK = Check(
@@ -52,11 +83,12 @@ CHECK = Check(
     title="The training ended too early",
     passing="The training did not end too early",
     needs=("terms.work",),
-    thresholds=("probe", "work"),
+    thresholds=("probe", "late_fall", "rate_left", "work"),
     decide=decide,
     detected="Work is left, a hundred L-BFGS iterations on a copy lower the loss thirtyfold or more, and no other "
-    "problem was found. Without the descent probe it is a warning that no cause was seen, where there is no other "
-    "warning.",
+    "problem was found. Without the descent probe a run is looked at: a loss that still fell in its last quarter (by "
+    "medians of the quarters), or a learning rate that has decayed a thousandfold. Else it is a warning that no cause "
+    "was seen, where there is no other warning.",
     why="The network has not got where it can get.",
     fix="Train longer, with a larger rate if the stability limit is far away; add an L-BFGS phase.",
     overturned_by="Any other cause: this check speaks last.",

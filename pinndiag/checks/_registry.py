@@ -10,6 +10,7 @@ from pinndiag.checks import (
     _pd002_no_gradient,
     _pd003_wrong_gradient,
     _pd004_duplicate_term,
+    _pd005_mislabeled_term,
     _pd101_input_scaling,
     _pd102_unscaled_problem,
     _pd103_precision_floor,
@@ -25,11 +26,13 @@ from pinndiag.checks import (
     _pd304_aliasing,
     _pd401_spectral_bias,
     _pd402_trivial_solution,
+    _pd403_insufficient_capacity,
     _pd404_bad_initialisation,
     _pd501_lr_too_high,
     _pd502_ill_conditioning,
     _pd503_under_trained,
     _pd504_premature_stop,
+    _pd505_gradient_noise,
 )
 from pinndiag.checks._check import Check
 
@@ -40,6 +43,7 @@ CHECKS: tuple[Check, ...] = (
     _pd002_no_gradient.CHECK,
     _pd003_wrong_gradient.CHECK,
     _pd004_duplicate_term.CHECK,
+    _pd005_mislabeled_term.CHECK,
     _pd103_precision_floor.CHECK,
     _pd101_input_scaling.CHECK,
     _pd102_unscaled_problem.CHECK,
@@ -56,8 +60,10 @@ CHECKS: tuple[Check, ...] = (
     _pd202_vanishing_gradient.CHECK,
     _pd302_propagation.CHECK,
     _pd301_pointwise_imbalance.CHECK,
+    _pd403_insufficient_capacity.CHECK,
     _pd401_spectral_bias.CHECK,
     _pd203_gradient_conflict.CHECK,
+    _pd505_gradient_noise.CHECK,
     _pd502_ill_conditioning.CHECK,
     _pd503_under_trained.CHECK,
 )

@@ -35,20 +35,27 @@ def to_html(record: DiagnosisRecord | Mapping[str, Any]) -> str:
     return render(record)
 
 
-def to_text(record: DiagnosisRecord | Mapping[str, Any], *, width: int | None = None, color: bool | None = None) -> str:
+def to_text(
+    record: DiagnosisRecord | Mapping[str, Any],
+    *,
+    width: int | None = None,
+    color: bool | None = None,
+    everything: bool = False,
+) -> str:
     """The verdict, a table of the terms and the findings, for a terminal.
 
     Args:
         record: the diagnosis, or the dictionary that its JSON file holds.
         width: columns to fill; default: those of the terminal, 100 where there is none.
         color: whether to colour; default: when stdout is a terminal and NO_COLOR is not set.
+        everything: show every finding; by default the worst three, and the others by name.
 
     Raises:
         PinndiagError: `record` is a dictionary of another shape.
     """
     from pinndiag_reports._text import render
 
-    return render(record, width=width, color=color)
+    return render(record, width=width, color=color, everything=everything)
 
 
 def to_markdown(record: DiagnosisRecord | Mapping[str, Any]) -> str:

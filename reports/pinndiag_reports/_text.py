@@ -16,7 +16,7 @@ from pinndiag._records import DiagnosisRecord
 from pinndiag_reports._console import drawn
 from pinndiag_reports._input import read
 from pinndiag_reports._names import one_line, shorten_all
-from pinndiag_reports._numbers import plural
+from pinndiag_reports._numbers import number, plural
 from pinndiag_reports._run import BLOCKS, RUN_COLUMNS, RunView
 from pinndiag_reports._view import COLUMNS, FindingView, Row, View, view
 
@@ -33,13 +33,20 @@ _DROP_FIRST = (7, 1, 6, 4, 2)  # columns that a narrow terminal does without, by
 _NAME = 20  # of a long name this much is wanted before a column is given up
 _MOST_ROWS = 30
 _MOST_CODE = 4
-_MOST_FINDINGS = 12
+_MOST_FOLDED = 6
 
 
-def render(record: DiagnosisRecord | Mapping[str, Any], *, width: int | None = None, color: bool | None = None) -> str:
-    """The text of a record."""
+def render(
+    record: DiagnosisRecord | Mapping[str, Any],
+    *,
+    width: int | None = None,
+    color: bool | None = None,
+    everything: bool = False,
+) -> str:
+    """The text of a record; `everything`: no finding is folded."""
     page = view(read(record)[1])
-    return drawn(lambda console: _print(console, page, blocks=can_write(BLOCKS)), width=width, color=color)
+    blocks = can_write(BLOCKS)
+    return drawn(lambda console: _print(console, page, blocks=blocks, everything=everything), width=width, color=color)
 
 
 def can_write(text: str) -> bool:
@@ -51,26 +58,34 @@ def can_write(text: str) -> bool:
     return True
 
 
-def _print(console: Console, page: View, *, blocks: bool) -> None:
+def _print(console: Console, page: View, *, blocks: bool, everything: bool) -> None:
     style = STYLES[page.severity]
     console.print(Text.assemble((f"{page.sign} {page.verdict}", style)))
     console.print(Text(f"{page.name}: {page.counts}", style="dim"))
     console.print(Text(page.subtitle, style="dim"))
-    console.print()
     if page.rows:
+        console.print()
         _terms(console, page)
-    else:
+    elif page.severity != "unknown":  # the verdict says it
+        console.print()
         console.print(Text(f"No terms: {page.rows_absent}"))
+    if page.error:
+        console.print(Text(page.error))
     if page.run is not None:
         console.print()
         for part in course(page.run, console.width, blocks=blocks):
             console.print(part)
-    for finding in page.findings[:_MOST_FINDINGS]:
+    for finding in page.findings:
+        if not (finding.open or everything):
+            continue
         if finding.severity != "note" or finding is page.findings[0]:
             console.print()
         _finding(console, finding)
-    if (more := len(page.findings) - _MOST_FINDINGS) > 0:
-        console.print(Text(f"{plural(more, 'finding')} more in the report", style="dim"))
+    if not everything and (folded := [finding for finding in page.findings if not finding.open]):
+        names = [f"{finding.severity} {finding.code} {finding.pathology}" for finding in folded[:_MOST_FOLDED]]
+        names += [f"{len(folded) - _MOST_FOLDED} others"] if len(folded) > _MOST_FOLDED else []
+        console.print()
+        console.print(Text(f"and {len(folded)} more: {', '.join(names)} (with -v, and in the report)", style="dim"))
     if page.trials:
         console.print()
         for claim in page.trials:
@@ -111,6 +126,13 @@ def _terms(console: Console, page: View) -> None:
     console.print(table)
     if len(page.rows) > _MOST_ROWS:
         console.print(Text(f"{_MOST_ROWS} of {len(page.rows)} terms; the report has all", style="dim"))
+    legend = [
+        f"{COLUMNS[k].plain}: {COLUMNS[k].brief}"
+        for k in kept
+        if COLUMNS[k].brief and any(row.cells[k] != number(None) for row in rows)
+    ]
+    if legend:
+        console.print(Text("; ".join(legend), style="dim"))
     if dropped:
         console.print(
             Text(f"not shown at this width: {', '.join(COLUMNS[k].plain for k in sorted(dropped))}", style="dim")
@@ -124,7 +146,7 @@ def course(run: RunView, width: int, *, blocks: bool) -> Iterator[Text | Table]:
     table.add_column("term", no_wrap=True)
     shown = _columns(width, blocks=blocks)
     for position in shown:
-        justify: Literal["left", "right"] = "left" if RUN_COLUMNS[position] in ("course", "trend") else "right"
+        justify: Literal["left", "right"] = "left" if RUN_COLUMNS[position] in ("course", "last quarter") else "right"
         table.add_column(RUN_COLUMNS[position], justify=justify, no_wrap=True)
     rows = run.rows[:_MOST_ROWS]
     for row, name in zip(rows, shorten_all((row.name for row in rows), min(40, max(10, width // 5))), strict=True):

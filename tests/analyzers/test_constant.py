@@ -146,3 +146,23 @@ def test_nothing_of_the_model_is_changed() -> None:
     before = copy.deepcopy([t.detach() for t in pinn.tensors])
     assert math.isfinite(constant(pinn).ratio)
     assert all(torch.equal(a, b) for a, b in zip(before, pinn.tensors, strict=True))
+
+
+def test_how_far_the_output_is_from_affine() -> None:
+    straight = nn.Sequential(nn.Linear(1, 5), nn.Linear(5, 1)).double()
+    found = constant(wrapped(straight)).bend
+    assert found is not None
+    assert found < 1e-20
+
+    class Parabola(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Linear(1, 1, bias=False).double()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.scale(x**2)
+
+    parabola = constant(wrapped(Parabola()))
+    x = torch.cat([torch.ones_like(X), X], dim=1)
+    fit = x @ torch.linalg.solve(x.T @ x, x.T @ X**2)
+    assert parabola.bend == pytest.approx(float((X**2 - fit).var() / (X**2).var()), rel=1e-9)

@@ -11,6 +11,7 @@ from pinndiag._records import (
     SCHEMA,
     Activation,
     Activations,
+    Band,
     Constant,
     DerivativeCheck,
     DiagnosisRecord,
@@ -18,6 +19,8 @@ from pinndiag._records import (
     Field,
     Finding,
     HeldOut,
+    History,
+    Noise,
     NotApplicable,
     OptimizerCard,
     Parameters,
@@ -27,6 +30,7 @@ from pinndiag._records import (
     Rescaled,
     Restart,
     RunCard,
+    Schedules,
     ShortRun,
     Solution,
     Spectrum,
@@ -137,6 +141,17 @@ def constant(ratio: float, spread: float | None = 0.5, size: float | None = 1.0)
     )
 
 
+def noise(ratio: float, factor: float | None = None, **changes: Any) -> Noise:
+    figures: dict[str, Any] = {
+        "ratio": ratio,
+        "terms": {"pde": ratio, "bc": math.inf},
+        "batches": 16,
+        "points": {"pde": 32},
+        "factor": factor,
+    }
+    return Noise(**(figures | changes))
+
+
 def activations(*layers: Activation) -> Activations:
     return Activations(layers=list(layers))
 
@@ -182,6 +197,38 @@ def spectrum(sharpness: float = 0.3, lr: float = 1e-3, optimizer: str = "Adam") 
             sigma_max=top,
             preconditioned=optimizer == "Adam",
         )
+    )
+
+
+def run(steps: list[int], **changes: Any) -> History:
+    """A run over these steps, of which nothing is known but what is given."""
+    none = Band(low=[None] * len(steps), high=[None] * len(steps))
+    figures: dict[str, Any] = {
+        "name": "run",
+        "first": steps[0],
+        "last": steps[-1],
+        "records": len(steps),
+        "columns": steps,
+        "time": [0.5 * step for step in steps],
+        **{key: {} for key in ("losses", "weights", "gradients", "applied", "cosine", "weight_growth")},
+        **dict.fromkeys(("total", "alignment", "lr", "stationarity"), none),
+        **dict.fromkeys(("rel_l2", "share", "curvature")),
+        **{key: [] for key in ("snapshots", "pareto", "stalled", "events")},
+        "skipped": 0,
+        "schedules": Schedules(every="every step", histograms="never", curvature="never"),
+    }
+    return History(**(figures | changes))
+
+
+def course(decades: float, *, lr: tuple[float, float] = (1e-3, 1e-3), ended: bool = True) -> History:
+    """A run of 40 records whose loss loses so many decades in each quarter, with a spike in each."""
+    losses = [10 ** (-decades * i / 10) * (1e3 if i % 10 == 5 else 1.0) for i in range(40)]
+    rates = [lr[0] + (lr[1] - lr[0]) * i / 39 for i in range(40)]
+    return run(
+        [100 * i for i in range(40)],
+        total=Band(low=losses, high=losses),
+        lr=Band(low=rates, high=rates),
+        ended=ended,
     )
 
 
@@ -249,10 +296,16 @@ def quick(base: DiagnosisRecord) -> DiagnosisRecord:
     """The record as `--quick` leaves it: no experiment on a copy."""
     bare = {"held_out": None, "derivative_check": None, "probe_alone": None}
     why = dict.fromkeys(
-        ("held_out", "precision", "derivative_check", "start", "descent_probe", "term_probes"), "left out by quick"
+        ("held_out", "precision", "derivative_check", "noise", "start", "descent_probe", "term_probes"),
+        "left out by quick",
     )
     return replace(
-        with_terms(base, **dict.fromkeys(base.terms, bare)), precision=None, start=None, probe=None, reasons=why
+        with_terms(base, **dict.fromkeys(base.terms, bare)),
+        precision=None,
+        noise=None,
+        start=None,
+        probe=None,
+        reasons=why,
     )
 
 
@@ -263,6 +316,7 @@ def finding(code: str, base: DiagnosisRecord) -> Finding:
     assert outcome.evidence
     assert outcome.why
     assert outcome.overturned_by
+    assert outcome.sure
     return outcome
 
 

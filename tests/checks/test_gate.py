@@ -9,10 +9,12 @@ from tests.checks.records import (
     activations,
     constant,
     held_out,
+    pointwise,
     quick,
     record,
     replace,
     start,
+    unfinished,
     with_terms,
     work,
 )
@@ -27,7 +29,7 @@ def test_finished_is_a_conjunction():
     assert state(with_terms(record(), bc={"work": work(1e-4)})) == "unfinished"
     assert state(with_terms(record(), bc={"held_out": held_out(1e3)})) == "unfinished"
     assert state(replace(record(), solution=replace(record().solution, spread=0.01))) == "unfinished"
-    lost = Precision(gradient=0.5, rounding={}, distinct={})
+    lost = Precision(gradient=0.5, rounding={"pde": 0.1}, distinct={})
     assert state(replace(record(), precision=lost)) == "unfinished"
     flat = activations(activation("0"), activation("2", 0.0, 1e-7))
     assert state(replace(record(), solution=None, activations=flat)) == "unfinished"
@@ -87,3 +89,16 @@ def test_severities():
     unknown = gate(with_terms(record(), bc={"work": None}), DEFAULT)
     assert [g.severity(True) for g in (finished, unknown, unfinished)] == ["note", "warning", "problem"]
     assert [g.severity(False) for g in (finished, unknown, unfinished)] == ["note", "warning", "warning"]
+
+
+def test_noise_is_no_unfinished_work():
+    noisy = {"pde": pointwise(), "bc": pointwise(points=200, agreement=0.05)}
+    base = replace(unfinished(pde=1e-7), pointwise=noisy)
+    found = gate(base, DEFAULT)
+    assert (found.state, found.open) == ("unknown", ())
+    assert "neighbouring points" in found.words
+    assert found.severity(True) == "warning"
+    smooth = {**noisy, "bc": pointwise(points=200, agreement=0.9)}
+    assert gate(replace(base, pointwise=smooth), DEFAULT).open == ("bc",)
+    both = gate(replace(unfinished(), pointwise=noisy), DEFAULT)
+    assert (both.state, both.open) == ("unfinished", ("pde",))  # what is left of the equation is looked at

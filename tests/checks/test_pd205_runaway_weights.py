@@ -6,42 +6,21 @@ import pytest
 import torch
 
 import pinndiag
-from pinndiag._records import Band, History, Schedules
-from tests.checks.records import finding, passes, record, replace, skipped, unfinished
+from pinndiag._records import Band
+from tests.checks.records import finding, passes, record, replace, run, skipped, unfinished
 
 
 def history(growth=1e6, pull=30.0, scheme="lra"):
-    steps, none = [0, 1000], Band(low=[None, None], high=[None, None])
-
     def band(first, last):
         return Band(low=[first, last], high=[first, last])
 
-    return History(
-        name="run",
-        first=0,
-        last=1000,
-        records=2,
-        columns=steps,
-        time=[0.0, 1.0],
+    return run(
+        steps=[0, 1000],
         losses={"pde": band(1.0, 1.0), "bc": band(1.0, 1e-9)},
         weights={"pde": band(1.0, 1.0), "bc": band(1.0, growth)},
         gradients={"pde": band(1.0, 1.0), "bc": band(1.0, 1e-6)},
         applied={"pde": band(1.0, 1.0), "bc": band(1.0, pull)},
-        total=none,
-        cosine={},
-        alignment=none,
-        lr=none,
-        rel_l2=None,
-        share=None,
-        curvature=None,
-        snapshots=[],
-        pareto=[],
-        stationarity=none,
-        stalled=[],
         weight_growth={"bc": growth},
-        skipped=0,
-        events=[],
-        schedules=Schedules(every="every step", histograms="never", curvature="never"),
         scheme=scheme,
     )
 

@@ -1,4 +1,16 @@
-from tests.checks.records import begun_again, finding, passes, quick, record, replace, skipped, start, unfinished
+from tests.checks.records import (
+    begun_again,
+    field,
+    finding,
+    passes,
+    pointwise,
+    quick,
+    record,
+    replace,
+    skipped,
+    start,
+    unfinished,
+)
 
 
 def begun(base, spread, saturation=(0.0, 0.0, 0.0)):
@@ -16,6 +28,16 @@ def test_detects_a_signal_that_dies():
 
 def test_detects_saturation_behind_the_first_layer():
     assert finding("PD404", begun(unfinished(), (0.5, 0.9, 0.9), (0.1, 0.9, 0.95))).severity == "problem"
+
+
+def test_saturation_from_the_first_layer_on_is_blamed_on_the_weights_where_the_inputs_are_of_order_one():
+    saturated = begun(unfinished(), (0.9, 0.9, 0.9), (0.5, 0.9, 0.95))
+    ordinary = replace(saturated, pointwise={"pde": pointwise(field=field([[0.0, 1.0], [-1.0, 1.0]]))})
+    assert finding("PD404", ordinary).severity == "problem"
+    assert passes("PD101", ordinary)
+    wide = replace(saturated, pointwise={"pde": pointwise(field=field([[0.0, 1e3], [-1.0, 1.0]]))})
+    assert passes("PD404", wide)
+    assert finding("PD101", wide).severity == "warning"
 
 
 def test_a_network_that_got_there_gets_a_note():

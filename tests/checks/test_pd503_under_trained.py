@@ -1,5 +1,8 @@
+import pytest
+
 from pinndiag._judge import judge
 from tests.checks.records import (
+    course,
     finding,
     passes,
     pointwise,
@@ -25,6 +28,25 @@ def test_without_the_probe_it_says_that_no_cause_was_seen():
     found = finding("PD503", quick(unfinished()))
     assert found.severity == "warning"
     assert "--thorough" in found.prescriptions[0].command
+
+
+@pytest.mark.parametrize(
+    ("decades", "ended", "severity"), [(0.5, True, "problem"), (0.06, True, "warning"), (0.5, False, "warning")]
+)
+def test_a_run_that_ended_while_the_loss_fell(decades, ended, severity):
+    found = finding("PD503", replace(quick(unfinished()), history=course(decades, ended=ended)))
+    assert found.severity == severity
+    assert "ended while the loss still fell" in found.title
+    assert found.evidence[0].value == pytest.approx(decades, rel=0.01)  # whatever the spikes
+    assert ("If the training goes on" in found.sure) is not ended
+
+
+def test_a_run_whose_learning_rate_has_decayed():
+    found = finding("PD503", replace(quick(unfinished()), history=course(0.001, lr=(1e-3, 1e-8))))
+    assert found.severity == "problem"
+    assert "decayed" in found.title
+    level = finding("PD503", replace(quick(unfinished()), history=course(0.001)))
+    assert (level.severity, "no cause" in level.title) == ("warning", True)
 
 
 def test_speaks_last():

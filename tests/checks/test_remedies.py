@@ -29,6 +29,7 @@ MADE = {
     "attach_term": (HOSTILE,),
     "check_create_graph": (HOSTILE,),
     "one_term": (HOSTILE, HOSTILE),
+    "rename_terms": (HOSTILE, HOSTILE),
     "contradiction": ([HOSTILE, "bc"],),
     "look_closer": (STORED,),
 }

@@ -58,6 +58,20 @@ def test_analyze_takes_codes_and_another_place(run: Run) -> None:
     assert run("analyze", "run", "--select", "PD7").exit_code == 2
 
 
+def test_a_run_is_judged_again_by_other_thresholds(run: Run) -> None:
+    put(Path("run"), [*falling(60), curvature(40), CLOSED])
+
+    def finished(*options: str) -> bool:
+        assert run("analyze", "run", "--exit-zero", "-q", *options).exit_code == 0
+        return "not finished" not in Diagnosis.read("run/diagnosis.json").record.verdict.text
+
+    assert not finished()
+    assert finished("--threshold", "work=1")
+    Path("pyproject.toml").write_text("[tool.pinndiag]\nthresholds = { work = 1 }\n")
+    assert finished()
+    assert "'wrk'" in run("analyze", "run", "--threshold", "wrk=1").stderr
+
+
 def test_analyze_prints_the_diagnosis_alone(run: Run) -> None:
     healthy()
     done = run("analyze", "run", "--json", "--exit-zero")

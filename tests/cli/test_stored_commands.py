@@ -11,6 +11,7 @@ import pytest
 from click.testing import Result
 
 from pinndiag import Diagnosis
+from pinndiag._judge import judge
 from pinndiag._records import DiagnosisRecord
 from tests.cli.conftest import StandIn
 from tests.cli.diagnoses import card, diagnosis, finding
@@ -79,6 +80,27 @@ def test_report_exits_as_analyze_does(run: Run, library: StandIn) -> None:
     assert run("report", "sick.json").exit_code == 1
     assert run("report", "sick.json", "--exit-zero", "-q").exit_code == 0
     assert run("report", "sick.json", "-q").stdout == ""
+
+
+def test_report_judges_again_and_leaves_the_file(run: Run) -> None:
+    from tests.test_rules import dominated
+
+    file = put("d.json", judge(dominated()))
+    kept = file.read_text()
+
+    def codes(*options: str) -> list[str]:
+        return [f["code"] for f in json.loads(run("report", "d.json", "--json", *options).stdout)["findings"]]
+
+    assert "PD201" in codes()
+    assert "PD201" not in codes("--threshold", "work_ratio=1000")
+    assert codes("--select", "PD201") == ["PD201"]
+    Path("pyproject.toml").write_text("[tool.pinndiag.thresholds]\nwork_ratio = 1000\n")
+    assert "PD201" in codes()
+    assert "PD201" not in codes("--judge")
+    assert file.read_text() == kept
+    done = run("report", "d.json", "--threshold", "wrk=3")
+    assert (done.exit_code, "did you mean work?" in done.stderr) == (2, True)
+    assert "give NAME=NUMBER" in run("report", "d.json", "--threshold", "work").stderr
 
 
 @pytest.mark.parametrize(

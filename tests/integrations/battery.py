@@ -20,8 +20,9 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 
 import pinndiag
 from pinndiag._store import Run, read_run
+from tests.checks.records import record as a_record
 
-__all__ = ["Battery", "Training", "poisson", "quiet"]
+__all__ = ["Battery", "Training", "poisson", "quiet", "treated_on_copies"]
 
 
 @dataclass
@@ -399,6 +400,13 @@ class Battery(ABC):
         diagnosis = pinndiag.analyze(again, quick=True).to_dict()
         assert set(diagnosis["terms"]) == set(wanted)
 
+    def test_a_wrapped_object_is_treated_on_copies(self) -> None:
+        """Weights of terms, and of single points where the framework hands over residuals."""
+        training = self.make(scale=100.0)
+        pinn = training.wrap()
+        training.run(2)
+        treated_on_copies(pinn, training.net)
+
     def test_its_own_checkpoint_is_analysed_through_a_factory(self, tmp_path: Path) -> None:
         training = self.make()
         training.run(3)
@@ -418,13 +426,23 @@ class Battery(ABC):
         assert f"      another.{first} [" in raised.value.where
         assert raised.value.where.count(f"{first} [") > 1
 
-    def test_it_is_treated(self) -> None:
-        training = self.make(scale=30.0)
-        training.run(2)
-        before = training.values()
-        comparison = pinndiag.remediate(training.wrap(), ["dynamic_norm"], steps=4)
-        assert set(comparison.treated.names) == set(training.weights)
-        assert all(torch.equal(a, b) for a, b in zip(training.values(), before, strict=True))
+
+def treated_on_copies(pinn: pinndiag.PINN, net: nn.Module) -> None:
+    """Remediate from the checkpoint and look whether the network of the framework stayed as it was."""
+    before = [parameter.detach().clone() for parameter in net.parameters()]
+    losses = {name: float(loss.detach()) for name, loss in pinn.losses().items()}
+    points = next((name for name, info in pinn.infos.items() if info.entries > 3), None)
+    schemes: list[Any] = ["dynamic_norm"] + ([pinndiag.schemes.RBA(reference=points)] if points else [])
+    record = pinndiag.remediate(pinn, schemes, steps=4, diagnosis=a_record()).record
+    assert record.baseline is not None
+    assert len(record.arms) == len(schemes)
+    for arm in (record.baseline, *record.arms):
+        assert arm.runs[0].finite
+        assert set(arm.runs[0].losses) == set(losses)
+    assert record.arms[0].runs[0].weights != record.baseline.runs[0].weights
+    assert all(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
+    after = {name: float(loss.detach()) for name, loss in pinn.losses().items()}
+    assert after == pytest.approx(losses)
 
 
 def error(training: Any) -> float:

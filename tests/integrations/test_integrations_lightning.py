@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import pinndiag
-from tests.integrations.battery import Battery, Training, healthy, poisson
+from tests.integrations.battery import Battery, Training, healthy, poisson, treated_on_copies
 
 PACKAGES = {"lightning": "lightning.pytorch", "pytorch_lightning": "pytorch_lightning"}
 
@@ -149,6 +149,13 @@ class OfLightning(Battery):
     def test_out_of_band_it_asks_for_a_batch(self) -> None:
         with pytest.raises(pinndiag.PinndiagError, match="without a batch"):
             pinndiag.wrap(module_of(imported(self.package)))
+
+    def test_a_module_wrapped_with_its_terms_is_treated_on_copies(self) -> None:
+        module = module_of(imported(self.package))
+        x = torch.linspace(0, 1, 20)[:, None]
+        terms = {"pde": lambda p: poisson(module.net, p), "bc": lambda: module.net(torch.tensor([[0.0], [1.0]]))}
+        pinn = pinndiag.wrap(module, terms, points={"pde": x}, optimizer=module.configure_optimizers())
+        treated_on_copies(pinn, module)
 
     @pytest.mark.parametrize("parts", [1, 2])
     def test_a_plain_watch_inside_the_training_step(self, parts: int, tmp_path: Path) -> None:

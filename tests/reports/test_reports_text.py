@@ -33,12 +33,25 @@ def test_it_says_verdict_terms_findings_and_the_first_remedy(sick: DiagnosisReco
         assert number(term.loss) in line
         assert number(abs(term.weight) * term.grad_l2) in line
         assert number(term.sigma_max.value if term.sigma_max else None) in line
-    for found in sick.findings:
+    for found in sick.findings[:3]:
         assert f"{found.severity} {found.code} {found.title}" in words
     assert "try: Balance the gradient norms of the terms" in words
     assert "loss = scheme(losses)" in words
     assert "Or give the condition" not in words
     assert "1 measurement not made, 1 check not applicable (reasons in the report)" in words
+
+
+def test_more_than_three_findings_are_folded(sick: DiagnosisRecord) -> None:
+    folded = " ".join(to_text(sick, width=100, color=False).split())
+    whole = " ".join(to_text(sick, width=100, color=False, everything=True).split())
+    for found in sick.findings[3:]:
+        assert found.title in whole
+        assert found.title not in folded
+        assert f"{found.severity} {found.code} {found.pathology}" in folded
+    assert f"and {len(sick.findings) - 3} more: " in folded
+    assert "more: " not in whole
+    assert to_html(sick).count('<details class="finding') == len(sick.findings)
+    assert len(re.findall('<details class="finding[^>]* open>', to_html(sick))) == 3
 
 
 def test_work_known_only_from_a_loss_is_an_upper_figure(sick: DiagnosisRecord) -> None:

@@ -5,18 +5,21 @@ term's name enters them only as a quoted string.
 """
 
 from pinndiag.checks._remedies._network import (
+    activation,
     affine_inputs,
     exact_condition,
     fourier_features,
     glorot,
     normalised_unknown,
     scale_output,
+    wider_network,
 )
 from pinndiag.checks._remedies._program import (
     attach_term,
     check_create_graph,
     contradiction,
     one_term,
+    rename_terms,
     safe_where,
     unused_layer,
     use_coefficient,
@@ -32,7 +35,10 @@ from pinndiag.checks._remedies._sampling import (
     time_windows,
 )
 from pinndiag.checks._remedies._training import (
+    averaged_parameters,
+    decayed_rate,
     float64,
+    larger_batch,
     larger_rate,
     lbfgs,
     look_closer,
@@ -50,13 +56,16 @@ from pinndiag.checks._remedies._weights import (
 )
 
 __all__ = [
+    "activation",
     "adaptive_points",
     "affine_inputs",
     "attach_term",
+    "averaged_parameters",
     "causal_weights",
     "check_create_graph",
     "contradiction",
     "damped_weights",
+    "decayed_rate",
     "drop_points",
     "exact_condition",
     "fixed_weight",
@@ -65,6 +74,7 @@ __all__ = [
     "glorot",
     "gradient_norm_weights",
     "joint_directions",
+    "larger_batch",
     "larger_rate",
     "lbfgs",
     "look_closer",
@@ -73,6 +83,7 @@ __all__ = [
     "normalised_unknown",
     "one_term",
     "point_weights",
+    "rename_terms",
     "resample",
     "safe_where",
     "scale_losses",
@@ -84,4 +95,5 @@ __all__ = [
     "train_longer",
     "unused_layer",
     "use_coefficient",
+    "wider_network",
 ]

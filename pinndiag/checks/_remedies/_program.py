@@ -12,6 +12,7 @@ __all__ = [
     "check_create_graph",
     "contradiction",
     "one_term",
+    "rename_terms",
     "safe_where",
     "unused_layer",
     "use_coefficient",
@@ -52,7 +53,8 @@ def check_create_graph(name: str) -> Prescription:
         code="""\
 u_x = torch.autograd.grad(u.sum(), x, create_graph=True)[0]
 u_xx = torch.autograd.grad(u_x.sum(), x, create_graph=True)[0]
-# also look for .data, .detach(), in-place changes, and custom autograd.Function backwards
+# also look for .data, .detach(), in-place changes, and custom autograd.Function backwards; and for nn.LayerNorm and
+# nn.BatchNorm1d, whose higher derivatives torch 2.13 gets wrong: nn.GroupNorm(1, width) is right, and normalises alike
 """,
     )
 
@@ -63,6 +65,15 @@ def one_term(kept: str, dropped: str) -> Prescription:
         title=f"Drop {quoted(dropped)}, or keep it knowing that it doubles the weight of {quoted(kept)}.",
         why="Two terms with one gradient are one term with a larger weight.",
         code=f"losses.pop({dropped!r})\n",
+    )
+
+
+def rename_terms(condition: str, equation: str) -> Prescription:
+    """Names that stand at the wrong terms."""
+    return Prescription(
+        title=f"Exchange the names {quoted(condition)} and {quoted(equation)}.",
+        why="What is called a condition has its points inside the domain, and the other way round.",
+        code=f"losses[{condition!r}], losses[{equation!r}] = losses[{equation!r}], losses[{condition!r}]\n",
     )
 
 

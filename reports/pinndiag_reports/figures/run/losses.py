@@ -87,7 +87,7 @@ def _constants(weights: Mapping[str, Course], rate: Course) -> str:
 
 def _changed(factor: float) -> str:
     if 1 / LEVEL < factor < LEVEL:
-        return "stayed level"
+        return "ended where it began"
     return f"fell {times(factor)}-fold" if factor >= 1 else f"rose {times(1 / factor)}-fold"
 
 

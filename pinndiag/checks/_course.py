@@ -1,0 +1,70 @@
+"""How a run went: the weighted total by quarters, and the learning rate. Medians, so that spikes count for nothing."""
+
+from __future__ import annotations
+
+import math
+import statistics
+
+from pinndiag._records import Band, DiagnosisRecord, History
+from pinndiag.checks._measures import counted
+
+__all__ = ["fallen_late", "rate_left", "risen_again", "standing_since"]
+
+FEWEST = 12  # columns with a value without which a quarter says nothing
+
+
+def fallen_late(history: History) -> float | None:
+    """Decades between the medians of the run's third and of its last quarter; negative where it rose, None if unknown.
+
+    Two quarters lie half a run apart in their middles by a quarter of the run: the fall in one quarter of the steps.
+    """
+    values = [value for value in _middles(history.total) if 0 < value < math.inf]
+    if len(values) < FEWEST:
+        return None
+    quarter = len(values) // 4
+    third, last = values[-2 * quarter : -quarter], values[-quarter:]
+    return math.log10(statistics.median(third) / statistics.median(last))
+
+
+def rate_left(history: History) -> float | None:
+    """Learning rate at the end / the largest of the run; None if unknown."""
+    rates = [value for value in _middles(history.lr) if 0 <= value < math.inf]
+    return rates[-1] / max(rates) if rates and max(rates) > 0 else None
+
+
+def risen_again(record: DiagnosisRecord) -> float | None:
+    """Median of the last quarter / the smallest of the quarters' medians, of the losses with their present weights.
+
+    None if unknown. The present weights, since a scheme that raises them would raise the total as well.
+    """
+    assert record.history is not None
+    series = {n: _middles(record.history.losses[n]) for n in counted(record) if n in record.history.losses}
+    lengths = {len(values) for values in series.values()}
+    if len(lengths) != 1 or min(lengths) < FEWEST:
+        return None
+    weights = {n: record.terms[n].weight for n in series}
+    totals = [sum(weights[n] * values[i] for n, values in series.items()) for i in range(min(lengths))]
+    quarter = len(totals) // 4
+    medians = [statistics.median(totals[len(totals) - k * quarter :][:quarter]) for k in (1, 2, 3, 4)]
+    return medians[0] / min(medians) if min(medians) > 0 and medians[0] < math.inf else None
+
+
+def standing_since(history: History) -> tuple[int, float] | None:
+    """The step from which on the total is the same to six digits, and the share of the run since; None if it moves."""
+    pairs = list(zip(history.total.low, history.total.high, strict=True))
+    last = pairs[-1] if pairs else (None, None)
+    if last[0] is None or last[0] != last[1] or not math.isfinite(last[0]):
+        return None
+    same = len(pairs)
+    while same and pairs[same - 1] in (last, (None, None)):
+        same -= 1
+    return history.columns[same] if same < len(pairs) else history.last, 1 - same / len(pairs)
+
+
+def _middles(band: Band) -> list[float]:
+    """One value a column: the geometric mean of both ends where both are positive, else the upper one."""
+    found = []
+    for low, high in zip(band.low, band.high, strict=True):
+        if low is not None and high is not None:
+            found.append(math.sqrt(low) * math.sqrt(high) if low > 0 and high > 0 else high)
+    return found

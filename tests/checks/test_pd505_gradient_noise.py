@@ -1,0 +1,64 @@
+import pytest
+
+from pinndiag._judge import judge
+from tests.checks.records import (
+    card,
+    course,
+    finding,
+    held_out,
+    noise,
+    passes,
+    probe,
+    record,
+    replace,
+    skipped,
+    unfinished,
+    with_terms,
+)
+
+
+def noisy(ratio=0.5, factor=1e3, **fields):
+    """Fewer residuals (64) than parameters (1000), and fresh points no worse than those: the points change."""
+    few = with_terms(unfinished(), pde={"entries": 32, "held_out": held_out(1.1)}, bc={"entries": 32, **fields})
+    return replace(few, noise=noise(ratio, factor), run=card(parameters=1000))
+
+
+@pytest.mark.parametrize(("factor", "severity"), [(50.0, "warning"), (1e3, "problem")])
+def test_detects(factor, severity):
+    found = finding("PD505", noisy(factor=factor))
+    assert (found.pathology, found.severity, found.terms) == ("gradient_noise", severity, ["pde"])
+    assert "0.5 times its own noise" in found.title
+    assert "more points" in found.prescriptions[0].title
+
+
+def test_where_the_points_may_stay_the_same_it_takes_a_run_and_is_a_warning_with_that_condition():
+    base = noisy()
+    for other in (
+        with_terms(base, pde={"entries": 200}),  # too many to be learned by heart so early
+        with_terms(base, pde={"held_out": held_out(50.0)}),  # they are
+        with_terms(base, pde={"held_out": None}, bc={"held_out": None}),
+    ):
+        assert passes("PD505", other)
+        found = finding("PD505", replace(other, history=course(0.001)))
+        assert found.severity == "warning"
+        assert "Only if each step" in found.sure
+    drawn = with_terms(base, pde={"entries": 5000, "random": True})
+    assert finding("PD505", drawn).severity == "problem"  # it draws its points by itself
+
+
+def test_causes_what_looks_like_a_training_that_ended_too_early():
+    judged = judge(replace(noisy(), probe=probe(1e3)))
+    assert [f.code for f in judged.problems] == ["PD505"]
+
+
+def test_does_not_flag():
+    assert passes("PD505", noisy(ratio=5.0))
+    assert passes("PD505", noisy(factor=3.0))  # a large fixed set would not get further
+    assert passes("PD505", replace(record(), noise=noise(0.1, 1e3)))  # finished
+    assert passes("PD505", replace(noisy(), history=course(0.5)))  # the loss still falls
+    assert finding("PD505", replace(noisy(), history=course(0.001))).severity == "problem"
+
+
+def test_not_applicable():
+    why = {"noise": "no term draws new points"}
+    assert "no term draws" in skipped("PD505", replace(unfinished(), reasons=why))
