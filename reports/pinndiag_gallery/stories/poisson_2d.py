@@ -61,7 +61,7 @@ def story(*, full: bool) -> Story:
                 ("outcome", "solution", "balance", "over-time", "trajectories"),
             ),
             Group("bias", "Figure 12: bias correction", BIAS, ("outcome", "over-time")),
-            Group("norms", "Table 4, figure 13: the norm", NORMS, ("outcome", "trajectories")),
+            Group("norms", "Table 4, figure 13: the norm", NORMS, ("outcome", "over-time", "trajectories")),
         ),
         picture=("balanced", "balanced-fig-courses"),
         timed=MAIN,
@@ -82,15 +82,6 @@ def _pulls(*arms: str) -> Callable[[Results], Figures]:
         return statistics.median(a / b for a, b in zip(pde, bc, strict=True) if a is not None and b is not None)
 
     return lambda results: {arm: ratio(results.first(arm)) for arm in arms}
-
-
-def half(results: Results, arm: str) -> float:
-    """Step by which the error of seed 0 fell below a tenth for the first time; infinite if it never did."""
-    history = results.first(arm).history
-    assert history is not None
-    assert history.rel_l2 is not None
-    pairs = zip(history.columns, history.rel_l2.high, strict=True)
-    return next((float(step) for step, error in pairs if error is not None and error < 0.1), math.inf)
 
 
 CLAIMS = (
@@ -147,9 +138,9 @@ CLAIMS = (
         "A larger beta slows the start; bias correction undoes it",
         f"{SOURCE}, figure 12, middle row",
         "convergence later with beta 0.999, the same once corrected",
-        lambda results: {arm: half(results, arm) for arm in ("DN 0.999", "DN 0.999 corrected")},
-        "the error falls below 0.1 in fewer than half as many steps once corrected",
-        lambda ours: 2 * ours["DN 0.999 corrected"] < ours["DN 0.999"],
+        errors("DN", "DN 0.999", "DN 0.999 corrected"),
+        "after this short training beta 0.999 lies three times above 0.99, and below half of that once corrected",
+        lambda ours: ours["DN 0.999"] > 3 * ours["DN"] and 2 * ours["DN 0.999 corrected"] < ours["DN 0.999"],
     ),
     Claim(
         "Once corrected, beta 0.99 and 0.999 converge alike",
@@ -166,8 +157,9 @@ CLAIMS = (
         errors(*NORMS),
         "errors within a factor of 2",
         lambda ours: max(ours.values()) < 2 * min(ours.values()),
-        "Ratios of the 1-norm and of the largest entry are not those of the 2-norm on these gradients, so that the "
-        "weights differ by constants; over 30 000 steps that may level out.",
+        "The ratio of the largest entries weighs the boundary more heavily than that of the norms (see the weights "
+        "over time), and in this short training the error still falls with the weight; the errors at the last step scatter "
+        "by as much.",
     ),
     Claim(
         "Weights refreshed at every 10th step cost little time",
