@@ -14,6 +14,7 @@ from pinndiag.checks._thresholds import Thresholds
 
 __all__ = [
     "alone",
+    "by_lbfgs",
     "counted",
     "fall",
     "first_layer_at_start",
@@ -163,6 +164,12 @@ def unsolved(record: DiagnosisRecord, thresholds: Thresholds) -> dict[str, float
     zero = {n: abs(terms[n].weight) * loss for n, loss in found.zero.items() if n in terms}
     shares = {n: found.relative[n] for n, loss in zero.items() if loss > WORTH * sum(zero.values())}
     return {n: share for n, share in shares.items() if thresholds.relative.passed(share)}
+
+
+def by_lbfgs(record: DiagnosisRecord) -> bool:
+    """Whether the optimizer is known to be L-BFGS."""
+    optimizer = record.run.optimizer
+    return optimizer is not None and "lbfgs" in optimizer.kind.casefold().replace("-", "")
 
 
 def in_use(record: DiagnosisRecord, thresholds: Thresholds) -> float | None:
