@@ -22,7 +22,7 @@ from pinndiag._watch._balance import Balance
 from pinndiag._watch._rates import Rates
 from pinndiag._wrap import Model, forward_of, modules_of, optimized_by, reference_of
 
-__all__ = ["Subject", "header", "run_name"]
+__all__ = ["Subject", "check_continued", "header", "run_name"]
 
 
 @final
@@ -151,6 +151,35 @@ def header(
         ),
         reference=subject.reference is not None,
     )
+
+
+def check_continued(before: RunHeader, subject: Subject, balance: Balance) -> None:
+    """Whether a run can go on with this model and this scheme; its terms are seen at the first evaluation.
+
+    Layers may be frozen or added meanwhile.
+
+    Raises:
+        PinndiagError: another scheme, or a parameter that is not there or has another size.
+    """
+    key = "" if balance.scheme is None else balance.scheme.about.key
+    if key != before.scheme:
+        raise PinndiagError(
+            "the run that is to go on was made with another scheme",
+            where=f"in the folder: {before.scheme or 'none'}; now: {key or 'none'}",
+            cause="scheme= changed, or to= is the folder of another training",
+            fix=f"pass scheme={before.scheme or None!r}, or choose another folder, "
+            "or pass overwrite=True instead of resume=True",
+        )
+    sizes = dict(zip(subject.parameters, _parameters.sizes(subject.parameters.values()), strict=True))
+    wrong = [name for name, size in before.parameters.items() if sizes.get(name) != size]
+    if wrong:
+        shown = ", ".join(f"{name}: {before.parameters[name]} entries, now {sizes.get(name, 0)}" for name in wrong[:4])
+        raise PinndiagError(
+            "the run that is to go on was made with another network",
+            where=shown + (f" and {len(wrong) - 4} more" if len(wrong) > 4 else ""),
+            cause="the architecture changed, or to= is the folder of another training",
+            fix="choose another folder, or pass overwrite=True instead of resume=True",
+        )
 
 
 def _steps(optimizer: object) -> bool:

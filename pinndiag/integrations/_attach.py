@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import warnings
-import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, final
 
-import torch
 from torch import Tensor
-from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from pinndiag import schemes
 from pinndiag._errors import PinndiagError
@@ -91,7 +88,7 @@ def attach(
         overwrite=overwrite,
     )
     observe = Observer(watching, balanced=scheme is not None, names=names)
-    return Handle(watching, framework.about, [_followed(watching), *framework.attach(observe)])
+    return Handle(watching, framework.about, framework.attach(observe))
 
 
 @final
@@ -136,18 +133,6 @@ class Handle:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.remove()
-
-
-def _followed(watch: Watch) -> Removable:
-    """Count the steps of whichever optimizer trains what is watched; frameworks make them when they please."""
-    known = weakref.ref(watch)  # the hook is the process's: it must not keep a training alive
-
-    def before_step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        alive = known()
-        if alive is not None:
-            alive.follow(optimizer)
-
-    return register_optimizer_step_pre_hook(before_step)
 
 
 def _one_weight_a_term(scheme: schemes.AbstractScheme | str, takes: str) -> schemes.AbstractScheme:
