@@ -27,6 +27,7 @@ class Diagnosis(AbstractDocument[DiagnosisRecord]):
     >>> Diagnosis.read("checkpoint.pt.diagnosis.json").findings  # doctest: +SKIP
     """
 
+    record: DiagnosisRecord
     renderers: ClassVar[str] = ""
 
     def __init__(self, record: DiagnosisRecord) -> None:

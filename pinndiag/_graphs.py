@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 
-__all__ = ["custom_functions", "leaves", "leaves_and_sharing", "shares"]
+__all__ = ["Walk", "custom_functions", "leaves", "shares", "walk"]
 
 
-def leaves_and_sharing(outputs: Iterable[Tensor]) -> tuple[list[Tensor], bool]:
-    """The leaf tensors that receive a gradient, each once, in the order in which they are met; and whether two outputs
-    have an interior node of their graphs in common (leaves do not count).
+class Walk(NamedTuple):
+    """What a walk through graphs meets.
 
-    Nodes are held while the walk lasts, so that none is taken for another.
+    Attributes:
+        leaves: the leaf tensors that receive a gradient, each once, in the order in which they are met.
+        shared: two outputs have an interior node in common.
+        nodes: the interior nodes. Held while the walk lasts, so that none is taken for another.
     """
+
+    leaves: list[Tensor]
+    shared: bool
+    nodes: list[Any]
+
+
+def walk(outputs: Iterable[Tensor]) -> Walk:
+    """One walk through the graphs of the outputs."""
     found: dict[int, Tensor] = {}
+    inner: list[Any] = []
     seen: dict[Any, None] = {}
     shared = False
     for output in outputs:
@@ -29,6 +40,7 @@ def leaves_and_sharing(outputs: Iterable[Tensor]) -> tuple[list[Tensor], bool]:
         mine: dict[Any, None] = {output.grad_fn: None}
         stack = [output.grad_fn]
         while stack:
+            inner.append(stack[-1])
             for parent, _ in stack.pop().next_functions:
                 if parent is None or parent in mine:
                     continue
@@ -41,17 +53,17 @@ def leaves_and_sharing(outputs: Iterable[Tensor]) -> tuple[list[Tensor], bool]:
                 elif hasattr(parent, "variable"):
                     found[id(parent.variable)] = parent.variable
         seen |= mine
-    return list(found.values()), shared
+    return Walk(list(found.values()), shared, inner)
 
 
 def leaves(outputs: Iterable[Tensor]) -> list[Tensor]:
     """The leaf tensors that receive a gradient from `outputs`, each once, in the order in which they are met."""
-    return leaves_and_sharing(outputs)[0]
+    return walk(outputs).leaves
 
 
 def shares(outputs: Iterable[Tensor]) -> bool:
     """Whether two outputs have an interior node of their graphs in common (leaves do not count)."""
-    return leaves_and_sharing(outputs)[1]
+    return walk(outputs).shared
 
 
 def custom_functions(outputs: Iterable[Tensor]) -> list[str]:

@@ -9,7 +9,7 @@ import msgspec
 from pinndiag._records import Criteria, DiagnosisRecord, Finding, NotApplicable, Verdict
 from pinndiag.checks import CHECKS, DEFAULT, Outcome, Thresholds, gate, matching
 
-__all__ = ["judge", "verdict_of"]
+__all__ = ["RANK", "judge", "verdict_of"]
 
 RANK = {"problem": 0, "warning": 1, "note": 2}
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 from torch import Tensor, nn
 
-from pinndiag._graphs import leaves, leaves_and_sharing
+from pinndiag._graphs import leaves, walk
 
 __all__ = ["Look", "look", "reach"]
+
+CHECKPOINTED = "CheckpointFunctionBackward"  # torch.utils.checkpoint with use_reentrant=True
+COMPILED = "CompiledFunctionBackward"
 
 
 @final
@@ -22,11 +25,15 @@ class Look:
         parameters: the trainable tensors.
         shared: two terms have a part of their graphs in common.
         others: leaves beside the parameters that the plain loss gives a gradient to.
+        nodes: of the graphs, without the leaves.
+        whole: why the gradient of a single term cannot be formed, or "".
     """
 
     parameters: list[Tensor]
     shared: bool
     others: list[Tensor]
+    nodes: Sequence[Any] = ()
+    whole: str = ""
 
 
 def look(outputs: Mapping[str, Tensor], parameters: Sequence[Tensor] | None) -> Look:
@@ -40,14 +47,24 @@ def look(outputs: Mapping[str, Tensor], parameters: Sequence[Tensor] | None) -> 
         outputs: the terms.
         parameters: the trainable tensors; None: the `nn.Parameter` leaves, or all leaves where there is none.
     """
-    found, shared = leaves_and_sharing(outputs.values())
+    found, shared, nodes = walk(outputs.values())
     if parameters is None:
         parameters = [leaf for leaf in found if isinstance(leaf, nn.Parameter)] or found
     known = {id(p) for p in parameters}
-    return Look(list(parameters), shared, [leaf for leaf in found if id(leaf) not in known])
+    others = [leaf for leaf in found if id(leaf) not in known]
+    return Look(list(parameters), shared, others, nodes, _whole(nodes, shared=shared))
 
 
 def reach(output: Tensor, parameters: Sequence[Tensor]) -> float:
     """Share of the trainable entries that a term's graph reaches."""
     met = {id(leaf) for leaf in leaves([output])}
     return sum(p.numel() for p in parameters if id(p) in met) / sum(p.numel() for p in parameters)
+
+
+def _whole(nodes: Sequence[Any], *, shared: bool) -> str:
+    kinds = {type(node).__name__ for node in nodes}
+    if CHECKPOINTED in kinds:
+        return "a part of the network is under torch.utils.checkpoint with use_reentrant=True (False works)"
+    if shared and COMPILED in kinds:
+        return "terms share a pass through a module under torch.compile, whose graph goes backward only once"
+    return ""

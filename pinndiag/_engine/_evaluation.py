@@ -6,13 +6,14 @@ import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from pinndiag import _parameters
+from pinndiag._errors import PinndiagError
 from pinndiag._terms import mean_square, square
 
 __all__ = ["SCALE", "Evaluation", "Matrix", "Pulled"]
@@ -42,6 +43,12 @@ class Pulled:
         count = len(self.parameters)
         flat = _parameters.flatten([g for row in self.parts for g in row[:count]], self.parameters * len(self.parts))
         return flat.view(len(self.parts), -1)
+
+    @property
+    def reached(self) -> list[Tensor]:
+        """The parameters that some term reaches."""
+        columns = zip(*self.parts, strict=True)
+        return [p for p, column in zip(self.parameters, columns, strict=False) if any(g is not None for g in column)]
 
     def scaled(self, factor: Tensor) -> Pulled:
         """All of it times a number."""
@@ -106,6 +113,11 @@ class Evaluation:
         reduce: brings a matrix of gradients or a vector of losses to the mean over all processes; None in one process.
         seed: the upstream gradient used when gradients are formed before the loss's own backward pass; it is divided
             out again. Larger than 1 keeps half-precision gradients from vanishing.
+        nodes: those of the graphs, by which another loss of the same backward pass is noticed.
+        whole: why the gradient of a single term cannot be formed, or "".
+        verify: if not 0, the gradient of the sum is formed as well, and must agree with the sum of the gradients up to
+            this, relative to the sum of their norms. It does not where a hook inside a shared graph is not linear:
+            there the sum's own is used, and `whole` says so.
     """
 
     def __init__(
@@ -119,6 +131,9 @@ class Evaluation:
         keep: bool = False,
         reduce: Callable[[Tensor], Tensor] | None = None,
         seed: float = 1.0,
+        nodes: Sequence[Any] = (),
+        whole: str = "",
+        verify: float = 0.0,
     ) -> None:
         self.outputs = dict(outputs)
         self.names = tuple(self.outputs)
@@ -126,8 +141,12 @@ class Evaluation:
         self.others = list(others)
         self.step = step
         self.losses = {name: mean_square(output) for name, output in self.outputs.items()}
-        self.keep = keep
+        self.keep = keep or verify > 0
+        self.whole = whole
+        self.verify = verify
         self.upstream: Tensor | None = None  # what the loss's backward pass was begun with
+        self.held = False  # the graphs are needed after the loss's own backward pass
+        self._nodes = nodes
         self._shared = shared
         self._reduce = reduce
         self._seed = seed
@@ -177,9 +196,29 @@ class Evaluation:
         """The mean over all processes where there are several."""
         return tensor if self._reduce is None else self._reduce(tensor)
 
+    def enter(self) -> None:
+        """The backward pass of the loss begins. Whether the graphs are needed afterwards: by the pass of another loss
+        through them at the same time, or because it is to keep them (`backward(retain_graph=True)`).
+
+        Raises:
+            PinndiagError: there is such a loss, and the graphs are gone since the gradients were formed early.
+        """
+        entered = any(map(torch._C._will_engine_execute_node, self._nodes))
+        self.held = entered or torch._C._autograd._get_current_graph_task_keep_graph()
+        if entered and self.formed and not self.keep:
+            raise PinndiagError(
+                "another loss goes back through the graphs of the terms, which are gone",
+                where=f"terms: {', '.join(self.names)}",
+                cause="a regulariser shares a forward pass with a term, and a balancing scheme has formed the terms' "
+                "gradients at this step",
+                fix="hand the regulariser over as a term too (exclude= leaves it out of the scheme), or give it a "
+                "forward pass of its own",
+            )
+
     def release(self) -> None:
         """Let the graphs go; the losses' values and the gradients stay."""
         _ = self.values
+        self._nodes = ()
         self.outputs = {name: output.detach() for name, output in self.outputs.items()}
         self.losses = {name: loss.detach() for name, loss in self.losses.items()}
 
@@ -187,8 +226,19 @@ class Evaluation:
         """The losses with the residuals of some terms weighted entry by entry: mean of v |r|^2.
 
         Args:
-            points: name -> v, of the residual's shape or one that broadcasts to it.
+            points: name -> v, of the residual's shape.
+
+        Raises:
+            PinndiagError: another number of points than v has.
         """
+        for name, weight in points.items():
+            if weight.shape != self.outputs[name].shape:
+                raise PinndiagError(
+                    f"the points of term {name!r} changed within a step, and each has a weight of its own",
+                    where=f"weights {tuple(weight.shape)}, residuals {tuple(self.outputs[name].shape)}",
+                    cause="micro-batches: the weights were found for the points of the step's first evaluation",
+                    fix="evaluate all points of this term at once, or use a scheme that weighs terms",
+                )
         return {
             name: (points[name] * square(self.outputs[name])).mean() if name in points else loss
             for name, loss in self.losses.items()
@@ -201,7 +251,17 @@ class Evaluation:
             losses: scalars with their graphs.
             upstream: a number; it is put in before the pass, as a gradient scaler needs it.
             keep: keep the graphs.
+
+        Raises:
+            PinndiagError: the graphs cannot be taken apart.
         """
+        if self.whole:
+            raise PinndiagError(
+                "the gradient of a single term cannot be formed",
+                where=f"terms: {', '.join(self.names)}",
+                cause=self.whole,
+                fix="change that, or use no scheme that needs the terms' gradients",
+            )
         inputs = [*self.parameters, *self.others]
         parts: list[list[Tensor | None]] = []
         last = len(losses) - 1
@@ -210,7 +270,7 @@ class Evaluation:
                 found: Sequence[Tensor | None] = [None] * len(inputs)
                 if loss.requires_grad:
                     seed = upstream.to(device=loss.device, dtype=loss.dtype)
-                    held = keep or (self._shared and i < last)
+                    held = keep or self.held or (self._shared and i < last)
                     found = torch.autograd.grad(loss, inputs, seed, retain_graph=held, allow_unused=True)
                 parts.append([g if g is None or type(g) is Tensor else g.as_subclass(Tensor) for g in found])
         return Pulled(parts, self.parameters)

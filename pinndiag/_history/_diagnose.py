@@ -12,16 +12,18 @@ import numpy as np
 from pinndiag._errors import PinndiagError
 from pinndiag._history._moments import Moments
 from pinndiag._history._series import history
-from pinndiag._judge import judge, verdict_of
+from pinndiag._judge import RANK, judge, verdict_of
 from pinndiag._records import DiagnosisRecord, Finding, Interval, RunCard
 from pinndiag._rules import Changes, rules
 from pinndiag._store import Run
+from pinndiag.checks import by_code
 
 __all__ = ["diagnose_run"]
 
 JUDGED = 48  # steps of a run that are judged, each in a few milliseconds
 EARLY = 0.2  # what was only there in the first fifth is the usual transient of a training
 HALF = 0.5
+FEWEST = 6  # judged steps of the second half of which one alone may be a spike
 GROWTH = 3.0  # factor by which the evidence of a growing finding exceeds that of the run's first half
 
 
@@ -43,10 +45,18 @@ def diagnose_run(
 ) -> DiagnosisRecord:
     """The diagnosis of a run.
 
+    <<<<<<< HEAD
+    The last measured step that the optimizer took is judged, and up to 48 along the run beside it. A finding of the
+    last one says in which steps it held, and whether it is persistent, growing or recent. What held in half of the run
+    or more but not at its end is a warning; what held only in the first fifth is the usual transient of a healthy
+    training and no finding.
+    =======
     The last measured step is judged, and up to 48 steps along the run beside it. A finding of the last step says in
-    which steps it held, and whether it is persistent, growing or recent. What held in half of the run or more but not
-    at its end is a warning; what held only in the first fifth is the usual transient of a healthy training and no
-    finding.
+    which steps it held, and whether it is persistent, growing or recent. It is a problem only where it held in most of
+    the second half (a fault of the program is one at once): the last step alone may be a spike. What held in half of
+    the run or more but not at its end is a warning; what held only in the first fifth is the usual transient of a
+    healthy training and no finding.
+    >>>>>>> main
 
     Args:
         run: the run.
@@ -62,7 +72,8 @@ def diagnose_run(
 
     Cost: no measurement; a few milliseconds for each judged step.
     """
-    known = np.flatnonzero(run.steps.measured())
+    measured, taken = run.steps.measured(), run.steps.run("skipped") == 0
+    known = np.flatnonzero(measured & taken if (measured & taken).any() else measured)
     if not len(known):
         raise PinndiagError(
             "the run holds no step that could be judged",
@@ -74,22 +85,44 @@ def diagnose_run(
     chosen = known[np.unique(np.linspace(0, len(known) - 1, JUDGED).astype(int))]
     by = rules(select, ignore, thresholds)
     seen: dict[str, list[Seen]] = {}
+    able: dict[str, list[int]] = {}
     for place, index in enumerate(chosen):
-        for finding in judge(moments.at(int(index)), **by).findings:
+        judged = judge(moments.at(int(index)), **by)
+        for finding in judged.findings:
             if finding.severity != "note":
                 seen.setdefault(finding.code, []).append(Seen(place, finding))
+        for code in [*judged.passed, *(finding.code for finding in judged.findings)]:
+            able.setdefault(code, []).append(place)
     last = moments.at(int(chosen[-1]), layers=True) if base is None else base
+    at_end = {finding.code for finding in judge(last, **by).findings}
     record = judge(msgspec.structs.replace(last, history=history(run)), **by)
     steps = [run.steps.at(int(index)).step for index in chosen]
-    findings = [_dated(finding, seen.get(finding.code, []), steps) for finding in record.findings]
+    findings = []
+    for finding in record.findings:
+        places = seen.get(finding.code, [])
+        dated = _dated(finding, places, steps)
+        if finding.code in at_end and _fleeting(finding, places, able.get(finding.code, []), len(steps)):
+            dated = _doubted(dated, places, len(steps))
+        findings.append(dated)
     former = [_former(places, steps) for code, places in seen.items() if _was_lasting(code, places, record, len(steps))]
-    if not former:
-        return msgspec.structs.replace(record, findings=findings)
-    order = {"problem": 0, "warning": 1, "note": 2}
-    findings = sorted([*findings, *former], key=lambda finding: order[finding.severity])
+    findings = sorted([*findings, *former], key=lambda finding: RANK[finding.severity])
     passed = [code for code in record.passed if code not in {finding.code for finding in former}]
     verdict = verdict_of(record, findings, passed, **by)
     return msgspec.structs.replace(record, findings=findings, passed=passed, verdict=verdict)
+
+
+def _fleeting(finding: Finding, places: list[Seen], able: list[int], count: int) -> bool:
+    """Whether a problem of the last step held in less than half of the second half, where it could be judged."""
+    late = [seen for seen in places if seen.place >= HALF * count]
+    judged = [place for place in able if place >= HALF * count]
+    lasting = len(judged) < FEWEST or 2 * len(late) >= len(judged)
+    return finding.severity == "problem" and bool(places) and not lasting and not by_code(finding.code).fault
+
+
+def _doubted(finding: Finding, places: list[Seen], count: int) -> Finding:
+    late = sum(seen.place >= HALF * count for seen in places)
+    words = f"It held in {late} of the steps judged in the second half of the run only, so this is a warning."
+    return msgspec.structs.replace(finding, severity="warning", sure=f"{finding.sure} {words}".strip())
 
 
 def _dated(finding: Finding, places: list[Seen], steps: list[int]) -> Finding:

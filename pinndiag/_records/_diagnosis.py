@@ -85,7 +85,7 @@ class Finding(Record):
         reference: literature.
         sure: how sure the judgement is: what was looked at and what was not.
         held: of a run: the steps in which it held.
-        course: of a run: "persistent", "growing", "recent", "at the start" or "now and then"; "" at one moment.
+        course: of a run: "persistent", "growing", "recent" or "now and then"; "" at one moment.
     """
 
     code: str

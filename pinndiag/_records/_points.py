@@ -63,6 +63,8 @@ class Pointwise(Record):
         field: "residual" |r_j| and "gradient_norm" (NaN where it was not measured) over the coordinates, if known.
         time_contrast: mean |r|^2 in the first tenth of the last axis / median of the later half's tenths.
         nonfinite: entries of the residual that are NaN or infinite.
+        agreement: mean product of the residuals at each point and at its nearest other one / mean square: near 1 where
+            the residual is smooth on the scale of its points, 0 of noise; None where it is not known.
     """
 
     points: int
@@ -76,6 +78,7 @@ class Pointwise(Record):
     field: Field | None = None
     time_contrast: float | None = None
     nonfinite: int = 0
+    agreement: float | None = None
 
 
 class HeldOut(Record):

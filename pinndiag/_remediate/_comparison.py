@@ -16,6 +16,7 @@ __all__ = ["Comparison"]
 class Comparison(AbstractDocument[RemedyRecord]):
     """Before and after."""
 
+    record: RemedyRecord
     renderers: ClassVar[str] = "remedy_"
 
     def __init__(self, record: RemedyRecord, treated: PINN | None) -> None:

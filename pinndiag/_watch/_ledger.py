@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
 import msgspec
@@ -14,12 +14,14 @@ from pinndiag._engine import Evaluation
 from pinndiag._errors import PinndiagError
 from pinndiag._look import reach
 from pinndiag._records import EventLine, Line, OptimizerCard, RunTerm
-from pinndiag._store import Sink
+from pinndiag._store import LANCZOS, Sink
 from pinndiag._watch._pending import Pending, flush
+from pinndiag.linalg import LanczosResult
 
 __all__ = ["Ledger"]
 
-STATE_EVERY = 30.0  # seconds between two writings of what is needed to go on
+# seconds between two writings of what is needed to go on; at least so many times what one takes; and at most
+STATE_EVERY, STATE_COST, STATE_SELDOM = 1.0, 500.0, 30.0
 
 
 @final
@@ -35,8 +37,9 @@ class Ledger:
         self.sink = sink
         self._waiting = waiting
         self._pending: list[Pending] = []
-        self._failed: set[str] = set()
-        self._began = self._last = self._state_at = time.perf_counter()
+        self._told: set[str] = set()
+        self._began = self._last = time.perf_counter()
+        self._state_due = self._began
         self._spent = 0.0
 
     @property
@@ -80,20 +83,38 @@ class Ledger:
         if self.sink is not None:
             self.sink.write(line)
 
+    def coefficients(self, step: int, processes: Mapping[str, LanczosResult]) -> str:
+        """Keep the Lanczos coefficients of a step; returns where they are."""
+        if self.sink is None or not processes:
+            return ""
+        rows = {
+            LANCZOS + name: torch.tensor([found.diagonal, found.off_diagonal], dtype=torch.float64)
+            for name, found in processes.items()
+        }
+        return self.sink.arrays(f"lanczos-{step:09d}", rows, {"step": str(step)})
+
     def event(self, event: str, text: str, step: int) -> None:
         """Record something that happened once."""
         self.write(EventLine(step=step, event=event, text=text, time=self.time))
 
     def complain(self, text: str, step: int) -> None:
-        """Record that something looks wrong, and show it."""
-        self.event("warning", text, step)
-        warnings.warn(f"pinndiag, step {step}: {text}", RuntimeWarning, stacklevel=2)
+        """Record that something looks wrong, and show it; each text once."""
+        if text not in self._told:
+            self.event("warning", text, step)
+            self.once(text, f"pinndiag, step {step}: {text}")
+
+    def once(self, what: str, text: str) -> None:
+        """Show something the first time that it happens."""
+        if what not in self._told:
+            self._told.add(what)
+            warnings.warn(text, RuntimeWarning, stacklevel=2)
 
     def terms(self, evaluation: Evaluation) -> None:
         """Enter terms that came for the first time into the header."""
         if self.sink is None:
             return
         known = self.sink.header.terms
+        early = all(term.since >= evaluation.step for term in known.values())
         new = {
             name: RunTerm(
                 kind="loss" if output.ndim == 0 else "residual",
@@ -104,7 +125,7 @@ class Ledger:
             for name, output in evaluation.outputs.items()
             if name not in known
         }
-        if new and known:
+        if new and not early:
             for name in new:
                 self.event("term", f"the term {name!r} came", evaluation.step)
         if new:
@@ -115,20 +136,23 @@ class Ledger:
         if self.sink is not None:
             self.sink.update(msgspec.structs.replace(self.sink.header, optimizers=list(cards)))
 
-    def state(self, state: Mapping[str, Any], *, now: bool = False) -> None:
-        """Keep what is needed to go on; not more often than every 30 seconds, unless now."""
-        if self.sink is not None and (now or time.perf_counter() - self._state_at > STATE_EVERY):
-            self._state_at = time.perf_counter()
-            self.sink.state({**state, "seconds": self.time})
+    def state(self, state: Callable[[], Mapping[str, Any]], *, now: bool = False) -> None:
+        """Keep what is needed to go on: every second or so, less often where that takes long, or now."""
+        began = time.perf_counter()
+        if self.sink is not None and (now or began >= self._state_due):
+            self.sink.state({**state(), "seconds": self.time})
+            after = time.perf_counter()
+            self._state_due = after + min(max(STATE_EVERY, STATE_COST * (after - began)), STATE_SELDOM)
 
     def spent(self, seconds: float) -> None:
         """Time went into watching."""
         self._spent += seconds
 
-    def failure(self, what: str, step: int, error: Exception) -> None:
-        if what in self._failed:
+    def failed(self, what: str, step: int, error: Exception) -> None:
+        """Record that something could not be measured, and show it; once for each kind."""
+        if what in self._told:
             return
-        self._failed.add(what)
+        self._told.add(what)
         words = error.what if isinstance(error, PinndiagError) else f"{type(error).__name__}: {error}"
         text = f"{what} failed: {words}"
         try:
@@ -152,7 +176,7 @@ class _Measuring:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> bool:
         if isinstance(error, Exception):
-            self._ledger.failure(self._what, self._step, error)
+            self._ledger.failed(self._what, self._step, error)
         self._ledger.spent(time.perf_counter() - self._began)
         return isinstance(error, Exception)
 

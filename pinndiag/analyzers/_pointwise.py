@@ -14,6 +14,7 @@ from pinndiag._points import PointSet
 from pinndiag._records._points import Field, PerTerm, Pointwise
 from pinndiag._terms import TermInfo, square
 from pinndiag._view import View
+from pinndiag.analyzers._neighbours import agreement
 
 __all__ = ["gini", "kurtosis", "per_point", "pointwise", "time_contrast", "top_share"]
 
@@ -69,6 +70,9 @@ def _pointwise(pinn: PINN, name: str, time_axis: int | None, seed: int) -> Point
         field=None if points is None else _field(points, squares, chosen, norms, seed),
         time_contrast=None if points is None else _contrast(points, squares, time_axis),
         nonfinite=int((~jacobian.residual.isfinite()).sum()),
+        agreement=None
+        if points is None
+        else agreement(points.coordinates, jacobian.residual.reshape(len(squares), -1), seed=seed),
     )
 
 

@@ -6,6 +6,7 @@ import math
 from typing import Literal, NamedTuple
 
 from pinndiag._records import Constant, DiagnosisRecord
+from pinndiag.checks._measures import counted, quotient
 from pinndiag.checks._needs import reason
 from pinndiag.checks._thresholds import Thresholds
 
@@ -45,10 +46,21 @@ def constancy(record: DiagnosisRecord, thresholds: Thresholds) -> Constancy:
     if found is None or math.isnan(found.ratio):
         why = reason(record, ("constant",))
         return Constancy(None, "", f"no solution is known, nor what the best constant does: {why}")
-    return _by_ratio(found, thresholds)
+    return _by_ratio(record, found, thresholds)
 
 
-def _by_ratio(found: Constant, thresholds: Thresholds) -> Constancy:
+def _beaten(record: DiagnosisRecord, found: Constant, thresholds: Thresholds) -> bool:
+    """Whether some term that the best constant leaves unsolved is far better solved by the network.
+
+    Where others contradict each other, the total may still be no better than that of a constant.
+    """
+    terms = counted(record)
+    best = {n: abs(terms[n].weight) * loss for n, loss in found.best.items() if n in terms}
+    unsolved = [n for n, loss in best.items() if loss > 0.01 * sum(best.values())]
+    return any(thresholds.beaten.passed(quotient(found.best[n], terms[n].loss)) for n in unsolved)
+
+
+def _by_ratio(record: DiagnosisRecord, found: Constant, thresholds: Thresholds) -> Constancy:
     flat = found.spread is not None and found.size is not None and found.spread < _bound(thresholds) * found.size
     if found.ratio < SOLVED:
         small = found.spread is not None and found.spread < _bound(thresholds)  # networks give outputs of order one
@@ -59,6 +71,8 @@ def _by_ratio(found: Constant, thresholds: Thresholds) -> Constancy:
     words = "loss of the best constant output / present loss"
     if found.ratio < WORSE:
         return Constancy(None if found.spread is None else flat, "ratio", words)
+    if _beaten(record, found, thresholds):
+        return Constancy(False, "ratio", words)
     return Constancy(thresholds.constant_ratio.passed(found.ratio), "ratio", words)
 
 

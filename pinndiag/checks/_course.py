@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import statistics
 
-from pinndiag._records import Band, History
+from pinndiag._records import Band, DiagnosisRecord, History
+from pinndiag.checks._measures import counted
 
-__all__ = ["fallen_late", "rate_left"]
+__all__ = ["fallen_late", "rate_left", "risen_again", "standing_since"]
 
 FEWEST = 12  # columns with a value without which a quarter says nothing
 
@@ -29,6 +30,35 @@ def rate_left(history: History) -> float | None:
     """Learning rate at the end / the largest of the run; None if unknown."""
     rates = [value for value in _middles(history.lr) if 0 <= value < math.inf]
     return rates[-1] / max(rates) if rates and max(rates) > 0 else None
+
+
+def risen_again(record: DiagnosisRecord) -> float | None:
+    """Median of the last quarter / the smallest of the quarters' medians, of the losses with their present weights.
+
+    None if unknown. The present weights, since a scheme that raises them would raise the total as well.
+    """
+    assert record.history is not None
+    series = {n: _middles(record.history.losses[n]) for n in counted(record) if n in record.history.losses}
+    lengths = {len(values) for values in series.values()}
+    if len(lengths) != 1 or min(lengths) < FEWEST:
+        return None
+    weights = {n: record.terms[n].weight for n in series}
+    totals = [sum(weights[n] * values[i] for n, values in series.items()) for i in range(min(lengths))]
+    quarter = len(totals) // 4
+    medians = [statistics.median(totals[len(totals) - k * quarter :][:quarter]) for k in (1, 2, 3, 4)]
+    return medians[0] / min(medians) if min(medians) > 0 and medians[0] < math.inf else None
+
+
+def standing_since(history: History) -> tuple[int, float] | None:
+    """The step from which on the total is the same to six digits, and the share of the run since; None if it moves."""
+    pairs = list(zip(history.total.low, history.total.high, strict=True))
+    last = pairs[-1] if pairs else (None, None)
+    if last[0] is None or last[0] != last[1] or not math.isfinite(last[0]):
+        return None
+    same = len(pairs)
+    while same and pairs[same - 1] in (last, (None, None)):
+        same -= 1
+    return history.columns[same] if same < len(pairs) else history.last, 1 - same / len(pairs)
 
 
 def _middles(band: Band) -> list[float]:

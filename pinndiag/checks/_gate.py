@@ -12,7 +12,8 @@ from typing import Literal, final
 from pinndiag._records import DiagnosisRecord, Evidence, Severity
 from pinndiag.checks._check import compared
 from pinndiag.checks._constancy import Constancy, constancy
-from pinndiag.checks._measures import counted, first_layer_at_start, first_layer_now, held_out, works
+from pinndiag.checks._digits import lost_digits
+from pinndiag.checks._measures import counted, first_layer_at_start, first_layer_now, held_out, noise_like, works
 from pinndiag.checks._thresholds import Threshold, Thresholds
 from pinndiag.checks._wording import listed, number, quoted, worst_first
 
@@ -64,6 +65,11 @@ def gate(record: DiagnosisRecord, thresholds: Thresholds) -> Gate:
     limits: dict[str, Threshold] = {n: thresholds.work_scalar if n in scalar else thresholds.work for n in known}
     left = worst_first({n: value for n, value in known.items() if limits[n].passed(value)})
     unseen = _unseen(record, thresholds)
+    noise = noise_like(record, thresholds)
+    if left and noise.issuperset(left):
+        why = f"what is left in {listed(left)} does not agree between neighbouring points, as of noise"
+        return Gate("unknown", (), f"unknown: {why}", unseen)
+    left = [name for name in left if name not in noise]
     if left:
         worst = left[0]
         most = "at most " if worst in scalar else ""
@@ -105,12 +111,9 @@ def _failing(record: DiagnosisRecord, thresholds: Thresholds) -> str:
         return f"unfinished: the output is constant ({_known_by(shape, record)})"
     if _scaled_badly(record, thresholds):
         return "unfinished: the first layer is as it started, far from the inputs' scale, so little work means nothing"
-    if record.precision is not None:
-        # the gradient of a converged network cancels down to its rounding: the residual has to be lost, too
-        rounding = [value for value in record.precision.rounding.values() if thresholds.rounding.passed(value)]
-        if rounding:
-            return "unfinished: a residual is lost in rounding"
-    return ""
+    # of a converged network the gradient is rounding before long: a residual has to be lost
+    lost = lost_digits(record, thresholds, work_left=False).rounding
+    return "unfinished: a residual is lost in rounding" if lost else ""
 
 
 def _known_by(shape: Constancy, record: DiagnosisRecord) -> str:

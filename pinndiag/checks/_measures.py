@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from pinndiag._records import DiagnosisRecord, TermRecord
+from pinndiag.checks._thresholds import Thresholds
 
 __all__ = [
     "alone",
@@ -20,6 +21,7 @@ __all__ = [
     "growth",
     "held_out",
     "lost_gradients",
+    "noise_like",
     "pulls",
     "quotient",
     "start_gradients",
@@ -88,6 +90,15 @@ def lost_gradients(record: DiagnosisRecord) -> list[str]:
     """Those of them that had a gradient at the stored start: the training took it, not the program."""
     begun = start_gradients(record)
     return [n for n in without_gradient(record) if record.terms[n].reached > 0 and begun.get(n, 0.0) > 0]
+
+
+def noise_like(record: DiagnosisRecord, thresholds: Thresholds) -> set[str]:
+    """Terms whose residual does not agree between neighbouring points: noise in the data, or finer than the points."""
+    return {
+        name
+        for name, found in record.pointwise.items()
+        if found.agreement is not None and thresholds.agreement.passed(found.agreement)
+    }
 
 
 def fall(record: DiagnosisRecord) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pinndiag._records import DiagnosisRecord, Severity
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
+from pinndiag.checks._digits import lost_digits
 from pinndiag.checks._gate import gate
 from pinndiag.checks._measures import counted
 from pinndiag.checks._thresholds import Thresholds
@@ -18,9 +19,11 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     assert found is not None
     mine = counted(record)
     gradient, bounds = found.gradient, (thresholds.precision, thresholds.rounding, thresholds.distinct)
-    rounding = {n: v for n, v in found.rounding.items() if n in mine and bounds[1].passed(v)}
+    state = gate(record, thresholds)
+    lost = lost_digits(record, thresholds, work_left=bool(state.open))
+    rounding = lost.rounding
     distinct = {n: v for n, v in found.distinct.items() if n in mine and bounds[2].passed(v)}
-    if not (bounds[0].passed(gradient) or rounding or distinct):
+    if not (lost.gradient or rounding or distinct):
         return CHECK.passed()
     evidence = [compared("1 - cosine of the total gradient with the one in float64", gradient, bounds[0])]
     evidence += [
@@ -36,14 +39,13 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
             compared("factor the loss falls by in float64 (descent probe)", record.probe.factor, thresholds.common_way)
         )
     terms = list(dict.fromkeys([*worst_first(rounding), *worst_first(distinct, falling=True)]))
-    lost = (
+    what = (
         f"the gradient in {record.run.dtype} is {number(gradient)} (1 - cosine) from the one in float64"
-        if bounds[0].passed(gradient)
+        if lost.gradient
         else f"{quoted(terms[0])} is lost in rounding"
     )
-    state = gate(record, thresholds)
     grave = (
-        bounds[0].far(gradient)
+        (lost.gradient and bounds[0].far(gradient))
         or any(map(bounds[1].far, rounding.values()))
         or any(map(bounds[2].far, distinct.values()))
     )
@@ -51,13 +53,15 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     low_work = not state.open
     probe_gains = record.probe is not None and thresholds.common_way.passed(record.probe.factor)
     capped: Severity = "warning" if severity == "problem" and low_work and not probe_gains else severity
+    if low_work and not (rounding or distinct):
+        capped = "note"
     return CHECK.finding(
-        f"{lost}: the digits have run out",
+        f"{what}: the digits have run out",
         capped,
         terms=terms,
         evidence=evidence,
         prescriptions=[remedies.float64(), *([remedies.affine_inputs(None, None)] if distinct else [])],
-        sure=state.sure(),
+        sure=state.sure("" if record.probe is not None else "Whether float64 would get further was not tried."),
     )
 
 
@@ -70,12 +74,12 @@ CHECK = Check(
     thresholds=("precision", "rounding", "distinct", "common_way"),
     decide=decide,
     detected="The same network is evaluated in float64. The total gradients point in different directions, or a "
-    "residual is mostly rounding, or points fall together after the cast to the training's precision. With little "
-    "work left a lost gradient is a note, since that of a converged network cancels down to its rounding; a lost "
-    "residual is a problem only if a descent in float64 still gains tenfold.",
+    "residual is mostly rounding, and a descent in float64 still finds a way down (near any minimum the gradient is "
+    "rounding before long); or points fall together after the cast to the training's precision. With little work left "
+    "a lost residual is a problem only if that descent was run, and a lost gradient a note.",
     why="Below the floor the optimizer follows rounding noise, and no setting of it helps.",
     fix="Go on in float64 for the last phase; shift and scale coordinates with large offsets.",
     overturned_by="A loss that is as small as you need.",
     reference="Xu et al. 2025 (arXiv 2505.10949)",
-    symptom_of=("input_scaling", "aliasing", "trivial_solution"),
+    symptom_of=("input_scaling", "aliasing", "lr_too_high", "trivial_solution"),
 )

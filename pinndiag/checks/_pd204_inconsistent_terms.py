@@ -25,8 +25,8 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         return CHECK.not_applicable(record.probe.reason or "a descent probe gave no number")
     constant = constancy(record, thresholds).constant
     stuck = thresholds.stuck.value >= factor
-    every = all(thresholds.alone_falls.value <= fall for fall in falls.values())
     state = gate(record, thresholds)
+    every = bool(state.open) and all(thresholds.alone_falls.value <= falls[name] for name in state.open)
     if not (stuck and every) or constant or state.state == "finished" or held > thresholds.standstill.value:
         return CHECK.passed()
     if standing(record, thresholds, state):
@@ -86,10 +86,10 @@ CHECK = Check(
     needs=("pair", "probe", "terms.probe_alone", "terms.work"),
     thresholds=("stuck", "alone_falls", "standstill", "output_spread", "work", "trial"),
     decide=decide,
-    detected="With work left, a hundred L-BFGS iterations on the sum do not lower it, sixty on each term alone lower "
-    "each of them fiftyfold, the weighted gradients cancel, and the output is not constant. Not judged where the "
-    "solution has not travelled away from its conditions (PD302), which looks the same. "
-    "Where --thorough tried other weights: none of them serves every unfinished term, and a front is named.",
+    detected="With work left, a hundred L-BFGS iterations on the sum do not lower it, sixty on each term alone that "
+    "has work left lower it tenfold, the weighted gradients cancel, and the output is not constant. Not judged where "
+    "the solution has not travelled away from its conditions (PD302), which looks the same. Where --thorough tried "
+    "other weights: none of them serves every unfinished term, and a front is named.",
     why="A wrong sign or coefficient, data that do not fit the equation, or corner values that do not fit each other "
     "leave no function that satisfies all terms. The network then settles for a compromise that solves none.",
     fix="No weight cures it. Put a solution you know into every residual and see which does not vanish.",

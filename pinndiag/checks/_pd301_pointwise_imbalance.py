@@ -62,6 +62,7 @@ CHECK = Check(
     symptom_of=(
         "input_scaling",
         "aliasing",
+        "lr_too_high",
         "trivial_solution",
         "inconsistent_terms",
         "propagation_failure",

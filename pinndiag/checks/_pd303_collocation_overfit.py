@@ -57,5 +57,5 @@ CHECK = Check(
     overturned_by="Fresh points drawn from a wrong domain (a box around points that fill no box): pass sampler= to "
     "wrap.",
     reference="PINNs Failure Modes are Overfitting, 2026 (arXiv 2605.30910)",
-    symptom_of=("aliasing", "bad_initialisation"),
+    symptom_of=("input_scaling", "bad_initialisation", "aliasing"),
 )

@@ -9,7 +9,7 @@ from pinndiag._records import DiagnosisRecord
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
 from pinndiag.checks._gate import gate
-from pinndiag.checks._measures import alone
+from pinndiag.checks._measures import alone, noise_like
 from pinndiag.checks._needs import reason
 from pinndiag.checks._thresholds import Thresholds
 from pinndiag.checks._wording import number, quoted, worst_first
@@ -26,6 +26,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     slow = {n: share for n, share in begun.items() if not falls.get(n, 0.0) >= thresholds.alone_falls.value}
     slow |= {n: max(share, slow.get(n, 0.0)) for n, share in now.items() if n in held}
     slow = {n: s for n, s in slow.items() if thresholds.slow_share.passed(s) and n in record.terms and state.allows(n)}
+    slow = {n: share for n, share in slow.items() if n not in noise_like(record, thresholds)}
     if not slow:
         return CHECK.passed()
     names = worst_first(slow)
@@ -67,12 +68,13 @@ CHECK = Check(
     title="The network learns these frequencies too slowly",
     passing="The residual is not confined to the slowest directions",
     needs=("terms.work",),
-    thresholds=("slow_share", "alone_stuck", "alone_falls", "work"),
+    thresholds=("slow_share", "alone_stuck", "alone_falls", "agreement", "work"),
     decide=decide,
     detected="Nearly all of a residual's square lies in directions of its tangent kernel with an eigenvalue below 1e-4 "
     "of the largest, the term has work left, and it does not fall by itself either. At the start this is a sign, and a "
     "problem if sixty L-BFGS iterations on the term alone gain less than twofold. Of the trained network, where any "
-    "share is seen, it is one only together with such a stuck term.",
+    "share is seen, it is one only together with such a stuck term. Noise lies in such directions too: a residual that "
+    "does not agree between neighbouring points does not count.",
     why="Gradient descent learns these directions ten thousand times more slowly. Weights and more steps change "
     "little.",
     fix="Fourier features of the inputs with a scale that fits the solution's frequencies.",

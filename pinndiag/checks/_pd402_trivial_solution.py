@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from pinndiag._records import DiagnosisRecord, Evidence
+from pinndiag._records import DiagnosisRecord, Evidence, Prescription
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
 from pinndiag.checks._constancy import Constancy, constancy
@@ -37,9 +37,15 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         state.severity(_grave(record, shape, state, factor, thresholds)),
         terms=[n for n in sorted(record.terms) if n != center and record.terms[n].weight != 0],
         evidence=evidence,
-        prescriptions=[remedies.exact_condition(), remedies.causal_weights(), remedies.normalised_unknown()],
+        prescriptions=_cures(record),
         sure=state.sure(_doubts(shape, factor)),
     )
+
+
+def _cures(record: DiagnosisRecord) -> list[Prescription]:
+    """Where zero solves every term no condition helps: the size of the unknown is missing."""
+    cures = [remedies.exact_condition(), remedies.causal_weights(), remedies.normalised_unknown()]
+    return cures[::-1] if _zero_solves(record) else cures
 
 
 def _rests(
@@ -120,12 +126,22 @@ CHECK = Check(
     title="The network rests at a trivial solution",
     passing="The output varies as the solution does",
     needs=("terms",),
-    thresholds=("output_spread", "constant_ratio", "hidden_spread", "stuck", "probe", "alone_falls", "alone_stuck"),
+    thresholds=(
+        "output_spread",
+        "constant_ratio",
+        "beaten",
+        "hidden_spread",
+        "stuck",
+        "probe",
+        "alone_falls",
+        "alone_stuck",
+    ),
     decide=decide,
-    detected="The output's spread is less than 0.05 of the known solution's. Where no solution is known: the last "
-    "hidden layer does not vary over any term's points, or the loss is 0.8 to 1.3 of that of the best constant output "
-    "(the weights of the last layer at zero), or a constant solves every term and the output hardly varies (a warning "
-    "at most, unless it is zero). And the descent probe finds no way down, or the loss is small already.",
+    detected="The output's spread is a small part of the known solution's. Where no solution is known: the last "
+    "hidden layer does not vary over any term's points; or the loss is 0.8 to 1.3 of that of the best constant output "
+    "(the weights of the last layer at zero), and no term that this constant leaves unsolved is far better solved; or "
+    "a constant solves every term and the output hardly varies (a warning at most, unless it is zero). And the descent "
+    "probe finds no way down, or the loss is small already.",
     why="Zero, or a fixed point of the dynamics, can solve the equation while it ignores the conditions. The loss "
     "then looks finished or stuck, and the solution is wrong everywhere.",
     fix="Satisfy the conditions exactly; weight them with causal weights; fix the size of the unknown in an "

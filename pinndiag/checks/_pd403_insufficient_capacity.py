@@ -14,6 +14,8 @@ from pinndiag.checks._wording import number, quoted
 
 __all__ = ["CHECK"]
 
+FEW = 10.0  # residuals a parameter from which units that have saturated do not clear the network
+
 
 def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     assert record.probe is not None
@@ -25,12 +27,13 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     worst = state.open[0]
     stuck = thresholds.alone_stuck.passed(factor) and thresholds.alone_stuck.passed(falls.get(worst, math.inf))
     bend = None if record.constant is None else record.constant.bend
-    affine = bend is not None and thresholds.bend.passed(bend)
+    seen = record.activations is not None and bool(record.activations.layers)
+    affine = bend is not None and thresholds.bend.passed(bend) and not seen
     entries = sum(term.entries for term in counted(record).values())
     parameters = record.run.parameters
     used = _rank(record, worst, parameters)
     full = used is not None and not thresholds.full_rank.passed(used)
-    few = parameters < entries and full
+    few = parameters < entries and (full or FEW * parameters < entries)
     if not stuck or not (affine or few):
         return CHECK.passed()
     evidence = [
@@ -48,7 +51,8 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         f"the output is affine in the coordinates, and {quoted(worst)} does not fall even alone: an activation is "
         "missing"
         if affine
-        else f"all {parameters} parameters are in use, for {entries} residuals, and {quoted(worst)} does not fall "
+        else f"{'all' if full else 'only'} {parameters} parameters are in use, for {entries} residuals, and "
+        f"{quoted(worst)} does not fall "
         f"even alone ({number(falls[worst])}-fold)"
     )
     return CHECK.finding(
@@ -79,8 +83,8 @@ CHECK = Check(
     decide=decide,
     detected="With work left, neither a hundred L-BFGS iterations on the sum nor sixty on the worst term alone gain "
     "twofold, and either the network has fewer parameters than residuals and nearly all of them move the residuals "
-    "independently (the kernel's rank), or its output is affine in the coordinates, so that an activation is missing. "
-    "A problem where the sum does not even gain by a fifth.",
+    "independently (the kernel's rank), or ten residuals to each parameter, or no activation was seen and its output "
+    "is affine in the coordinates. A problem where the sum does not even gain by a fifth.",
     why="Where every parameter is in use already there is no function left that fits better, however one trains.",
     fix="Make the network wider, then deeper; put an activation between the layers.",
     overturned_by="Four times the width that does not help: then it is spectral bias, or the data are noisy and no "

@@ -53,7 +53,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         if saturated
         else f"the signal fell to {number(ratio)} of its size from the first layer to the last, at the start"
     )
-    grave = saturated and all(thresholds.first_saturation.far(share[x]) for x in later)
+    grave = saturated and any(thresholds.first_saturation.far(share[x]) for x in later)
     grave = grave or (falls and thresholds.layer_fall.far(ratio))
     return CHECK.finding(
         title,

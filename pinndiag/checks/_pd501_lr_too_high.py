@@ -5,6 +5,7 @@ from __future__ import annotations
 from pinndiag._records import DiagnosisRecord, Evidence, Stability
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
+from pinndiag.checks._course import risen_again
 from pinndiag.checks._gate import gate
 from pinndiag.checks._measures import growth, lost_gradients, start_gradients
 from pinndiag.checks._needs import reason
@@ -19,7 +20,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     stability = None if record.spectrum is None else record.spectrum.stability
     rate = None if record.start is None else record.start.lr_sigma_max
     risen = growth(record)
-    if stability is None and rate is None and risen is None:
+    if stability is None and rate is None and risen is None and record.history is None:
         return CHECK.not_applicable(
             f"needs the stability limit: {reason(record, ('curvature.stability', 'curvature'))}"
         )
@@ -43,6 +44,11 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         )
         titles.append(f"the loss has grown {number(risen)}-fold since the start")
         grave |= thresholds.rise.far(risen)
+    back = None if record.history is None else risen_again(record)
+    if back is not None and thresholds.rise.passed(back):
+        evidence.append(compared("median loss of the last quarter of the run / of its best one", back, thresholds.rise))
+        titles.append(f"the loss has risen {number(back)}-fold again since its best quarter of the run")
+        grave |= thresholds.rise.far(back)
     if rate is not None and start.passed(rate / 2):
         evidence.append(compared("learning rate x sigma_max / 2 at the start (stable below 1)", rate / 2, start))
         titles.append(f"the learning rate was {number(rate / 2)} times the stability limit at the start")
@@ -51,15 +57,15 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     if update is not None and thresholds.update.passed(update):
         evidence.append(compared("first step / size of the initial parameters", update, thresholds.update))
         titles.append(f"the first step moved the parameters by {number(100 * update)} % of their size")
-        grave |= thresholds.update.far(update)
-    if stability is not None and now.passed(stability.sharpness):
+        grave |= thresholds.update.far(update) or (risen is not None and thresholds.rise.passed(risen))
+    if stability is not None and now.passed(stability.sharpness) and not _at_rest(record, thresholds):
         titles.append(f"the learning rate is {number(stability.sharpness)} times the stability limit")
         grave |= now.far(stability.sharpness)
     if stability is not None:
         evidence += _limits(stability, thresholds)
     state = gate(record, thresholds)
     if titles:
-        suggested = None if stability is None or not stability.limit > 0 else 0.5 * stability.limit
+        suggested = None if stability is None or not stability.limit > 0 else _suggested(stability, thresholds)
         return CHECK.finding(
             titles[0],
             state.severity(grave),
@@ -78,6 +84,23 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     return CHECK.passed()
 
 
+def _suggested(stability: Stability, thresholds: Thresholds) -> float:
+    """Half the limit; a tenth of the rate where that is less and the rate is below the limit.
+
+    The limit is that of the present place, and too large a rate may have driven the network to where it is flat.
+    """
+    half = 0.5 * stability.limit
+    return half if thresholds.sharpness.passed(stability.sharpness) else min(half, 0.1 * stability.lr)
+
+
+def _at_rest(record: DiagnosisRecord, thresholds: Thresholds) -> bool:
+    """Whether the descent probe finds no way down: steps that overshoot do not end at a minimum.
+
+    Another optimizer may have had the last word, such as L-BFGS after Adam.
+    """
+    return record.probe is not None and thresholds.stuck.passed(record.probe.factor)
+
+
 def _limits(stability: Stability, thresholds: Thresholds) -> list[Evidence]:
     return [
         compared("learning rate / largest stable one", stability.sharpness, thresholds.sharpness),
@@ -92,13 +115,14 @@ CHECK = Check(
     title="The learning rate is too high",
     passing="The learning rate is below the stability limit",
     needs=("terms",),
-    thresholds=("sharpness", "start_sharpness", "update", "rise", "saturation"),
+    thresholds=("sharpness", "start_sharpness", "update", "rise", "stuck", "saturation"),
     decide=decide,
     detected="The learning rate against the largest one that is stable for the local quadratic model: 2 / sigma_max "
-    "for gradient descent; for Adam the limit of its preconditioned Hessian. At the start it counts for plain "
-    "descent only. A first step that moves the parameters by more than a twentieth of their size, a total loss that "
-    "has grown since the start, and a gradient that vanished in the training count too. Between 0.8 and 1.2 it is a "
-    "note: riding the edge is normal.",
+    "for gradient descent; for Adam the limit of its preconditioned Hessian; not where the descent probe finds no way "
+    "down, for steps that overshoot do not end at a minimum. At the start it counts for plain descent only. A first "
+    "step that is large against the parameters, a total loss that has grown since the start, one that has risen again "
+    "in the last quarter of a run, and a gradient that vanished in the training count too; a large first step together "
+    "with a grown loss is a problem. Between 0.8 and the bound it is a note: riding the edge is normal.",
     why="Beyond the limit each step overshoots along the sharpest direction; the loss rises until the units saturate.",
     fix="Lower the learning rate to half the limit, or let it decay.",
     overturned_by="A loss whose medians still fall: training at the edge of stability is normal.",

@@ -1,12 +1,14 @@
-"""PD504: an L-BFGS that stopped by its absolute tolerances."""
+"""PD504: an optimizer that stopped by itself, as L-BFGS does by its absolute tolerances."""
 
 from __future__ import annotations
 
 from pinndiag._records import DiagnosisRecord, Evidence
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
-from pinndiag.checks._gate import gate
+from pinndiag.checks._course import standing_since
+from pinndiag.checks._gate import Gate, gate
 from pinndiag.checks._measures import counted
+from pinndiag.checks._needs import reason
 from pinndiag.checks._thresholds import Thresholds
 from pinndiag.checks._wording import number
 
@@ -14,14 +16,20 @@ __all__ = ["CHECK"]
 
 
 def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
+    state = gate(record, thresholds)
+    stood = None if record.history is None else standing_since(record.history)
+    if stood is not None and thresholds.standing.passed(stood[1]) and state.state != "finished":
+        return _stood(state, *stood, thresholds)
     optimizer, probe = record.run.optimizer, record.probe
-    assert probe is not None
     if optimizer is None or "lbfgs" not in optimizer.kind.casefold().replace("-", ""):
+        if record.history is not None:
+            return CHECK.passed()  # it moved to the end
         return CHECK.not_applicable("the optimizer is not L-BFGS" if optimizer else "the optimizer is not known")
+    if probe is None:
+        return CHECK.not_applicable(f"needs the descent probe: {reason(record, ('descent_probe', 'gradients'))}")
     total = sum(term.weight * term.loss for term in counted(record).values())
     if not (thresholds.stop_loss.passed(total) and thresholds.stop_probe.passed(probe.factor)):
         return CHECK.passed()
-    state = gate(record, thresholds)
     return CHECK.finding(
         f"L-BFGS stopped at a loss of {number(total)}, though it falls {number(probe.factor)}-fold when scaled",
         state.severity(thresholds.stop_probe.far(probe.factor)),
@@ -32,7 +40,21 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
             Evidence(name="optimizer", value=optimizer.kind),
         ],
         prescriptions=[remedies.scaled_lbfgs()],
-        sure=state.sure(),
+        sure=state.sure("Told by sizes: whether the parameters still moved is not known."),
+    )
+
+
+def _stood(state: Gate, step: int, share: float, thresholds: Thresholds) -> Outcome:
+    """A run in which nothing moved at the end."""
+    return CHECK.finding(
+        f"the loss has been the same to six digits since step {step}: the training has stopped by itself",
+        state.severity(thresholds.standing.far(share)),
+        terms=[],
+        evidence=[
+            compared("share of the run in which the loss stood still, up to its end", share, thresholds.standing)
+        ],
+        prescriptions=[remedies.scaled_lbfgs(), remedies.float64()],
+        sure=state.sure("A learning rate of zero, or an optimizer whose step is never taken, looks the same."),
     )
 
 
@@ -40,12 +62,13 @@ CHECK = Check(
     code="PD504",
     pathology="premature_stop",
     title="The optimizer stopped by itself",
-    passing="L-BFGS did not stop early by its absolute tolerances",
-    needs=("terms", "probe"),
-    thresholds=("stop_probe", "stop_loss"),
+    passing="The optimizer did not stop by itself",
+    needs=("terms",),
+    thresholds=("standing", "stop_probe", "stop_loss"),
     decide=decide,
     detected="The optimizer is L-BFGS, the weighted total is far below one in absolute size, and the same method in "
-    "float64 with a scaled loss still falls a hundredfold, with work left.",
+    "float64 with a scaled loss still falls a hundredfold, with work left. In a run, of whatever optimizer: the loss "
+    "is the same to six digits up to the end, with work left.",
     why="torch's L-BFGS stops at absolute sizes of gradient and change. A small loss reaches them long before it is "
     "solved.",
     fix="Scale the loss to between 1 and 1e4, set the tolerances to zero, use float64; or Adam.",

@@ -94,10 +94,16 @@ class Thresholds(Record):
         2e-7, "own estimate: a hundredth of finished work, so small that the points between hardly matter"
     )
     held_out_start: Threshold = Threshold.above(3.0, _measured("healthy 0.98 to 1.2 at the start, aliased 9e11"))
+    agreement: Threshold = Threshold.below(
+        0.3, "own estimate: of noise 0, give or take 0.24 for 30 points; smooth residuals have 0.8 and more"
+    )
     alias_points: Threshold = Threshold.below(30.0, _measured("two points a batch give a ratio of 3 by chance"))
     output_spread: Threshold = Threshold.below(0.05, _measured("share of the solution's spread where collapsed"))
     constant_ratio: Threshold = Threshold(
         value=1.3, grave=1.3, source=_measured("0.8 to 1.3 where collapsed to a constant"), falling=True
+    )
+    beaten: Threshold = Threshold.above(
+        10.0, "own estimate: a term that the network solves so much better than the best constant shows it is none"
     )
     hidden_spread: Threshold = Threshold.below(1e-3, "own estimate: healthy networks have 0.04 to 0.4")
     precision: Threshold = Threshold.above(1e-3, _measured("healthy below 1e-5, sick 0.01 to 1.9"))
@@ -129,16 +135,29 @@ class Thresholds(Record):
     common_way: Threshold = Threshold.above(10.0, _measured("descent probe where a way down for all terms exists"))
     probe: Threshold = Threshold.above(30.0, _measured("descent probe where the optimizer is the bottleneck"))
     stuck: Threshold = Threshold.below(1.2, _measured("descent probe where the optimizer is not the bottleneck"))
-    alone_falls: Threshold = Threshold.above(50.0, _measured("each term alone, where together they do not move"))
+    alone_falls: Threshold = Threshold.above(
+        10.0,
+        "measured: each term alone, where together they do not move: 50 and more in sick runs, 15 in one of the "
+        "setting half of benchmarks/calibration",
+    )
     alone_stuck: Threshold = Threshold.below(2.0, _measured("a term that does not fall even alone"))
     top_share: Threshold = Threshold.share(0.6, _measured("worst 5 % of points: healthy to 0.51, sick 0.58 to 1"))
     time_contrast: Threshold = Threshold.above(30.0, _measured("healthy up to 5, sick 330 to 2600"))
-    slow_share: Threshold = Threshold.share(0.9, _measured("at the start: healthy up to 0.64, sick 0.94 to 1"))
+    slow_share: Threshold = Threshold.share(
+        0.7,
+        "measured at the start: healthy up to 0.64, sick 0.94 to 1, and 0.73 in the setting half of "
+        "benchmarks/calibration; asked for together with a term that does not fall alone",
+    )
     sharpness: Threshold = Threshold.above(1.2, _measured("healthy 0.56 to 1.02; Cohen et al. 2021, 2022"))
     start_sharpness: Threshold = Threshold(
         value=1.2, grave=1.5, source=_measured("plain descent that started at 1.5 diverged at once")
     )
-    update: Threshold = Threshold.above(0.05, _measured("healthy first steps 3e-3 to 1.6e-2 of the parameters' size"))
+    update: Threshold = Threshold(
+        value=0.15,
+        grave=0.6,
+        source="measured on 30 runs of Adam, learning rates 1e-3 to 0.1 on 6 networks: steps of up to 0.07 of the "
+        "parameters' size did no harm, 0.13 to 0.45 cost one half of the runs a factor of 10 and more, 0.7 lost all",
+    )
     weight_growth: Threshold = Threshold.above(
         1e3, "measured: within 1000 steps the printed form of LR annealing grew without end, to 1e6 and more"
     )
@@ -158,6 +177,7 @@ class Thresholds(Record):
     noise: Threshold = Threshold.below(2.0, _measured("1.4 where batches were too small, and in a finished network"))
     rate_left: Threshold = Threshold.below(1e-3, "own estimate: a rate that has decayed so far moves nothing")
     late_fall: Threshold = Threshold.above(0.04, _measured("decades lost in the last quarter where training went on"))
+    standing: Threshold = Threshold.above(0.1, "own estimate: share of a run without any change to six digits")
     stop_loss: Threshold = Threshold.below(1e-3, "own estimate: torch's L-BFGS stops at absolute 1e-7 and 1e-9")
 
     def changed(self) -> dict[str, Threshold]:

@@ -9,10 +9,12 @@ from tests.checks.records import (
     activations,
     constant,
     held_out,
+    pointwise,
     quick,
     record,
     replace,
     start,
+    unfinished,
     with_terms,
     work,
 )
@@ -87,3 +89,16 @@ def test_severities():
     unknown = gate(with_terms(record(), bc={"work": None}), DEFAULT)
     assert [g.severity(True) for g in (finished, unknown, unfinished)] == ["note", "warning", "problem"]
     assert [g.severity(False) for g in (finished, unknown, unfinished)] == ["note", "warning", "warning"]
+
+
+def test_noise_is_no_unfinished_work():
+    noisy = {"pde": pointwise(), "bc": pointwise(points=200, agreement=0.05)}
+    base = replace(unfinished(pde=1e-7), pointwise=noisy)
+    found = gate(base, DEFAULT)
+    assert (found.state, found.open) == ("unknown", ())
+    assert "neighbouring points" in found.words
+    assert found.severity(True) == "warning"
+    smooth = {**noisy, "bc": pointwise(points=200, agreement=0.9)}
+    assert gate(replace(base, pointwise=smooth), DEFAULT).open == ("bc",)
+    both = gate(replace(unfinished(), pointwise=noisy), DEFAULT)
+    assert (both.state, both.open) == ("unfinished", ("pde",))  # what is left of the equation is looked at

@@ -19,7 +19,13 @@ def test_detects(figures):
 def test_with_little_work_it_is_a_problem_only_if_float64_gains():
     low = rounded(record(), gradient=0.5, rounding=0.5)
     assert finding("PD103", replace(low, probe=probe(100.0))).severity == "problem"
-    assert finding("PD103", replace(low, probe=probe(2.0))).severity == "warning"
+    assert finding("PD103", replace(low, probe=None)).severity == "warning"
+
+
+def test_near_a_minimum_rounding_is_no_sign():
+    assert passes("PD103", rounded(replace(record(), probe=probe(3.0)), gradient=0.5, rounding=0.1))
+    assert passes("PD103", rounded(replace(unfinished(), probe=probe(1.02)), gradient=0.5, rounding=0.1))
+    assert finding("PD103", rounded(replace(unfinished(), probe=probe(1.02)), distinct=0.25)).severity == "problem"
 
 
 def test_the_gradient_of_a_converged_network_is_rounding_and_no_problem():

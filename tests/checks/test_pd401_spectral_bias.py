@@ -1,6 +1,18 @@
 from pinndiag._records import Kernel
 from pinndiag._records._points import TermKernel
-from tests.checks.records import finding, passes, probe, quick, record, replace, skipped, start, unfinished, with_terms
+from tests.checks.records import (
+    finding,
+    passes,
+    pointwise,
+    probe,
+    quick,
+    record,
+    replace,
+    skipped,
+    start,
+    unfinished,
+    with_terms,
+)
 
 
 def slow_kernel(share):
@@ -15,7 +27,7 @@ def slow(base, share, alone=1.5):
 def test_detects():
     found = finding("PD401", slow(unfinished(), 0.98))
     assert (found.pathology, found.severity, found.terms) == ("spectral_bias", "problem", ["pde"])
-    assert finding("PD401", slow(unfinished(), 0.98, alone=10.0)).severity == "warning"
+    assert finding("PD401", slow(unfinished(), 0.98, alone=5.0)).severity == "warning"
     assert finding("PD401", slow(unfinished(), 0.98, alone=None)).severity == "warning"
 
 
@@ -50,3 +62,9 @@ def test_does_not_flag():
 def test_not_applicable():
     assert "left out by quick" in skipped("PD401", quick(unfinished()))
     assert "kernel" in skipped("PD401", replace(unfinished(), start=start(slow_share={})))
+
+
+def test_does_not_flag_noise():
+    noisy = {"pde": pointwise(agreement=0.05), "bc": pointwise(points=200)}
+    assert passes("PD401", replace(slow(unfinished(), 0.98), pointwise=noisy))
+    assert passes("PD401", replace(now(unfinished(), 0.98), pointwise=noisy))

@@ -55,6 +55,16 @@ def test_detects_by_the_loss_of_the_best_constant():
     assert finding("PD402", unsolved(record(), 1.02, factor=1e3)).severity == "problem"  # it looks finished
 
 
+def test_a_term_that_is_solved_shows_that_the_output_is_no_constant():
+    # two terms that contradict each other keep the total at that of a constant; a third one is solved all the same
+    losses = {"pde": 2e-3, "bc": 0.9}
+    base = with_terms(unsolved(unfinished(), 1.02), **{n: {"loss": loss} for n, loss in losses.items()})
+    best = replace(base.constant, best={"pde": 0.1, "bc": 0.82})
+    assert passes("PD402", replace(base, constant=best))
+    assert finding("PD402", replace(base, constant=replace(best, best={"pde": 2e-3, "bc": 0.92})))
+    assert finding("PD402", with_terms(replace(base, constant=best), pde={"weight": 1e-2}))  # a hundredth of the total
+
+
 def test_does_not_flag_what_beats_the_best_constant():
     assert passes("PD402", unsolved(unfinished(), 1.4))
     assert passes("PD402", unsolved(unfinished(), 0.5))  # worse than any constant, and so none

@@ -37,12 +37,18 @@ def test_detects(total, severity):
     assert "wider" in found.prescriptions[0].title
 
 
+def test_a_tiny_network_is_too_small_though_its_units_have_saturated():
+    assert "Only 22 parameters" in finding("PD403", small(rank=5)).title
+
+
 def test_detects_a_missing_activation():
     flat = replace(constant(1.0), bend=1e-14)
-    found = finding("PD403", replace(small(parameters=5000, rank=3), constant=flat))
+    linear = replace(small(parameters=5000, rank=3), constant=flat, activations=None)
+    found = finding("PD403", linear)
     assert "affine" in found.title
     assert "activation" in found.prescriptions[0].title
-    assert passes("PD403", replace(small(parameters=5000, rank=3), constant=replace(flat, bend=0.1)))
+    assert passes("PD403", replace(linear, constant=replace(flat, bend=0.1)))
+    assert passes("PD403", replace(linear, activations=record().activations))  # it has some, and does not use them
 
 
 def test_is_named_before_spectral_bias_which_looks_the_same_from_the_kernel():
@@ -54,7 +60,7 @@ def test_is_named_before_spectral_bias_which_looks_the_same_from_the_kernel():
 def test_does_not_flag():
     assert passes("PD403", small(alone=5.0))  # it falls alone: the others hold it
     assert passes("PD403", small(total=5.0))
-    assert passes("PD403", small(rank=11))  # half of the directions are free
+    assert passes("PD403", small(parameters=125, rank=60))  # half of the directions are free
     assert passes("PD403", small(parameters=1200))  # as many parameters as residuals
     assert passes("PD403", small(parameters=300))  # more than the kernel has rows: its rank says nothing
     assert passes("PD403", replace(small(), terms=record().terms))  # finished

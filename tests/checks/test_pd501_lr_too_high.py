@@ -2,11 +2,14 @@ import math
 
 import pytest
 
+from pinndiag._records import Band
 from tests.checks.records import (
     finding,
     passes,
+    probe,
     record,
     replace,
+    run,
     skipped,
     spectrum,
     start,
@@ -32,11 +35,35 @@ def test_detects_a_loss_that_has_grown():
     assert finding("PD501", base).severity == "problem"
 
 
-@pytest.mark.parametrize(("update", "severity"), [(0.08, "warning"), (1.7, "problem")])
+@pytest.mark.parametrize(("update", "severity"), [(0.2, "warning"), (1.7, "problem")])
 def test_detects_a_first_step_as_long_as_the_parameters(update, severity):
     assert finding("PD501", replace(unfinished(), start=start(update=update))).severity == severity
     assert finding("PD501", replace(record(), start=start(update=update))).severity == "note"
-    assert passes("PD501", replace(unfinished(), start=start(update=0.016)))
+    assert passes("PD501", replace(unfinished(), start=start(update=0.07)))
+
+
+def test_two_signs_that_agree_are_a_problem():
+    grown = replace(unfinished(), start=start(update=0.2, losses={"pde": 2e-3, "bc": 2e-3}))
+    assert finding("PD501", grown).severity == "problem"
+    assert finding("PD501", replace(grown, start=replace(grown.start, update=0.01))).severity == "warning"
+
+
+def test_a_network_at_rest_has_not_overshot():
+    base = replace(unfinished(), spectrum=spectrum(5.0))
+    assert passes("PD501", replace(base, probe=probe(1.05)))  # L-BFGS after Adam, whose state is of before
+    assert finding("PD501", replace(base, probe=None)).severity == "problem"
+
+
+@pytest.mark.parametrize(("factor", "severity"), [(5.0, "warning"), (100.0, "problem")])
+def test_a_run_whose_loss_has_risen_again(factor, severity):
+    losses = [10 ** (-i / 10) if i < 30 else factor * 10**-2.45 for i in range(40)]  # the median of the best quarter
+    band = Band(low=losses, high=losses)
+    course = run(list(range(40)), total=band, losses={"pde": band, "bc": band})
+    found = finding("PD501", replace(unfinished(), history=course))
+    assert found.severity == severity
+    assert found.evidence[0].value == pytest.approx(factor, rel=0.01)
+    weighted = with_terms(replace(unfinished(), history=course), pde={"weight": 1e-3})  # weights of the end for both
+    assert finding("PD501", weighted).evidence[0].value == pytest.approx(factor, rel=0.01)
 
 
 def test_detects_a_gradient_that_was_lost_in_the_training():

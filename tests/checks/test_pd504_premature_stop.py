@@ -1,5 +1,20 @@
-from pinndiag._records import OptimizerCard
-from tests.checks.records import card, finding, passes, probe, quick, record, replace, skipped, unfinished
+import pytest
+
+from pinndiag._records import Band, Finding, OptimizerCard
+from pinndiag.checks import by_code
+from tests.checks.records import (
+    card,
+    course,
+    finding,
+    passes,
+    probe,
+    quick,
+    record,
+    replace,
+    run,
+    skipped,
+    unfinished,
+)
 
 
 def stopped(base, factor=1e3, kind="LBFGS"):
@@ -23,4 +38,19 @@ def test_does_not_flag():
 
 def test_not_applicable():
     assert "not L-BFGS" in skipped("PD504", stopped(unfinished(), kind="Adam"))
-    assert "left out by quick" in skipped("PD504", quick(record()))
+    lbfgs = replace(quick(record()), run=card(optimizer=OptimizerCard(kind="LBFGS", lr=1.0)))
+    assert "left out by quick" in skipped("PD504", lbfgs)
+
+
+@pytest.mark.parametrize(("moving", "severity"), [(35, "warning"), (20, "problem")])
+def test_a_run_that_stood_still_to_its_end(moving, severity):
+    losses = [1 / (1 + min(i, moving)) for i in range(40)]
+    still = run([100 * i for i in range(40)], total=Band(low=losses, high=losses))
+    found = finding("PD504", replace(unfinished(), history=still))
+    assert found.severity == severity
+    assert f"since step {100 * moving}" in found.title
+    assert not isinstance(by_code("PD504").judge(replace(record(), history=still)), Finding)
+
+
+def test_a_run_that_moved_to_its_end():
+    assert passes("PD504", replace(unfinished(), history=course(0.001)))

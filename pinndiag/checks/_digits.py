@@ -1,0 +1,37 @@
+"""Whether rounding stands in the way: shared by the gate and the check of precision."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from pinndiag._records import DiagnosisRecord
+from pinndiag.checks._measures import counted
+from pinndiag.checks._thresholds import Thresholds
+
+__all__ = ["Lost", "lost_digits"]
+
+
+class Lost(NamedTuple):
+    """What is lost in the training's precision: the total gradient, and residuals by name with their errors."""
+
+    gradient: bool
+    rounding: dict[str, float]
+
+
+def lost_digits(record: DiagnosisRecord, thresholds: Thresholds, *, work_left: bool) -> Lost:
+    """What is lost in rounding, where that can matter.
+
+    Near any minimum the gradient, and in a solved term the residual, is the small difference that rounding spoils
+    first. So it counts only where the descent probe, in float64, finds a way down, or was not run; with little work
+    left a long one.
+    """
+    found = record.precision
+    if found is None:
+        return Lost(False, {})
+    factor = math.nan if record.probe is None else record.probe.factor
+    if thresholds.stuck.passed(factor) or not (work_left or thresholds.common_way.value < factor or math.isnan(factor)):
+        return Lost(False, {})
+    terms = counted(record)
+    rounding = {n: value for n, value in found.rounding.items() if n in terms and thresholds.rounding.passed(value)}
+    return Lost(thresholds.precision.passed(found.gradient), rounding)
