@@ -133,7 +133,8 @@ def _explained(console: Console, page: RemedyView) -> None:
         console.print(table)
         console.print(
             Text(
-                "work left: squared distance in parameters that would make the residuals vanish, over all terms",
+                "work left: squared distance in parameters that would make the residuals vanish, over all terms; "
+                "median over the last quarter of the steps taken",
                 "dim",
             )
         )
