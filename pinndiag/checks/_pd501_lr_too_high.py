@@ -127,5 +127,5 @@ CHECK = Check(
     fix="Lower the learning rate to half the limit, or let it decay.",
     overturned_by="A loss whose medians still fall: training at the edge of stability is normal.",
     reference="Cohen et al. 2021; Cohen et al. 2022 (arXiv 2207.14484)",
-    symptom_of=("input_scaling", "unscaled_problem"),
+    symptom_of=("input_scaling", "unscaled_problem", "bad_initialisation"),
 )

@@ -158,8 +158,8 @@ CLAIMS = (
         "errors within a factor of 2",
         lambda ours: max(ours.values()) < 2 * min(ours.values()),
         "The ratio of the largest entries weighs the boundary more heavily than that of the norms (see the weights "
-        "over time), and in this short training the error still falls with the weight; the errors at the last step scatter "
-        "by as much.",
+        "over time), and in this short training the error still falls with the weight; the errors at the last step "
+        "scatter by as much.",
     ),
     Claim(
         "Weights refreshed at every 10th step cost little time",
