@@ -153,8 +153,8 @@ def _remedies(outcomes: Sequence[Outcome]) -> str:
     untreated = ", ".join(o.name for o in curable if not o.words) or "none"
     head = ["treatment", f"helped ({HELPS} or more)", "alike", f"hurt ({1 / HELPS:.2f} or less)", "median factor"]
     return (
-        f"{REMEDIES}\n\n{_table(head, rows)}\n\nNo lines of code for the case, or nothing prescribed, which counts as no "
-        f"help: {useless}.\n\nNot treated in this run, and not counted: {untreated}."
+        f"{REMEDIES}\n\n{_table(head, rows)}\n\nNo lines of code for the case, or nothing prescribed (counted as no "
+        f"help): {useless}.\n\nNot treated in this run, and not counted: {untreated}."
     )
 
 
