@@ -23,7 +23,7 @@ TESTS = ROOT / "tests" / "integrations"
 PINS = ROOT / "constraints.txt"
 TORCH = re.search(r"^torch==\S+", PINS.read_text(encoding="utf-8"), re.MULTILINE)
 
-# what is installed, and whether its dependencies are: those of PhysicsNeMo want a CUDA build beside torch
+# what is installed, by one call of pip each
 PACKAGES: dict[str, list[list[str]]] = {
     "deepxde": [["deepxde==1.15.0"]],
     "pina": [["pina-mathlab==0.3.2.post2610"]],
@@ -31,11 +31,12 @@ PACKAGES: dict[str, list[list[str]]] = {
     "torchphysics": [["torchphysics==1.1.2", "numpy<2"]],
     "neurodiffeq": [["neurodiffeq==0.7.0"]],
     "neuromancer": [["neuromancer==1.5.6", "wandb"]],
+    # its requirements name torchvision, which pulls another torch, and s3fs without a version, for which pip tries
+    # releases for an hour: here is what `physicsnemo.sym` imports, as it was tried
     "physicsnemo": [
-        ["--no-deps", "nvidia-physicsnemo==2.2.2"],
-        ["warp-lang>=1.14", "sympy", "requests", "pandas", "h5py", "tqdm", "einops", "treelib", "hydra-core"],
-        ["omegaconf", "cftime", "importlib-metadata", "nvtx", "onnx", "psutil"],
-        ["tensordict", "termcolor", "s3fs", "zarr"],
+        ["--no-deps", "nvidia-physicsnemo==2.2.2", "s3fs==2026.9.0", "aiobotocore==3.10.0", "botocore==1.43.117"],
+        ["--no-deps", "aioitertools==0.13.0", "jmespath==1.1.0", "wrapt==2.5.2", "warp-lang==1.19.0"],
+        ["aiohttp", "importlib-metadata", "python-dateutil<3", "requests", "setuptools", "tqdm"],
     ],
 }
 # a framework may pin these
@@ -87,7 +88,8 @@ def main() -> int:
         )
         tested = time.perf_counter()
         last = done.stdout.strip().splitlines()[-1] if done.stdout.strip() else done.stderr[-500:]
-        print(f"{name:14} installed in {ready - began:5.0f} s, tested in {tested - ready:4.0f} s: {last}", flush=True)
+        what = next(package for package in PACKAGES[name][0] if "==" in package)
+        print(f"{what:32} installed in {ready - began:5.0f} s, tested in {tested - ready:4.0f} s: {last}", flush=True)
         if done.returncode:
             failed.append(name)
             print(done.stdout[-4000:])

@@ -51,7 +51,7 @@ def main() -> None:
             for line in found.histograms:
                 found.gradients(line)
             lost.append(max(0, (told[-1] if told else 1) - len(found.steps)))
-            torn += any("cut short" in note for note in found.notes)
+            torn += any("is not whole" in note for note in found.notes)
     print(
         f"{times} kills: at most {max(lost)} records lost, {sum(n > 0 for n in lost)} runs lost one, {torn} torn lines"
     )

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pinndiag import _parameters
 from pinndiag._jacobian import draw
+from pinndiag._lbfgs import LBFGS
 from pinndiag._parameters import Vector
 from pinndiag._pinn import PINN
 from pinndiag._points import PointSet
@@ -69,7 +70,7 @@ class Descent:
         if not math.isfinite(start) or start == 0:
             return
         self._scale = SCALE / start
-        optimizer = torch.optim.LBFGS(
+        optimizer = LBFGS(
             self._pinn.tensors,
             max_iter=iterations,
             max_eval=2 * iterations,

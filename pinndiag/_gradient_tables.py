@@ -18,11 +18,13 @@ from torch import Tensor
 from pinndiag import _parameters, _statistics
 from pinndiag._records import GradientFigures, Gradients, Histogram, LayerGradients
 
-__all__ = ["Key", "Structure", "figures_of", "pairwise", "read", "tables"]
+__all__ = ["Key", "Structure", "fetched", "pairwise", "read", "tables"]
 
 Matrix = Float[Tensor, "terms n"]
 Key = tuple[str, str]  # layer ("" for the whole network), and what was measured there
 Page = list[list[float]]
+
+FIGURES = ("figures", "weight", "bias")  # tables of moments on the device, of the figures they give when fetched
 
 
 @final
@@ -66,7 +68,7 @@ def tables(structure: Structure, matrix: Matrix, applied: Matrix) -> dict[Key, T
     for layer, members in {"": list(columns), **structure.layers}.items():
         rows = torch.cat([columns[name] for name in members], dim=1)
         weighted = torch.cat([seen[name] for name in members], dim=1)
-        found[layer, "figures"] = _statistics.figures(torch.cat([rows, weighted.sum(0, keepdim=True)]))
+        found[layer, "figures"] = _statistics.moments(torch.cat([rows, weighted.sum(0, keepdim=True)]))
         found[layer, "histograms"] = _statistics.histogram(rows, _statistics.linear_span(rows))
         found[layer, "weighted"] = _statistics.histogram(weighted, _statistics.linear_span(weighted))
         span = _statistics.log_magnitude_span(rows)
@@ -76,12 +78,23 @@ def tables(structure: Structure, matrix: Matrix, applied: Matrix) -> dict[Key, T
         vectors = [name for name in members if name not in structure.matrices]
         for part, chosen in (("weight", matrices), ("bias", vectors)):
             if chosen:
-                found[layer, part] = _statistics.figures(torch.cat([columns[name] for name in chosen], dim=1))
+                found[layer, part] = _statistics.moments(torch.cat([columns[name] for name in chosen], dim=1))
     directions = matrix / _statistics.norms(matrix)[:, None]
     found["", "cosines"] = directions @ directions.T
     found["", "alignment"] = _alignment(directions)
     found["", "sizes"] = _statistics.norms(applied)[:, None]
     return found
+
+
+def fetched(measured: Sequence[Mapping[Key, Tensor]]) -> list[dict[Key, Page]]:
+    """Bring tables of several measurements to the CPU, in one transfer."""
+    flat = [table for tables in measured for table in tables.values()]
+    pages = iter(_statistics.fetch(flat) if flat else [])
+    return [{key: _finished(key, next(pages)) for key in tables} for tables in measured]
+
+
+def _finished(key: Key, page: Page) -> Page:
+    return [_statistics.figures_of(row) for row in page] if key[1] in FIGURES else page
 
 
 def read(
@@ -144,8 +157,7 @@ def pairwise(names: Sequence[str], page: Page) -> dict[str, float]:
     return {f"{names[a]}|{names[b]}": _clipped(page[a][b]) for a, b in pairs}
 
 
-def figures_of(row: Sequence[float]) -> GradientFigures:
-    """The record of one row of `_statistics.figures`."""
+def _figures(row: Sequence[float]) -> GradientFigures:
     known = dict(zip(_statistics.FIGURES, row, strict=True))
     nonfinite = int(known.pop("nonfinite"))
     return GradientFigures(**{f"grad_{name}": value for name, value in known.items()}, nonfinite=nonfinite)
@@ -168,7 +180,7 @@ class _Room:
 
     @staticmethod
     def read(pages: Mapping[Key, Page], layer: str, names: Sequence[str]) -> _Room:
-        *terms, total = map(figures_of, pages[layer, "figures"])
+        *terms, total = map(_figures, pages[layer, "figures"])
         kinds = ("histograms", "weighted", "magnitudes")
         drawn = [map(_statistics.to_histogram, pages[layer, kind]) for kind in kinds]
         return _Room(dict(zip(names, terms, strict=True)), total, *(dict(zip(names, h, strict=True)) for h in drawn))
@@ -176,7 +188,7 @@ class _Room:
 
 def _apart(pages: Mapping[Key, Page], layer: str, part: str, names: Sequence[str]) -> dict[str, GradientFigures] | None:
     page = pages.get((layer, part))
-    return None if page is None else dict(zip(names, map(figures_of, page), strict=True))
+    return None if page is None else dict(zip(names, map(_figures, page), strict=True))
 
 
 def _alignment(directions: Matrix) -> Float[Tensor, "1 1"]:

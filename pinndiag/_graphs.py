@@ -2,46 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 
-__all__ = ["custom_functions", "leaves", "shares"]
+__all__ = ["Walk", "custom_functions", "leaves", "shares", "walk"]
+
+
+class Walk(NamedTuple):
+    """What a walk through graphs meets.
+
+    Attributes:
+        leaves: the leaf tensors that receive a gradient, each once, in the order in which they are met.
+        shared: two outputs have an interior node in common.
+        nodes: the interior nodes. Held while the walk lasts, so that none is taken for another.
+    """
+
+    leaves: list[Tensor]
+    shared: bool
+    nodes: list[Any]
+
+
+def walk(outputs: Iterable[Tensor]) -> Walk:
+    """One walk through the graphs of the outputs."""
+    found: dict[int, Tensor] = {}
+    inner: list[Any] = []
+    seen: dict[Any, None] = {}
+    shared = False
+    for output in outputs:
+        if output.grad_fn is None:
+            if output.requires_grad:
+                found[id(output)] = output
+            continue
+        shared = shared or output.grad_fn in seen
+        mine: dict[Any, None] = {output.grad_fn: None}
+        stack = [output.grad_fn]
+        while stack:
+            inner.append(stack[-1])
+            for parent, _ in stack.pop().next_functions:
+                if parent is None or parent in mine:
+                    continue
+                if parent in seen:  # what lies behind it is known
+                    shared = shared or not hasattr(parent, "variable")
+                    continue
+                mine[parent] = None
+                if parent.next_functions:
+                    stack.append(parent)
+                elif hasattr(parent, "variable"):
+                    found[id(parent.variable)] = parent.variable
+        seen |= mine
+    return Walk(list(found.values()), shared, inner)
 
 
 def leaves(outputs: Iterable[Tensor]) -> list[Tensor]:
     """The leaf tensors that receive a gradient from `outputs`, each once, in the order in which they are met."""
-    found: dict[int, Tensor] = {}
-    for output in outputs:
-        if output.grad_fn is None and output.requires_grad:
-            found[id(output)] = output
-    for node in _nodes(outputs, set()):
-        if hasattr(node, "variable"):
-            found[id(node.variable)] = node.variable
-    return list(found.values())
+    return walk(outputs).leaves
+
+
+def shares(outputs: Iterable[Tensor]) -> bool:
+    """Whether two outputs have an interior node of their graphs in common (leaves do not count)."""
+    return walk(outputs).shared
 
 
 def custom_functions(outputs: Iterable[Tensor]) -> list[str]:
     """Names of the user's own `torch.autograd.Function`s in the graphs, each once."""
-    own = (node for node in _nodes(outputs, set()) if isinstance(node, BackwardCFunction))
+    own = (node for node in _nodes(outputs) if isinstance(node, BackwardCFunction))
     return list(dict.fromkeys(type(node).__name__.removesuffix("Backward") for node in own))
 
 
-def shares(outputs: Sequence[Tensor]) -> bool:
-    """Whether two outputs have an interior node of their graphs in common (leaves do not count)."""
+def _nodes(outputs: Iterable[Tensor]) -> Iterable[Any]:
+    """Every node of the graphs, each once."""
     seen: set[Any] = set()
-    for output in outputs:
-        mine = {node for node in _nodes([output], set()) if not hasattr(node, "variable")}
-        if mine & seen:
-            return True
-        seen |= mine
-    return False
-
-
-def _nodes(outputs: Iterable[Tensor], seen: set[Any]) -> Iterable[Any]:
-    """Every node of the graphs, each once. Nodes are held while the walk lasts, so that none is taken for another."""
     stack = [output.grad_fn for output in outputs]
     while stack:
         node = stack.pop()

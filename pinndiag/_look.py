@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 from torch import Tensor, nn
 
-from pinndiag._graphs import leaves, shares
+from pinndiag._graphs import leaves, walk
 
-__all__ = ["Look", "look"]
+__all__ = ["Look", "look", "reach"]
+
+CHECKPOINTED = "CheckpointFunctionBackward"  # torch.utils.checkpoint with use_reentrant=True
+COMPILED = "CompiledFunctionBackward"
 
 
 @final
@@ -22,23 +25,19 @@ class Look:
         parameters: the trainable tensors.
         shared: two terms have a part of their graphs in common.
         others: leaves beside the parameters that the plain loss gives a gradient to.
-        reached: term -> ids of the leaves it reaches.
+        nodes: of the graphs, without the leaves.
+        whole: why the gradient of a single term cannot be formed, or "".
     """
 
     parameters: list[Tensor]
     shared: bool
     others: list[Tensor]
-    reached: Mapping[str, frozenset[int]]
-
-    def shares(self) -> dict[str, float]:
-        """Term -> share of the trainable entries that its graph reaches."""
-        sizes = {id(p): p.numel() for p in self.parameters}
-        whole = sum(sizes.values())
-        return {name: sum(sizes.get(leaf, 0) for leaf in leaves_) / whole for name, leaves_ in self.reached.items()}
+    nodes: Sequence[Any] = ()
+    whole: str = ""
 
 
 def look(outputs: Mapping[str, Tensor], parameters: Sequence[Tensor] | None) -> Look:
-    """Walk through the graphs of one evaluation. Cost: about a hundredth of a training step.
+    """Walk once through the graphs of one evaluation. Cost: some thousandths of a training step.
 
     It is done for every evaluation whose gradients are formed term by term: leaves, and shared parts, come and go
     without a sign (points drawn anew, layers unfrozen, a forward pass used twice), and a leaf that was missed would
@@ -48,11 +47,24 @@ def look(outputs: Mapping[str, Tensor], parameters: Sequence[Tensor] | None) -> 
         outputs: the terms.
         parameters: the trainable tensors; None: the `nn.Parameter` leaves, or all leaves where there is none.
     """
-    found = {name: leaves([output]) for name, output in outputs.items() if output.requires_grad}
+    found, shared, nodes = walk(outputs.values())
     if parameters is None:
-        unique = {id(leaf): leaf for tensors in found.values() for leaf in tensors}
-        parameters = [leaf for leaf in unique.values() if isinstance(leaf, nn.Parameter)] or list(unique.values())
+        parameters = [leaf for leaf in found if isinstance(leaf, nn.Parameter)] or found
     known = {id(p) for p in parameters}
-    others = {id(leaf): leaf for tensors in found.values() for leaf in tensors if id(leaf) not in known}
-    reached = {name: frozenset(id(leaf) for leaf in tensors) for name, tensors in found.items()}
-    return Look(list(parameters), shares(list(outputs.values())), list(others.values()), reached)
+    others = [leaf for leaf in found if id(leaf) not in known]
+    return Look(list(parameters), shared, others, nodes, _whole(nodes, shared=shared))
+
+
+def reach(output: Tensor, parameters: Sequence[Tensor]) -> float:
+    """Share of the trainable entries that a term's graph reaches."""
+    met = {id(leaf) for leaf in leaves([output])}
+    return sum(p.numel() for p in parameters if id(p) in met) / sum(p.numel() for p in parameters)
+
+
+def _whole(nodes: Sequence[Any], *, shared: bool) -> str:
+    kinds = {type(node).__name__ for node in nodes}
+    if CHECKPOINTED in kinds:
+        return "a part of the network is under torch.utils.checkpoint with use_reentrant=True (False works)"
+    if shared and COMPILED in kinds:
+        return "terms share a pass through a module under torch.compile, whose graph goes backward only once"
+    return ""

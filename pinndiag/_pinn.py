@@ -49,6 +49,7 @@ class PINN:
         reference: the known solution, or None.
         origin: "live" for a wrapped model, else where it was loaded from.
         notes: what a report should say about how the PINN was obtained.
+        namings: of an object of a framework: the names that its tensors have in files, likeliest first; else none.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class PINN:
         self.origin = origin
         self.notes = list(notes)
         self.modules = list(modules)
+        self.namings: list[Mapping[str, Tensor]] = []
         self._samplers = dict(samplers)
         self._fresh = dict(fresh or {})
         self._splits: dict[str, bool] = {}

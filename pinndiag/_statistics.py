@@ -20,11 +20,12 @@ __all__ = [
     "BINS",
     "FIGURES",
     "fetch",
-    "figures",
+    "figures_of",
     "histogram",
     "linear_span",
     "log_magnitude_histogram",
     "log_magnitude_span",
+    "moments",
     "norms",
     "quantiles",
     "quotient",
@@ -39,54 +40,66 @@ Column = Float[Tensor, " rows"]
 Span = Float[Tensor, "edges=2"]
 
 
-def figures(rows: Rows, *, narrow: bool = False) -> Float[Tensor, "rows figures"]:
-    """The figures `FIGURES` of each row g of n entries.
+def moments(rows: Rows, *, narrow: bool = False) -> Float[Tensor, "rows moments"]:
+    """What `figures_of` needs of each row g of n entries, in few operations.
 
-    l2 = sqrt(sum g^2), l1 = sum |g|, max |g|, mean |g|, std = sqrt(mean (g - mean g)^2) (divided by n), kurtosis =
-    mean (g - mean g)^4 / std^4 (3 for a normal distribution, NaN for a constant row), and the number of entries that
-    are NaN or infinite. Of float64 rows squares are taken after a scaling by a power of two, so that neither 1e-200 nor
-    1e200 leaves the range.
+    The columns: n; the smallest and the largest entry; a scale s, by whose powers the others are divided; mean |g| / s,
+    m = mean g / s, mean (g / s - m)^2, mean (g / s - m)^4; the number of entries that are NaN or infinite. Of float64
+    rows s is a power of two, so that neither 1e-200 nor 1e200 leaves the range.
 
     Args:
         rows: the vectors.
         narrow: the rows were in a narrower type than float64 before, whose fourth powers stay far inside it.
 
-    Cost: a few passes over the rows, memory of about three copies in float64.
-
-    >>> import torch
-    >>> figures(torch.tensor([[3.0, -4.0, 0.0, 1.0]]))[0, :4].tolist()  # l2 = sqrt(26)
-    [5.0990195135927845, 8.0, 4.0, 2.0]
+    Cost: a few passes over the rows, memory of about two copies in float64.
     """
     values = rows.detach().double()
     low, high = values.amin(1), values.amax(1)
-    largest = torch.maximum(-low, high)
     if rows.dtype == torch.float64 and not narrow:
-        scale = _scale(largest)
+        scale = _scale(torch.maximum(-low, high))
         values = values / scale[:, None]
     else:
-        scale = torch.ones_like(largest)
-    second = values.square().mean(1)
-    squared = (values - values.mean(1, keepdim=True)).square()
-    variance = squared.mean(1)
-    kurtosis = squared.square().mean(1) / variance.square()
+        scale = torch.ones_like(low)
+    magnitude = values.abs().mean(1)
+    mean = values.mean(1, keepdim=True)
+    squared = (values - mean).square_()
+    second = squared.mean(1)
+    fourth = squared.square_().mean(1)
+    entries = torch.full_like(low, values.shape[1])
+    nonfinite = _nonfinite(values, magnitude)
+    return torch.stack([entries, low, high, scale, magnitude, mean[:, 0], second, fourth, nonfinite], dim=1)
+
+
+def figures_of(row: Sequence[float]) -> list[float]:
+    """The figures `FIGURES` of a row g of n entries, from a row of `moments`.
+
+    l2 = sqrt(sum g^2), l1 = sum |g|, max |g|, mean |g|, std = sqrt(mean (g - mean g)^2) (divided by n), kurtosis =
+    mean (g - mean g)^4 / std^4 (3 for a normal distribution, NaN for a constant row), and the number of entries that
+    are NaN or infinite.
+
+    >>> import torch
+    >>> figures_of(moments(torch.tensor([[3.0, -4.0, 0.0, 1.0]])).tolist()[0])[:4]  # l2 = sqrt(26)
+    [5.0990195135927845, 8.0, 4.0, 2.0]
+    """
+    entries, low, high, scale, magnitude, mean, second, fourth, nonfinite = row
+    largest = low if math.isnan(low) else max(-low, high)
+    length = math.sqrt(entries * (second + mean * mean)) * scale
     constant = low == high
-    mean = values.abs().mean(1) * scale
-    columns = [
-        (second * values.shape[1]).sqrt() * scale,
-        mean * values.shape[1],
+    return [
+        largest if largest == math.inf else length,  # the mean of such a row is no number
+        entries * magnitude * scale,
         largest,
-        mean,
-        torch.where(constant, 0.0, variance.sqrt() * scale),
-        torch.where(constant, torch.nan, kurtosis),
-        _nonfinite(values, second),
+        magnitude * scale,
+        0.0 if constant else math.sqrt(second) * scale,
+        math.nan if constant else quotient(fourth, second * second),
+        nonfinite,
     ]
-    return torch.stack(columns, dim=1)
 
 
-def _nonfinite(values: Rows, second: Column) -> Column:
+def _nonfinite(values: Rows, magnitude: Column) -> Column:
     """How many entries are NaN or infinite. Where it costs no waiting, they are only counted if there are any."""
-    if second.device.type == "cpu" and math.isfinite(second.sum()):
-        return torch.zeros_like(second)
+    if magnitude.device.type == "cpu" and math.isfinite(magnitude.sum()):
+        return torch.zeros_like(magnitude)
     return (~values.isfinite()).sum(1).double()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from pinndiag._errors import TermError
 from pinndiag._optimizer import OptimizerState
 from pinndiag._pinn import PINN, Reference, Sampler
 from pinndiag._points import PointSet
+from pinndiag._solution import Solution
 from pinndiag._terms import LiveTerms
 
 __all__ = ["Model", "check_names", "forward_of", "modules_of", "optimized_by", "reference_of", "wrap"]
@@ -32,6 +33,8 @@ def wrap(
     parameters: Mapping[str, Tensor] | Iterable[Tensor] | None = None,
     optimizer: torch.optim.Optimizer | None = None,
     initial: Mapping[str, Tensor] | None = None,
+    names: Sequence[str] | None = None,
+    data: Any = None,
 ) -> PINN:
     """Attach to a model and its named loss terms. Nothing of the model is changed.
 
@@ -51,6 +54,8 @@ def wrap(
         parameters: trainable tensors outside the module, a list or a mapping of names.
         optimizer: the optimizer in use: its kind, settings and state go into the checks and the file.
         initial: the state dict before training; default: the parameters now.
+        names: of the object of a framework: what its terms are called, all of them, in its order.
+        data: of a Lightning module a batch, of a NeuroMancer problem a batch or its dataset: what it is evaluated on.
 
     Raises:
         TermError: no terms; a term that returns None, an integer tensor or something without gradient; two devices;
@@ -76,6 +81,15 @@ def wrap(
             parameters=parameters,
             optimizer=optimizer,
             initial=initial,
+            names=names,
+            data=data,
+        )
+    if names is not None or data is not None:
+        raise TermError(
+            "names= and data= go with the object of a framework alone",
+            where=f"terms were given: {', '.join(map(repr, terms))}",
+            cause="named terms have their names, and evaluate themselves",
+            fix="leave them out, or leave the terms out and pass the framework's object",
         )
     modules = modules_of(model)
     found = _parameters.collect(modules, parameters, optimized_by(optimizer))
@@ -103,13 +117,13 @@ def wrap(
     return pinn
 
 
-def _of_framework(subject: Any, **given: Any) -> PINN:
+def _of_framework(subject: Any, *, names: Sequence[str] | None, data: Any, **given: Any) -> PINN:
     from pinndiag import integrations  # built on the watch, which builds on this module
 
     if isinstance(subject, nn.Module) and not integrations.known(subject):
         check_names(None)
-    framework = integrations.recognised(subject)
-    trained, found = framework.trained(), framework.terms()
+    framework = integrations.recognised(subject, data)
+    trained, found = framework.trained(), framework.terms().called(names)
     brought = {
         "points": found.points,
         "weights": found.weights,
@@ -117,7 +131,9 @@ def _of_framework(subject: Any, **given: Any) -> PINN:
         "optimizer": next(iter(trained.optimizers), None),
     }
     chosen = {name: value for name, value in given.items() if value is not None}
-    return wrap(trained.model, found.terms, **{**brought, **chosen})
+    pinn = wrap(trained.model, found.terms, **{**brought, **chosen})
+    pinn.namings = [naming for naming in (framework.saved(), pinn.state) if naming]
+    return pinn
 
 
 def modules_of(model: Model) -> dict[str, nn.Module]:
@@ -144,8 +160,8 @@ def modules_of(model: Model) -> dict[str, nn.Module]:
 
 
 def _bare(module: nn.Module) -> nn.Module:
-    """The module inside `torch.compile`'s or a data-parallel wrapper: same parameters, plain names."""
-    inner = getattr(module, "_orig_mod", None)
+    """The module inside `torch.compile`'s, a data-parallel or our own wrapper: same parameters, plain names."""
+    inner = module.network if isinstance(module, Solution) else getattr(module, "_orig_mod", None)
     if inner is None and isinstance(module, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
         inner = module.module
     return _bare(inner) if isinstance(inner, nn.Module) else module

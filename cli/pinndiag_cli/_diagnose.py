@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
@@ -57,6 +59,7 @@ def diagnose(request: Request, shown: Progress) -> tuple[Diagnosis, PinndiagErro
         f"measuring in {len(stages)} steps, at a cost of about {total:.0f} gradients of the total loss"
         + ("" if request.quick else " (--quick: fewer)")
     )
+    threading.Thread(target=import_module, args=("pinndiag_reports._html",), daemon=True).start()  # used afterwards
     diagnosis = pinndiag.analyze(
         pinn,
         quick=request.quick,

@@ -51,6 +51,9 @@ Writes TARGET.remedy.html, TARGET.remedy.json and TARGET.treated.pt; TARGET stay
     default="checkpoint",
     help="Where every arm begins. [default: checkpoint]",
 )
+@click.option(
+    "--resample", metavar="N", type=click.IntRange(0), default=0, help="Fresh points every N steps. [default: never]"
+)
 @click.option("--jobs", metavar="N", type=click.IntRange(1), default=1, help="Arms at a time. [default: 1]")
 @click.option("--explain", is_flag=True, help="Tell what was tried and why this one.")
 @options.factory()
@@ -68,6 +71,7 @@ def remediate(
     steps: int,
     seeds: int,
     start: str,
+    resample: int,
     jobs: int,
     explain: bool,
     factory: str | None,
@@ -89,7 +93,7 @@ def remediate(
     _check_target(existing(target))
     page, plain, treated = places(target, output, "remedy.html", "remedy.json", "treated.pt")
     _check_place(target, treated)
-    asked = _Asked(schemes=schemes, steps=steps, seeds=seeds, start=start, jobs=jobs)
+    asked = _Asked(schemes=schemes, steps=steps, seeds=seeds, start=start, resample=resample, jobs=jobs)
     # what a factory or a term prints must not get between the lines of a result that a program reads
     with progress(quiet) as shown, contextlib.redirect_stdout(sys.stderr):
         pinn = _loaded(target, factory, device, dtype, shown)
@@ -126,7 +130,16 @@ class _Asked(msgspec.Struct, frozen=True, kw_only=True):
     steps: int
     seeds: int
     start: str
+    resample: int
     jobs: int
+
+    def again(self, target: Path, **changed: int) -> str:
+        """The command line that asks for the same, but for some of the numbers."""
+        words = ["pinndiag", "remediate", shlex.quote(str(target)), *(f"--scheme {key}" for key in self.schemes)]
+        words += ["--from initial"] if self.start == "initial" else []
+        usual = {"steps": 2000, "seeds": 1, "resample": 0, "jobs": 1}
+        asked = {name: changed.get(name, getattr(self, name)) for name in usual}
+        return " ".join(words + [f"--{name} {value}" for name, value in asked.items() if value != usual[name]])
 
 
 def _check_target(target: Path) -> None:
@@ -176,6 +189,7 @@ def _trained(pinn: PINN, asked: _Asked, target: Path, shown: Progress) -> Compar
         steps=asked.steps,
         seeds=asked.seeds,
         start=asked.start,
+        resample=asked.resample,
         jobs=asked.jobs,
         name=target.name,
         source=str(target),
@@ -224,13 +238,12 @@ def _print(record: RemedyRecord, *, explain: bool, quiet: bool) -> None:
 
 
 def _next(record: RemedyRecord, asked: _Asked, target: Path, treated: Path) -> str:
-    name = shlex.quote(str(target))
     if record.interrupted:
-        return f"the same again, or with fewer steps: pinndiag remediate {name} --steps {max(asked.steps // 4, 2)}"
+        return f"the same again, or with fewer steps: {asked.again(target, steps=max(asked.steps // 4, 2))}"
     if record.baseline is None:
-        return f"pinndiag remediate {name} --scheme KEY   (to treat it all the same)"
+        return f"{asked.again(target)} --scheme KEY   (to treat it all the same)"
     if record.severity == "better":
         return f"pinndiag analyze {shlex.quote(str(treated))}"
     if asked.steps < 2000:
-        return f"pinndiag remediate {name} --steps {max(2 * asked.steps, 2000)}"
+        return asked.again(target, steps=max(2 * asked.steps, 2000))
     return f"pinndiag explain {record.diagnosis.findings[0].code}" if record.diagnosis.findings else "pinndiag schemes"

@@ -89,28 +89,45 @@ class Plan:
             constants: likewise.
             counts: number of points of each group.
         """
-        values: dict[int, Any] = {}
-
-        def resolved(value: Any) -> Any:
-            if isinstance(value, Ref):
-                if value.source == "node":
-                    found = values[value.index]
-                    return found if value.item is None else found[value.item]
-                return inputs[value.index] if value.source == "input" else constants[value.index]
-            if isinstance(value, (list, tuple)):
-                return [resolved(item) for item in value]
-            if isinstance(value, Size):
-                return value.at(counts)
-            return self._device if value is DEVICE else value
-
+        values = _Values(inputs, constants, counts, self._device)
         for step in self._steps:
-            args = [resolved(a) for a in step.node.args]
-            kwargs = {key: resolved(a) for key, a in step.node.kwargs.items()}
+            args = [values.resolved(a) for a in step.node.args]
+            kwargs = {key: values.resolved(a) for key, a in step.node.kwargs.items()}
             if step.node.grad:
-                values[step.index] = step.operator(*args, **kwargs)
+                values.found[step.index] = step.operator(*args, **kwargs)
             else:
                 with torch.no_grad():
-                    values[step.index] = step.operator(*args, **kwargs)
+                    values.found[step.index] = step.operator(*args, **kwargs)
             for index in step.frees:
-                del values[index]
-        return [resolved(ref) for ref in self._wanted]
+                del values.found[index]
+        return [values.resolved(ref) for ref in self._wanted]
+
+
+@final
+class _Values:
+    """What a run has found so far; no inner function, whose reference to itself would keep the tensors alive."""
+
+    def __init__(
+        self,
+        inputs: Sequence[Tensor | None],
+        constants: Sequence[Tensor | None],
+        counts: Mapping[str, int],
+        device: torch.device,
+    ) -> None:
+        self.found: dict[int, Any] = {}
+        self._given = {"input": inputs, "constant": constants}
+        self._counts = counts
+        self._device = device
+
+    def resolved(self, value: Any) -> Any:
+        """An argument with its references replaced by what they stand for."""
+        if isinstance(value, Ref):
+            if value.source != "node":
+                return self._given[value.source][value.index]
+            found = self.found[value.index]
+            return found if value.item is None else found[value.item]
+        if isinstance(value, (list, tuple)):
+            return [self.resolved(item) for item in value]
+        if isinstance(value, Size):
+            return value.at(self._counts)
+        return self._device if value is DEVICE else value

@@ -14,6 +14,7 @@ from pinndiag._capture._graph import DEVICE, Graph, Ref, Size, references
 from pinndiag._capture._guards import unproven, unsound
 from pinndiag._capture._operators import resolve
 from pinndiag._capture._plain import MAX_ENTRIES, MAX_ITEMS, MAX_NODES
+from pinndiag._capture._shape_rules import simple_output
 from pinndiag._errors import CheckpointError
 
 __all__ = ["checked_shapes"]
@@ -71,6 +72,8 @@ def checked_shapes(graph: Graph, counts: Mapping[str, int] | None = None) -> Cos
             names = [argument.name for argument in operator._schema.arguments]
             if "device" in names and "device" not in kwargs and not references((node.args, node.kwargs)):
                 kwargs["device"] = _META
+            if len(args) > len(names):
+                _refuse(f"call {index}, {node.operator}, has more arguments than it takes")
             given = {**dict(zip(names, args, strict=False)), **kwargs}
             if node.operator == "aten.as_strided.default":
                 _check_window(*args)
@@ -80,7 +83,9 @@ def checked_shapes(graph: Graph, counts: Mapping[str, int] | None = None) -> Cos
             if parts > MAX_ITEMS or further > _MAX_FURTHER:
                 _refuse(f"call {index}, {node.operator}, would return too many tensors ({parts})")
             try:
-                output = operator(*args, **kwargs)
+                output = simple_output(operator, given)
+                if output is None:
+                    output = operator(*args, **kwargs)
                 cost = call_cost(operator, given, output)
             except Exception as error:  # shape rules raise errors of every kind
                 _refuse(

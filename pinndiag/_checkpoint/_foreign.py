@@ -161,11 +161,11 @@ def fill(pinn: PINN, content: object, path: Path) -> None:
     if not found:
         raise _no_weights(path, content)
     required = _required(pinn)
-    fits = [(weights, names) for weights in found if (names := _match(weights.tensors, required)) is not None]
+    fits = [(weights, names) for weights in found if (names := _names(weights.tensors, pinn, required)) is not None]
     if not fits:
-        raise _mismatch(path, found[0], required)
+        raise _mismatch(path, found[0], pinn.namings[0] if pinn.namings else required)
     weights, names = fits[0]
-    optional = {name: tensor for name, tensor in pinn.state.items() if name not in required}
+    optional = {name: tensor for name, tensor in pinn.state.items() if name not in names}
     values = {name: weights.tensors[key] for name, key in names.items()}
     top = _flat(content) if isinstance(content, dict) else {}
     for name, tensor in optional.items():
@@ -195,15 +195,39 @@ def _required(pinn: PINN) -> dict[str, Tensor]:
     return {name: t for name, t in pinn.state.items() if id(t) in owned} or dict(pinn.state)
 
 
-def _match(tensors: Mapping[str, Tensor], required: Mapping[str, Tensor]) -> dict[str, str] | None:
-    """Required name -> key of the file, if every required name is there in its shape under one prefix; or None."""
+def _names(tensors: Mapping[str, Tensor], pinn: PINN, required: Mapping[str, Tensor]) -> dict[str, str] | None:
+    """Name in the PINN -> key of the file, if every required name is there in its shape; or None."""
     plain = {_unwrapped(key): key for key in tensors}
+    if not pinn.namings:
+        return _under_a_prefix(tensors, plain, required, _own_level(pinn))
+    known = {id(tensor) for tensor in pinn.state.values()}
+    for naming in pinn.namings:  # a framework's file has the framework's names, all of them
+        keys = {name: plain.get(_unwrapped(name)) for name, tensor in naming.items() if id(tensor) in known}
+        if all(key is not None and tensors[key].shape == naming[name].shape for name, key in keys.items()):
+            by_id = {id(naming[name]): key for name, key in keys.items() if key is not None}
+            names = {name: by_id[id(tensor)] for name, tensor in pinn.state.items() if id(tensor) in by_id}
+            if required.keys() <= names.keys():
+                return names
+    return None
+
+
+def _own_level(pinn: PINN) -> str:
+    """The level that `wrap({"u": net})` puts before the names of a single network."""
+    if len(pinn.modules) != 1:
+        return ""
+    by_id = {id(tensor): name for name, tensor in pinn.state.items()}
+    own = pinn.modules[0].state_dict(keep_vars=True)
+    levels = {by_id[id(t)].removesuffix(name) for name, t in own.items() if id(t) in by_id}
+    return levels.pop() if len(levels) == 1 else ""
+
+
+def _under_a_prefix(
+    tensors: Mapping[str, Tensor], plain: Mapping[str, str], required: Mapping[str, Tensor], level: str
+) -> dict[str, str] | None:
+    """The required names as the file has them: all under one prefix, with or without the level of the factory's."""
     wanted = {_unwrapped(name): name for name in required}
     anchor = min(wanted, key=len)
-    first = {name.partition(".")[0] for name in wanted}
-    # the factory's names may have a level more than the file's: wrap({"u": net}) and a file of net alone
-    cut = len(first.pop()) + 1 if len(first) == 1 and "." in anchor else 0
-    for short in dict.fromkeys((0, cut)):
+    for short in dict.fromkeys((0, len(level))):
         end = anchor[short:]
         heads = {key[: len(key) - len(end)] for key in plain if key == end or key.endswith(f".{end}")}
         for head in sorted(heads, key=lambda head: (len(head), head)):

@@ -6,13 +6,14 @@ import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from pinndiag import _parameters
+from pinndiag._errors import PinndiagError
 from pinndiag._terms import mean_square, square
 
 __all__ = ["SCALE", "Evaluation", "Matrix", "Pulled"]
@@ -25,43 +26,69 @@ Matrix = Float[Tensor, "terms params"]
 @final
 @dataclass(frozen=True, eq=False)
 class Pulled:
-    """Gradients of the terms: over the parameters as the rows of a matrix, and of each other leaf.
+    """Gradients of the terms, detached.
 
     Attributes:
-        rows: one row a term, detached; zeros where a term does not reach a parameter.
-        rest: for each term, the gradient of each leaf in `Evaluation.others`; None where it is not reached.
-        reached: for each parameter, whether any term reaches it. An optimizer leaves out a parameter without a
-            gradient, and would decay one whose gradient is zero.
+        parts: for each term, the gradient of each parameter and then of each leaf in `Evaluation.others`; None where
+            the term does not reach it.
+        parameters: the trainable tensors.
     """
 
-    rows: Matrix
-    rest: list[list[Tensor | None]]
-    reached: list[bool]
+    parts: list[list[Tensor | None]]
+    parameters: list[Tensor]
+
+    @functools.cached_property
+    def rows(self) -> Matrix:
+        """Over the parameters as the rows of a matrix, zeros where a term does not reach a parameter."""
+        count = len(self.parameters)
+        flat = _parameters.flatten([g for row in self.parts for g in row[:count]], self.parameters * len(self.parts))
+        return flat.view(len(self.parts), -1)
+
+    @property
+    def reached(self) -> list[Tensor]:
+        """The parameters that some term reaches."""
+        columns = zip(*self.parts, strict=True)
+        return [p for p, column in zip(self.parameters, columns, strict=False) if any(g is not None for g in column)]
 
     def scaled(self, factor: Tensor) -> Pulled:
         """All of it times a number."""
         if _is_one(factor):
             return self
-        rest = [[None if g is None else g * factor.to(g.device) for g in row] for row in self.rest]
-        return Pulled(self.rows * factor.to(self.rows.dtype), rest, self.reached)
+        return Pulled([_times(row, factor) for row in self.parts], self.parameters)
 
     def divided(self, factor: Tensor) -> Pulled:
         """All of it divided by a number; by zero it is divided as floating-point numbers are."""
-        return self.scaled(torch.reciprocal(factor)) if not _is_one(factor) else self
+        return self if _is_one(factor) else self.scaled(torch.reciprocal(factor))
 
     def replaced(self, places: Sequence[int], other: Pulled) -> Pulled:
-        """Some rows taken from another matrix, in its order."""
-        rows = self.rows.clone()
-        rows[list(places)] = other.rows
-        return Pulled(rows, self.rest, self.reached)
+        """The gradients of some terms taken from elsewhere, where they lie in that order."""
+        parts = list(self.parts)
+        for place, row in zip(places, other.parts, strict=True):
+            parts[place] = row
+        return Pulled(parts, self.parameters)
 
     def sums(self, weights: Float[Tensor, " terms"]) -> list[Tensor | None]:
-        """The weighted sum over the terms for each of the other leaves."""
-        found: list[Tensor | None] = []
-        for column in zip(*self.rest, strict=True):
-            parts = [g * w.to(g.dtype) for g, w in zip(column, weights.unbind(), strict=True) if g is not None]
-            found.append(functools.reduce(torch.add, parts) if parts else None)
-        return found
+        """The weighted sum over the terms for each parameter and other leaf, in memory of its own; None where no term
+        reaches it: an optimizer leaves out such a parameter, and would decay one whose gradient is zero.
+        """
+        total: list[Tensor | None] = [None] * len(self.parts[0])
+        for row, weight in zip(self.parts, weights.unbind(), strict=True):
+            part = _times(row, weight)
+            both = [(t, p) for t, p in zip(total, part, strict=True) if t is not None and p is not None]
+            if both:
+                torch._foreach_add_([t for t, _ in both], [p for _, p in both])
+            total = [p if t is None else t for t, p in zip(total, part, strict=True)]
+        return total
+
+
+def _times(row: Sequence[Tensor | None], factor: Tensor) -> list[Tensor | None]:
+    """Each gradient times a number, in one operation where all lie on one device."""
+    known = [g for g in row if g is not None]
+    if known and all(g.device == factor.device for g in known):
+        products = iter(torch._foreach_mul(known, factor))
+    else:
+        products = iter([g * factor.to(g.device) for g in known])
+    return [None if g is None else next(products) for g in row]
 
 
 def _is_one(factor: Tensor) -> bool:
@@ -86,6 +113,11 @@ class Evaluation:
         reduce: brings a matrix of gradients or a vector of losses to the mean over all processes; None in one process.
         seed: the upstream gradient used when gradients are formed before the loss's own backward pass; it is divided
             out again. Larger than 1 keeps half-precision gradients from vanishing.
+        nodes: those of the graphs, by which another loss of the same backward pass is noticed.
+        whole: why the gradient of a single term cannot be formed, or "".
+        verify: if not 0, the gradient of the sum is formed as well, and must agree with the sum of the gradients up to
+            this, relative to the sum of their norms. It does not where a hook inside a shared graph is not linear:
+            there the sum's own is used, and `whole` says so.
     """
 
     def __init__(
@@ -99,6 +131,9 @@ class Evaluation:
         keep: bool = False,
         reduce: Callable[[Tensor], Tensor] | None = None,
         seed: float = 1.0,
+        nodes: Sequence[Any] = (),
+        whole: str = "",
+        verify: float = 0.0,
     ) -> None:
         self.outputs = dict(outputs)
         self.names = tuple(self.outputs)
@@ -106,8 +141,12 @@ class Evaluation:
         self.others = list(others)
         self.step = step
         self.losses = {name: mean_square(output) for name, output in self.outputs.items()}
-        self.keep = keep
+        self.keep = keep or verify > 0
+        self.whole = whole
+        self.verify = verify
         self.upstream: Tensor | None = None  # what the loss's backward pass was begun with
+        self.held = False  # the graphs are needed after the loss's own backward pass
+        self._nodes = nodes
         self._shared = shared
         self._reduce = reduce
         self._seed = seed
@@ -157,9 +196,29 @@ class Evaluation:
         """The mean over all processes where there are several."""
         return tensor if self._reduce is None else self._reduce(tensor)
 
+    def enter(self) -> None:
+        """The backward pass of the loss begins. Whether the graphs are needed afterwards: by the pass of another loss
+        through them at the same time, or because it is to keep them (`backward(retain_graph=True)`).
+
+        Raises:
+            PinndiagError: there is such a loss, and the graphs are gone since the gradients were formed early.
+        """
+        entered = any(map(torch._C._will_engine_execute_node, self._nodes))
+        self.held = entered or torch._C._autograd._get_current_graph_task_keep_graph()
+        if entered and self.formed and not self.keep:
+            raise PinndiagError(
+                "another loss goes back through the graphs of the terms, which are gone",
+                where=f"terms: {', '.join(self.names)}",
+                cause="a regulariser shares a forward pass with a term, and a balancing scheme has formed the terms' "
+                "gradients at this step",
+                fix="hand the regulariser over as a term too (exclude= leaves it out of the scheme), or give it a "
+                "forward pass of its own",
+            )
+
     def release(self) -> None:
         """Let the graphs go; the losses' values and the gradients stay."""
         _ = self.values
+        self._nodes = ()
         self.outputs = {name: output.detach() for name, output in self.outputs.items()}
         self.losses = {name: loss.detach() for name, loss in self.losses.items()}
 
@@ -167,8 +226,19 @@ class Evaluation:
         """The losses with the residuals of some terms weighted entry by entry: mean of v |r|^2.
 
         Args:
-            points: name -> v, of the residual's shape or one that broadcasts to it.
+            points: name -> v, of the residual's shape.
+
+        Raises:
+            PinndiagError: another number of points than v has.
         """
+        for name, weight in points.items():
+            if weight.shape != self.outputs[name].shape:
+                raise PinndiagError(
+                    f"the points of term {name!r} changed within a step, and each has a weight of its own",
+                    where=f"weights {tuple(weight.shape)}, residuals {tuple(self.outputs[name].shape)}",
+                    cause="micro-batches: the weights were found for the points of the step's first evaluation",
+                    fix="evaluate all points of this term at once, or use a scheme that weighs terms",
+                )
         return {
             name: (points[name] * square(self.outputs[name])).mean() if name in points else loss
             for name, loss in self.losses.items()
@@ -181,24 +251,29 @@ class Evaluation:
             losses: scalars with their graphs.
             upstream: a number; it is put in before the pass, as a gradient scaler needs it.
             keep: keep the graphs.
+
+        Raises:
+            PinndiagError: the graphs cannot be taken apart.
         """
+        if self.whole:
+            raise PinndiagError(
+                "the gradient of a single term cannot be formed",
+                where=f"terms: {', '.join(self.names)}",
+                cause=self.whole,
+                fix="change that, or use no scheme that needs the terms' gradients",
+            )
         inputs = [*self.parameters, *self.others]
-        count = len(self.parameters)
-        rows: list[Tensor] = []
-        rest: list[list[Tensor | None]] = []
-        reached = [False] * count
+        parts: list[list[Tensor | None]] = []
         last = len(losses) - 1
         with _silent_hooks(inputs):
             for i, loss in enumerate(losses.values()):
                 found: Sequence[Tensor | None] = [None] * len(inputs)
                 if loss.requires_grad:
                     seed = upstream.to(device=loss.device, dtype=loss.dtype)
-                    held = keep or (self._shared and i < last)
+                    held = keep or self.held or (self._shared and i < last)
                     found = torch.autograd.grad(loss, inputs, seed, retain_graph=held, allow_unused=True)
-                reached = [known or g is not None for known, g in zip(reached, found[:count], strict=True)]
-                rows.append(_parameters.flatten(found[:count], self.parameters))
-                rest.append(list(found[count:]))
-        return Pulled(torch.stack(rows), rest, reached)
+                parts.append([g if g is None or type(g) is Tensor else g.as_subclass(Tensor) for g in found])
+        return Pulled(parts, self.parameters)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ gradient accumulation, `torch.autograd.grad(loss, parameters)` and DistributedDa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, final
@@ -14,13 +15,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pinndiag import _parameters
 from pinndiag._engine._evaluation import Evaluation, Matrix, Pulled
 from pinndiag._errors import PinndiagError
 
 __all__ = ["Combination", "Measured", "joined"]
 
-Measured = Callable[[Evaluation, Matrix], None]
+Measured = Callable[[Evaluation, Matrix | None], None]
 
 
 @final
@@ -42,23 +42,27 @@ class Combination:
 def joined(evaluation: Evaluation, combination: Combination, measured: Measured | None = None) -> Tensor:
     """The loss of a step.
 
-    Where nobody asks for the gradients of single terms it is the plain weighted sum, and its backward pass is the plain
-    one. Else each term's gradient is formed on its own: in the forward pass if a scheme has asked for it already, else
-    in the backward pass. The graphs are gone after it, as after any backward pass: a further loss on the same forward
-    pass has to be a term too.
+    Where nobody asks for the gradients of single terms, or they cannot be formed, it is the plain weighted sum, and its
+    backward pass is the plain one. Else each term's gradient is formed on its own: in the forward pass if a scheme has
+    asked for it already, else in the backward pass. The graphs are gone after it, as after any backward pass.
 
     Args:
         evaluation: the terms.
         combination: their weights.
         measured: called in the backward pass, once `evaluation.gradients` is known, with the evaluation and the rows
-            that are summed (without w_i, with the points' weights); None: nobody wants them.
+            that are summed (without w_i, with the points' weights), or with None where they could not be formed and
+            `evaluation.whole` says why; None: nobody wants them.
 
     Raises:
         PinndiagError: in the backward pass, when it is to be differentiated again.
     """
     losses = evaluation.weighted(combination.points)
-    if measured is None and not combination.direction and (not evaluation.formed or evaluation.keep):
-        return _total(losses, combination.weights)
+    unasked = measured is None and (not evaluation.formed or evaluation.keep)
+    if not combination.direction and (evaluation.whole or unasked):
+        plain = _total(losses, combination.weights)
+        if measured is not None and plain.requires_grad:
+            plain.register_hook(_Passed(evaluation, measured))
+        return plain
     values = evaluation.values if not combination.points else torch.stack([loss.detach() for loss in losses.values()])
     value = values.sum() if combination.direction else torch.dot(values, combination.weights.to(values.dtype))
     backward = _Backward(evaluation, combination, losses, measured)
@@ -76,9 +80,25 @@ def _total(losses: Mapping[str, Tensor], weights: Float[Tensor, " terms"]) -> Te
     return total
 
 
-def _is_zero(factor: Tensor) -> bool:
-    """Asked on the CPU only, where the answer costs no waiting."""
-    return factor.device.type == "cpu" and factor.item() == 0.0
+def _usable(upstream: Tensor) -> Tensor:
+    """What the passes begin with, and what is divided out afterwards: 1 in the place of zero, NaN and infinity."""
+    if upstream.device.type == "cpu":  # where the question costs no waiting
+        factor = upstream.item()
+        return upstream if factor != 0 and math.isfinite(factor) else torch.ones_like(upstream)
+    return torch.where(torch.isfinite(upstream) & (upstream != 0), upstream, 1.0)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _Passed:
+    """A hook on the plain sum: tells that its backward pass has begun. The gradient stays as it is."""
+
+    evaluation: Evaluation
+    measured: Measured
+
+    def __call__(self, upstream: Tensor) -> None:
+        self.evaluation.upstream = upstream.detach()
+        self.measured(self.evaluation, None)
 
 
 @final
@@ -97,43 +117,90 @@ class _Backward:
 
     def run(self, upstream: Tensor) -> list[Tensor | None]:
         """Gradients for the parameters and for the other leaves."""
-        evaluation, weights = self._evaluation, self._combination.weights
+        evaluation = self._evaluation
         evaluation.upstream = upstream
         if self._pulled is None:
+            evaluation.enter()
             self._pulled, pulled = self._first(upstream)
-            if self._measured is not None and not _is_zero(upstream):  # a factor of zero cannot be divided out
-                applied = evaluation.reduced(self._pulled.rows) if self._combination.points else evaluation.gradients
-                self._measured(evaluation, applied)
+            if self._measured is not None:
+                self._measured(evaluation, None if evaluation.whole else self._applied(self._pulled))
             self._losses.clear()
             evaluation.release()
         else:
             pulled = self._pulled.scaled(upstream)
-        combined = _parameters.unflatten(weights.to(pulled.rows.dtype) @ pulled.rows, evaluation.parameters)
-        # copies: autograd would keep the views, whose odd places in memory slow the optimizer down
-        own = [g.clone() if reached else None for g, reached in zip(combined, pulled.reached, strict=True)]
-        return [*own, *pulled.sums(weights)]
+        weights = self._combination.weights
+        return pulled.sums(torch.ones_like(weights[:1]) if evaluation.whole else weights)
+
+    def _applied(self, pulled: Pulled) -> Matrix:
+        evaluation = self._evaluation
+        return evaluation.reduced(pulled.rows) if self._combination.points else evaluation.gradients
 
     def _first(self, upstream: Tensor) -> tuple[Pulled, Pulled]:
         """The rows as they are, and times `upstream`. Half precision needs the factor inside, so it is put there."""
         evaluation, points = self._evaluation, self._combination.points
         if evaluation.formed and not points and not evaluation.keep:
-            pulled = evaluation.pulled
-            return pulled, pulled.scaled(upstream)
+            return evaluation.pulled, evaluation.pulled.scaled(upstream)
+        seed = _usable(upstream)
         plain: dict[str, Tensor] = {}
         if points and self._measured is not None and not evaluation.formed:
             # figures are those of the unweighted terms: the weighted ones need a pass of their own
             plain = {name: evaluation.losses[name] for name in points}
-        apart = evaluation.pull(plain, upstream, keep=True) if plain else None
-        inside = evaluation.pull(self._losses, upstream)
-        outside = inside.divided(upstream)
-        if not evaluation.formed and (self._measured is not None or not points):
+        apart = evaluation.pull(plain, seed, keep=True) if plain else None
+        try:
+            inside = evaluation.pull(self._losses, seed, keep=evaluation.verify > 0)
+            inside = self._verified(inside, seed) if evaluation.verify else inside
+        except RuntimeError as error:
+            inside = self._together(seed, error)
+        outside = inside.divided(seed)
+        if not evaluation.whole and not evaluation.formed and (self._measured is not None or not points):
             own = (
                 outside
                 if apart is None
-                else outside.replaced([evaluation.names.index(name) for name in points], apart.divided(upstream))
+                else outside.replaced([evaluation.names.index(name) for name in points], apart.divided(seed))
             )
             evaluation.take(own)
-        return outside, inside
+        return outside, inside if seed is upstream else outside.scaled(upstream)
+
+    def _verified(self, inside: Pulled, seed: Tensor) -> Pulled:
+        """The rows if they add up to the gradient of the sum; else that gradient, as a single row."""
+        evaluation, weights = self._evaluation, self._combination.weights
+        if self._combination.direction:  # no gradient of any sum
+            return inside
+        whole = evaluation.pull(self._sum(), seed)
+        if not whole.rows.isfinite().all():
+            return inside
+        scale = weights.abs().to(inside.rows.dtype) @ torch.linalg.vector_norm(inside.rows, dim=1)
+        apart = torch.linalg.vector_norm(weights.to(inside.rows.dtype) @ inside.rows - whole.rows[0])
+        if bool(apart <= evaluation.verify * scale):
+            return inside
+        evaluation.whole = (
+            "terms share a forward pass, and a hook inside of it is not linear: their gradients do not add up"
+        )
+        return whole
+
+    def _sum(self) -> dict[str, Tensor]:
+        with torch.enable_grad():
+            return {"": _total(self._losses, self._combination.weights)}
+
+    def _together(self, seed: Tensor, error: RuntimeError) -> Pulled:
+        """The gradient of the sum as a single row, where those of single terms failed.
+
+        Raises:
+            RuntimeError: the first error, where the sum's own backward pass fails as well.
+        """
+        evaluation = self._evaluation
+        if self._combination.direction:
+            raise error
+        try:
+            whole = evaluation.pull(self._sum(), seed)
+        except RuntimeError:
+            error.add_note(
+                "pinndiag formed the gradient of each term by itself here; if the plain loop goes through, leave this "
+                "run unmeasured (every=0, histograms=0, curvature=0) and report it"
+            )
+            raise error from None
+        evaluation.whole = str(error).strip().partition("\n")[0] or type(error).__name__
+        return whole
 
 
 class _Join(torch.autograd.Function):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -16,6 +17,7 @@ from pinndiag._records import (
     CurvatureLine,
     CurvatureSeries,
     Eigenvalue,
+    EventLine,
     HistogramLine,
     History,
     LayerHistograms,
@@ -26,6 +28,8 @@ from pinndiag._store import Columns, Run
 __all__ = ["history"]
 
 SAMPLED = 2000  # records at which stationarity is computed; every one costs a small optimisation
+EVENTS = 200
+CURVED = 200  # stretches of measurements of curvature, two of each at most
 WINDOW = 1000  # steps; see `History.weight_growth`
 
 Series = Float64[np.ndarray, " records"]
@@ -46,6 +50,10 @@ def history(run: Run) -> History:
 
     error = steps.run("rel_l2")
     snapshots, unread = _snapshots(run)
+    happened = [event for event in run.events if event.event != "closed"]
+    events, curvature = _ends(happened), _extremes(run.curvature)
+    left_out = _left_out("events", "the first and the last", happened, events)
+    left_out += _left_out("measurements of curvature", "both ends of each stretch", run.curvature, curvature)
     return History(
         name=run.header.name,
         first=int(numbers[0]) if len(steps) else 0,
@@ -67,19 +75,40 @@ def history(run: Run) -> History:
         if run.header.reference and steps.given("rel_l2").any()
         else None,
         share=_mean(steps.run("share")),
-        curvature=_curvature(run.curvature),
+        curvature=_curvature(curvature),
         snapshots=snapshots,
         pareto=paths(steps),
         stationarity=band(ratios, cuts),
         stalled=stalled(numbers[gradients].astype(float), ratios[gradients]),
         weight_growth={name: growth for name in names if (growth := _growth(numbers, steps.term(name, "weight"))) > 1},
         skipped=int(steps.run("skipped").sum()) if len(steps) else 0,
-        events=[event for event in run.events if event.event != "closed"],
+        events=events,
         schedules=run.header.schedules,
         scheme=run.header.scheme,
-        notes=[*run.header.notes, *run.notes, *unread],
+        notes=[*run.header.notes, *run.notes, *unread, *left_out],
         ended=run.ended,
+        running=run.alive,
     )
+
+
+def _ends(events: list[EventLine]) -> list[EventLine]:
+    return events if len(events) <= EVENTS else [*events[: EVENTS // 2], *events[-EVENTS // 2 :]]
+
+
+def _extremes(lines: list[CurvatureLine]) -> list[CurvatureLine]:
+    """The first and the last measurement, and of each stretch between the smallest and the largest sigma_max."""
+    cuts = edges(len(lines), CURVED).tolist()
+    if len(lines) <= CURVED:
+        return lines
+    values = np.nan_to_num([line.total.sigma_max.value for line in lines], nan=-math.inf)
+    chosen = {0, len(lines) - 1}
+    for a, b in itertools.pairwise(cuts):
+        chosen |= {a + int(values[a:b].argmin()), a + int(values[a:b].argmax())}
+    return [lines[place] for place in sorted(chosen)]
+
+
+def _left_out(what: str, which: str, given: Sized, shown: Sized) -> list[str]:
+    return [] if len(shown) == len(given) else [f"{len(shown)} of {len(given)} {what} are shown: {which}"]
 
 
 def _stationarity(steps: Columns) -> Series:

@@ -9,6 +9,7 @@ from pinndiag._records._curvature import (
     PredictedChange,
     Stability,
     TermCurvature,
+    Tridiagonal,
 )
 from pinndiag._records._diagnosis import (
     ONLY_THOROUGH,
@@ -141,6 +142,7 @@ __all__ = [
     "TotalFigures",
     "Trial",
     "Trials",
+    "Tridiagonal",
     "Verdict",
     "WeightTrial",
     "WeightTrials",

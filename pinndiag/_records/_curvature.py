@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from pinndiag._records._common import Record
 
-__all__ = ["Curvature", "Density", "Eigenvalue", "Estimate", "PredictedChange", "Stability", "TermCurvature"]
+__all__ = [
+    "Curvature",
+    "Density",
+    "Eigenvalue",
+    "Estimate",
+    "PredictedChange",
+    "Stability",
+    "TermCurvature",
+    "Tridiagonal",
+]
 
 
 class Eigenvalue(Record):
@@ -58,6 +67,18 @@ class TermCurvature(Record):
     sigma_max: Eigenvalue
     sigma_min: Eigenvalue
     predicted: PredictedChange | None = None
+
+
+class Tridiagonal(Record):
+    """What the Lanczos process leaves of a Hessian: its eigenvalues are the Ritz values.
+
+    Attributes:
+        alpha: the diagonal, alpha_1..k.
+        beta: beside it, beta_1..k; the last one couples to what was not explored.
+    """
+
+    alpha: list[float]
+    beta: list[float]
 
 
 class Density(Record):

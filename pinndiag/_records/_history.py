@@ -127,6 +127,7 @@ class History(Record):
         scheme: key of the balancing scheme, or "".
         notes: what was lost or superseded.
         ended: whether the training was closed in order.
+        running: whether it was still being written when this was made; None where nobody could tell.
     """
 
     name: str
@@ -157,3 +158,4 @@ class History(Record):
     scheme: str = ""
     notes: list[str] = []
     ended: bool = False
+    running: bool | None = None

@@ -27,7 +27,7 @@ class ArmRun(Record):
         steps: optimizer steps taken.
         losses: unweighted loss of each term at the end, at the training points.
         held_out: the same at points not trained on, for the terms that can be evaluated there.
-        score: remaining work summed over the terms; what arms are chosen by.
+        score: remaining work summed over the terms, median over the last quarter of the steps; what arms are chosen by.
         rel_l2: relative L2 error at the end, where a solution is known. Never used to choose.
         weights: weight of each term at the end (of per-point weights the mean).
         seconds: wall time of the training.
@@ -104,6 +104,14 @@ class Arm(Record):
     diagnosis: DiagnosisRecord | None = None
     points: list[PointWeights] = []
 
+    @property
+    def score(self) -> float:
+        """Unfinished work: the geometric mean over the seeds."""
+        scores = [run.score for run in self.runs]
+        if any(math.isinf(score) for score in scores):
+            return math.inf
+        return math.exp(statistics.fmean(math.log(score) for score in scores)) if all(scores) else 0.0
+
 
 class Trial(Record):
     """A candidate of `schemes="auto"` at the half of the steps.
@@ -111,9 +119,12 @@ class Trial(Record):
     Attributes:
         key: of the scheme.
         why: why it was a candidate.
-        score: remaining work summed over the terms.
+        score: as in `ArmRun`.
         losses: unweighted loss of each term.
         kept: whether it was trained on to the end.
+        steps: optimizer steps taken by then.
+        evaluations: evaluations of the loss and its gradient by then.
+        seconds: wall time of them.
     """
 
     key: str
@@ -121,6 +132,9 @@ class Trial(Record):
     score: float
     losses: dict[str, float]
     kept: bool
+    steps: int = 0
+    evaluations: int = 0
+    seconds: float = 0.0
 
 
 class RemedyRecord(Record):
@@ -132,6 +146,7 @@ class RemedyRecord(Record):
         start: "checkpoint" or "initial": where every arm began.
         steps: optimizer steps of each run.
         seeds: number of seeds asked for.
+        resample: steps after which the points were drawn anew; 0 where they stayed.
         optimizer: what every arm was trained with.
         measure: the figure of comparison: "rel_l2" or "losses" (geometric mean over the terms of the unweighted loss,
             at points not trained on where the file allows it).
@@ -172,3 +187,4 @@ class RemedyRecord(Record):
     interrupted: bool = False
     notes: list[str] = []
     source: str = ""
+    resample: int = 0

@@ -154,7 +154,7 @@ class StepLine(Record, omit_defaults=True, tag_field="kind", tag="step"):
         share: share of the wall time since the last record that was spent in watching.
         batches: micro-batches of the step.
         rel_l2: relative L2 error against the known solution.
-        skipped: the optimizer did not take the step (GradScaler met infinities).
+        skipped: the optimizer did not take the step: GradScaler met infinities, or the loop threw the gradient away.
     """
 
     step: Count
@@ -185,6 +185,7 @@ class CurvatureLine(Record, omit_defaults=True, tag_field="kind", tag="curvature
         products: Hessian-vector products in all.
         seconds: what it cost.
         reasons: why a part is absent.
+        file: path of the Lanczos coefficients, relative to the run folder; "" where there are none.
     """
 
     step: Count
@@ -197,6 +198,7 @@ class CurvatureLine(Record, omit_defaults=True, tag_field="kind", tag="curvature
     products: Count = 0
     seconds: float = 0.0
     reasons: dict[str, str] = {}
+    file: str = ""
 
 
 class HistogramLine(Record, omit_defaults=True, tag_field="kind", tag="histograms"):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from pinndiag._errors import PinndiagError
 from pinndiag._pinn import PINN
 from pinndiag._records import DiagnosisRecord
+from pinndiag._remediate._points import bound
 from pinndiag.checks._geometry import equation
-from pinndiag.checks._time import initial_term, time_axis
+from pinndiag.checks._time import beginnings
 from pinndiag.schemes import AbstractScheme, Causal, make
 
-__all__ = ["Candidate", "candidates", "reference"]
+__all__ = ["Candidate", "candidates", "fitting", "reference"]
 
 MOST = 4  # raced at a time; each costs half of the steps at least
 
@@ -47,11 +47,8 @@ HELPFUL: Mapping[str, tuple[str, ...]] = {
 OTHERWISE = ("lra", "dynamic_norm")
 
 
-def candidates(pinn: PINN, record: DiagnosisRecord) -> list[Candidate]:
-    """Two to four schemes for the problems of a diagnosis, those for the gravest first; none for a healthy network.
-
-    A scheme that the PINN cannot be trained with (it needs residuals of several points) is left out.
-    """
+def candidates(pinn: PINN, record: DiagnosisRecord, *, fresh: bool = False) -> list[Candidate]:
+    """Two to four schemes for the problems of a diagnosis, those for the gravest first; none for a healthy network."""
     found: dict[str, str] = {}
     for finding in record.findings:
         if finding.severity != "note":
@@ -61,7 +58,7 @@ def candidates(pinn: PINN, record: DiagnosisRecord) -> list[Candidate]:
         found = dict.fromkeys(OTHERWISE, "the training is not finished, and no cause was found")
     chosen = []
     for key, why in found.items():
-        scheme = _made(key, pinn, record)
+        scheme = fitting(key, pinn, record, fresh=fresh)
         if scheme is not None:
             chosen.append(Candidate(key, scheme, why))
     return chosen[:MOST]
@@ -69,12 +66,23 @@ def candidates(pinn: PINN, record: DiagnosisRecord) -> list[Candidate]:
 
 def reference(pinn: PINN, record: DiagnosisRecord) -> str:
     """The term the others are measured against: the one taken for the equation, else the first."""
-    return equation(record) or pinn.names[0]
+    found = equation(record)
+    return found if found in pinn.names else pinn.names[0]
+
+
+def fitting(key: str, pinn: PINN, record: DiagnosisRecord, *, fresh: bool = False) -> AbstractScheme | None:
+    """A scheme for this PINN; None where it cannot be trained with it.
+
+    It needs residuals of several points, or an axis that is told to be the time, or remembers points that change
+    (`fresh`).
+    """
+    scheme = _made(key, pinn, record)
+    return None if scheme is None or (fresh and bound(scheme, pinn)) else scheme
 
 
 def _made(key: str, pinn: PINN, record: DiagnosisRecord) -> AbstractScheme | None:
     name = reference(pinn, record)
-    special: Mapping[str, Callable[[], AbstractScheme | None]] = {"causal": lambda: _causal(pinn, record, name)}
+    special: Mapping[str, Callable[[], AbstractScheme | None]] = {"causal": lambda: _causal(pinn, name)}
     if key in special:
         return special[key]()
     scheme = make(key, reference=name)
@@ -84,14 +92,14 @@ def _made(key: str, pinn: PINN, record: DiagnosisRecord) -> AbstractScheme | Non
     return scheme if len(pinn.names) > 1 or whose else None
 
 
-def _causal(pinn: PINN, record: DiagnosisRecord, name: str) -> AbstractScheme | None:
+def _causal(pinn: PINN, name: str) -> AbstractScheme | None:
     """Causal weights, where one axis is told to be the time: that at whose beginning a whole term lies."""
-    points = pinn.infos[name].points
-    if points is None or initial_term(record) is None or not pinn.infos[name].by_point:
+    points = {n: i.points.coordinates for n, i in pinn.infos.items() if i.points is not None}
+    if name not in points or not pinn.infos[name].by_point:
         return None
-    try:
-        return Causal(
-            time={name: points.coordinates[:, time_axis(record)].clone()}, before=initial_term(record), reference=name
-        )
-    except PinndiagError:
+    alike = {n: p.T.tolist() for n, p in points.items() if p.shape[1] == points[name].shape[1]}
+    found = beginnings(alike)
+    if len(found) != 1:
         return None
+    axis, before = next(iter(found.items()))
+    return Causal(time={name: points[name][:, axis].clone()}, before=before, reference=name)

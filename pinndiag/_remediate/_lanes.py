@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 import multiprocessing
 import tempfile
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
@@ -22,6 +24,7 @@ from pinndiag._remediate._training import Plan, State, advance
 __all__ = ["Lane", "Result", "run"]
 
 OFTEN = 20  # steps between two signs of life of a process
+PIECES = 4  # of a lane, where there are more lanes than processes: the last process is not left alone for a whole one
 
 
 @final
@@ -84,36 +87,47 @@ def run(pinn: PINN, lanes: Sequence[Lane], until: int, jobs: int, told: Callable
         def step(now: int, before: int = before, done: int = done) -> None:
             told(done + now - before)
 
-        lane.state, lane.result = _piece(pinn, lane.plan, lane.state, until, lane.diagnose, step)
+        lane.state, lane.result = _piece(pinn, lane.plan, lane.state, until, step, diagnose=lane.diagnose, last=True)
         done += until - before
 
 
 def _piece(
-    pinn: PINN, plan: Plan, state: State | None, until: int, diagnose: bool, told: Callable[[int], None]
-) -> tuple[State, Result]:
+    pinn: PINN, plan: Plan, state: State | None, until: int, told: Callable[[int], None], *, diagnose: bool, last: bool
+) -> tuple[State, Result | None]:
+    """Some steps, and what they came to if they are the last ones asked for."""
     now, twin = advance(pinn, plan, state, until, told)
+    if not last:
+        return now, None
     record = measured(twin, now, plan.seed)
-    last = diagnose and until == plan.steps and record.finite
-    diagnosis = diagnosed(twin, plan.key, whole=False) if last else None
+    whole = diagnose and until == plan.steps and record.finite
+    diagnosis = diagnosed(twin, plan.key, whole=False) if whole else None
     return now, Result(record, diagnosis, point_weights(twin, now.points))
 
 
 def _in_processes(pinn: PINN, lanes: Sequence[Lane], until: int, jobs: int, told: Callable[[int], None]) -> None:
+    """All lanes at once, cut into pieces where they do not come out even: a process takes whichever is behind."""
     context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
+    pieces = PIECES if len(lanes) % jobs else 1
+    size = max(math.ceil((until - lane.step) / pieces) for lane in lanes)
     with _stored(pinn) as path, context.Manager() as manager:
-        steps: MutableMapping[int, int] = manager.dict()
+        steps: MutableMapping[int, int] = manager.dict({place: lane.step for place, lane in enumerate(lanes)})
+        before = sum(lane.step for lane in lanes)
         with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-            futures: dict[Future[tuple[State, Result]], Lane] = {}
-            before = sum(lane.step for lane in lanes)
-            for place, lane in enumerate(lanes):
-                steps[place] = lane.step
-                futures[pool.submit(_worker, path, lane.plan, lane.state, until, lane.diagnose, steps, place)] = lane
-            left = set(futures)
+            waiting, running = list(range(len(lanes))), dict[Future[tuple[State, Result | None]], int]()
             try:
-                while left:
-                    finished, left = wait(left, timeout=0.5, return_when=FIRST_COMPLETED)
-                    for future in finished:
-                        futures[future].state, futures[future].result = future.result()
+                while waiting or running:
+                    while waiting and len(running) < jobs:
+                        place = min(waiting, key=lambda place: (lanes[place].step, place))
+                        waiting.remove(place)
+                        lane = lanes[place]
+                        end = min(lane.step + size, until)
+                        task = (lane.plan, lane.state, end, lane.diagnose, end == until)
+                        running[pool.submit(_worker, path, *task, steps, place)] = place
+                    for future in wait(running, timeout=0.5, return_when=FIRST_COMPLETED)[0]:
+                        place = running.pop(future)
+                        lanes[place].state, lanes[place].result = future.result()
+                        if lanes[place].result is None:
+                            waiting.append(place)
                     told(sum(steps.values()) - before)
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -128,16 +142,23 @@ def _worker(
     state: State | None,
     until: int,
     diagnose: bool,
+    last: bool,
     steps: MutableMapping[int, int],
     place: int,
-) -> tuple[State, Result]:
+) -> tuple[State, Result | None]:
     torch.set_num_threads(1)  # networks of this size wait for a second one longer than it helps
 
     def told(step: int) -> None:
         if step % OFTEN == 0 or step == until:
             steps[place] = step
 
-    return _piece(load(path), plan, state, until, diagnose, told)
+    return _piece(_loaded(path), plan, state, until, told, diagnose=diagnose, last=last)
+
+
+@functools.cache
+def _loaded(path: Path) -> PINN:
+    """The PINN of a file, once in each process; a training changes copies of it only."""
+    return load(path)
 
 
 @contextmanager

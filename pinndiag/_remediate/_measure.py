@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -13,7 +13,9 @@ from pinndiag._errors import PinndiagError
 from pinndiag._history._series import history
 from pinndiag._jacobian import draw
 from pinndiag._pinn import PINN
+from pinndiag._plan import Event
 from pinndiag._records import ArmRun, DiagnosisRecord, PointWeights
+from pinndiag._remediate._choice import unfinished
 from pinndiag._remediate._training import State
 from pinndiag._view import View
 from pinndiag.analyzers import held_out, solution, work
@@ -41,7 +43,7 @@ def measured(twin: PINN, state: State, seed: int) -> ArmRun:
         steps=state.step,
         losses=losses,
         held_out=fresh,
-        score=sum(left.values()) if sound else math.inf,
+        score=unfinished(state.run, left, losses) if sound else math.inf,
         rel_l2=error,
         weights=state.weights,
         seconds=state.seconds,
@@ -51,9 +53,11 @@ def measured(twin: PINN, state: State, seed: int) -> ArmRun:
     )
 
 
-def diagnosed(twin: PINN, name: str, *, whole: bool, select: Any = (), ignore: Any = ()) -> DiagnosisRecord:
+def diagnosed(
+    twin: PINN, name: str, *, whole: bool, progress: Callable[[Event], None] | None = None
+) -> DiagnosisRecord:
     """The diagnosis of a trained copy: with its experiments, or only what a page shows of an arm."""
-    return analyze(twin, name=name, analyzers=None if whole else ANALYZERS, select=select, ignore=ignore).record
+    return analyze(twin, name=name, analyzers=None if whole else ANALYZERS, progress=progress).record
 
 
 def point_weights(twin: PINN, points: dict[str, Tensor]) -> list[PointWeights]:

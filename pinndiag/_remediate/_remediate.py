@@ -17,12 +17,15 @@ from pinndiag._analyze import analyze
 from pinndiag._compare import compare
 from pinndiag._errors import PinndiagError
 from pinndiag._pinn import PINN
+from pinndiag._plan import Event
 from pinndiag._records import REMEDY_SCHEMA, Arm, DiagnosisRecord, OptimizerCard, Outcome, RemedyRecord, Trial
 from pinndiag._remediate._candidates import Candidate, candidates, reference
+from pinndiag._remediate._choice import FINALISTS, finalists, least
 from pinndiag._remediate._comparison import Comparison
 from pinndiag._remediate._lanes import Lane, run
 from pinndiag._remediate._measure import diagnosed
 from pinndiag._remediate._optimizers import card, made
+from pinndiag._remediate._points import Draws, drawn
 from pinndiag._remediate._starts import placed
 from pinndiag._remediate._training import Plan
 from pinndiag._remediate._verdict import judged, measure_of, sentence
@@ -31,7 +34,6 @@ from pinndiag.schemes import AbstractScheme, make
 __all__ = ["Progress", "remediate"]
 
 AS_IT_IS = "as it is"
-FINALISTS = 2  # candidates of "auto" that are trained to the end
 
 Schemes = str | AbstractScheme | Sequence[str | AbstractScheme]
 
@@ -59,6 +61,7 @@ def remediate(
     steps: int = 2000,
     seeds: int = 1,
     start: str = "checkpoint",
+    resample: int = 0,
     jobs: int = 1,
     diagnosis: DiagnosisRecord | None = None,
     name: str = "",
@@ -79,6 +82,8 @@ def remediate(
         seeds: runs of each arm. From the initial parameters, seeds beyond the first redraw them; from the checkpoint
             only arms that draw random numbers run more than once.
         start: "checkpoint" (the present parameters, and the optimizer's state) or "initial".
+        resample: steps after which every term that takes its points gets fresh ones, the same in every arm; 0: they
+            train where the PINN's points are.
         jobs: processes, with one torch thread each. Called from a script, that needs the usual
             `if __name__ == "__main__":`.
         diagnosis: of the PINN as it is, if it was made before.
@@ -90,8 +95,8 @@ def remediate(
         the comparison: `to_html`, `to_dict`, `treated`.
 
     Raises:
-        PinndiagError: a scheme is unknown or does not fit the terms; the start is unknown; steps or seeds are not
-            positive.
+        PinndiagError: a scheme is unknown, does not fit the terms, or remembers points that are to change; the start is
+            unknown; steps or seeds are not positive.
         CaptureError: a term cannot be captured, so that there is no copy to train.
 
     An interrupt (Ctrl-C) ends it with what is done by then.
@@ -100,13 +105,12 @@ def remediate(
 
     References: design 7; Deguchi, Asai 2023 and Wang, Teng, Perdikaris 2021 for the comparisons it repeats.
     """
-    _check(pinn, steps, seeds, start)
+    _check(pinn, steps, seeds, start, resample)
     began = time.perf_counter()
-    work = _Work(pinn, steps, seeds, start, jobs, progress)
-    work.say("analysing the network as it is", 0)
-    record = diagnosis or analyze(pinn, name=name, source=source).record
+    work = _Work(pinn, steps, seeds, start, resample, jobs, progress)
+    record = diagnosis or analyze(pinn, name=name, source=source, progress=work.stage("the network as it is")).record
     auto = isinstance(schemes, str) and schemes == "auto"
-    wanted = candidates(pinn, record) if auto else _named(schemes, pinn, record)
+    wanted = candidates(pinn, record, fresh=resample > 0) if auto else _named(schemes, pinn, record)
     if wanted:
         work.race(wanted, auto=auto)
     return work.comparison(record, name or record.run.name, source, time.perf_counter() - began, auto=auto)
@@ -121,8 +125,10 @@ class _Work:
     steps: int
     seeds: int
     start: str
+    resample: int
     jobs: int
     progress: Callable[[Progress], None] | None
+    draws: Draws = field(default_factory=Draws)
     baseline: list[Lane] = field(default_factory=list)
     arms: dict[str, tuple[Candidate, list[Lane]]] = field(default_factory=dict)
     trials: list[Trial] = field(default_factory=list)
@@ -134,8 +140,15 @@ class _Work:
         if self.progress is not None:
             self.progress(Progress(words, done, total))
 
+    def stage(self, what: str) -> Callable[[Event], None]:
+        """Tell the stages of an analysis."""
+        self.say(f"analysing {what}", 0)
+        return lambda event: self.say(f"analysing {what}: {event.stage}", 0)
+
     def race(self, wanted: Sequence[Candidate], *, auto: bool) -> None:
         """Train the arms; an interrupt keeps those that have arrived."""
+        others = self.seeds > 1 and self.start == "initial"
+        self.draws = drawn(self.pinn, [one.scheme for one in wanted], every=self.resample, others=others)
         self.baseline = self._lanes(AS_IT_IS, None)
         self.arms = {one.key: (one, self._lanes(one.key, one.scheme)) for one in wanted}
         try:
@@ -150,7 +163,7 @@ class _Work:
         half = self.steps // 2
         first = [lanes[0] for _, lanes in self.arms.values()]
         self._train(f"trying {len(first)} candidates for half of the steps", first, half)
-        order = sorted(self.arms, key=lambda key: _score(self.arms[key][1][0]))
+        order = finalists({key: _score(lanes[0]) for key, (_, lanes) in self.arms.items()})
         for key, (one, lanes) in self.arms.items():
             result = lanes[0].result
             assert result is not None
@@ -160,11 +173,14 @@ class _Work:
                     why=one.why,
                     score=result.run.score,
                     losses=result.run.losses,
-                    kept=key in order[:FINALISTS],
+                    kept=key in order,
+                    steps=result.run.steps,
+                    evaluations=result.run.evaluations,
+                    seconds=result.run.seconds,
                 )
             )
-        self.dropped = [self.arms[key][1][0] for key in order[FINALISTS:]]
-        self.arms = {key: self.arms[key] for key in self.arms if key in order[:FINALISTS]}
+        self.dropped = [lanes[0] for key, (_, lanes) in self.arms.items() if key not in order]
+        self.arms = {key: arm for key, arm in self.arms.items() if key in order}
 
     def _train(self, words: str, lanes: list[Lane], until: int) -> None:
         total = sum(until - lane.step for lane in lanes)
@@ -177,8 +193,8 @@ class _Work:
 
     def _lanes(self, key: str, scheme: AbstractScheme | None) -> list[Lane]:
         """One lane a seed; from the checkpoint a second one only where something is drawn at random."""
-        seeds = self.seeds if self.start == "initial" or hasattr(scheme, "seed") else 1
-        plans = [Plan(key, _reseeded(scheme, seed), self.start, seed, self.steps) for seed in range(seeds)]
+        seeds = self.seeds if self.start == "initial" or hasattr(scheme, "seed") or self.resample else 1
+        plans = [Plan(key, _reseeded(scheme, seed), self.start, seed, self.steps, self.draws) for seed in range(seeds)]
         return [Lane(plan, diagnose=plan.seed == 0) for plan in plans]
 
     def comparison(self, record: DiagnosisRecord, name: str, source: str, seconds: float, *, auto: bool) -> Comparison:
@@ -191,16 +207,15 @@ class _Work:
         if baseline is not None:
             baseline = judged(baseline, baseline, measure)
             done = [judged(arm, baseline, measure) for arm in done]
-        chosen = min(range(len(done)), key=lambda i: done[i].runs[0].score) if done and baseline is not None else None
-        treated, pair = None, None
+        chosen, treated, pair = None, None, None
+        if baseline is not None:
+            best = least({arm.key: arm.score for arm in done}, baseline.score if auto else None)
+            chosen = next((i for i, arm in enumerate(done) if arm.key == best), None)
         if chosen is not None and baseline is not None:
-            if auto and _beats(baseline, done[chosen]):
-                chosen = None
-            else:
-                after, before = done[chosen].diagnosis, baseline.diagnosis
-                if after is not None and before is not None:  # both by the same analyzers
-                    pair = compare(before, after, names=("trained on as it is", done[chosen].title))
-                treated, done[chosen] = self._treated(done[chosen])
+            after, before = done[chosen].diagnosis, baseline.diagnosis
+            if after is not None and before is not None:  # both by the same analyzers
+                pair = compare(before, after, names=("trained on as it is", done[chosen].title))
+            treated, done[chosen] = self._treated(done[chosen])
         text, severity = _verdict(record, baseline, done, chosen, measure, auto=auto, interrupted=self.interrupted)
         return Comparison(
             RemedyRecord(
@@ -210,6 +225,7 @@ class _Work:
                 start=self.start,
                 steps=self.steps,
                 seeds=self.seeds,
+                resample=self.resample,
                 optimizer=self._optimizer(),
                 measure=measure,
                 diagnosis=record,
@@ -243,9 +259,9 @@ class _Work:
         twin.weights = {name: lane.state.weights.get(name, weight) for name, weight in twin.weights.items()}
         twin.notes = [*twin.notes, f"trained for {lane.state.step} steps under {arm.title}"]
         if not self.interrupted and arm.runs[0].finite:
-            self.say("analysing the treated network", 0)
+            told = self.stage("the treated network")
             try:
-                arm = msgspec.structs.replace(arm, diagnosis=diagnosed(twin, arm.title, whole=True))
+                arm = msgspec.structs.replace(arm, diagnosis=diagnosed(twin, arm.title, whole=True, progress=told))
             except KeyboardInterrupt:  # the training is done, and so is a shorter diagnosis
                 self.interrupted = True
         return twin, arm
@@ -258,9 +274,10 @@ class _Work:
 
     def _notes(self) -> list[str]:
         found = dict.fromkeys(note for lane in self._all() if lane.state is not None for note in lane.state.notes)
-        if self.seeds > 1 and self.start == "checkpoint":
+        if self.seeds > 1 and self.start == "checkpoint" and not self.resample:
             found["from the checkpoint, arms without randomness are deterministic: one run"] = None
-        return list(found)
+        kept = [f"the points of {name!r} stay as they are: {why}" for name, why in self.draws.reasons.items()]
+        return [*found, *kept]
 
 
 def _reseeded(scheme: AbstractScheme | None, seed: int) -> AbstractScheme | None:
@@ -271,7 +288,11 @@ def _reseeded(scheme: AbstractScheme | None, seed: int) -> AbstractScheme | None
     return found  # type: ignore[no-any-return]
 
 
-def _check(pinn: PINN, steps: int, seeds: int, start: str) -> None:
+def _check(pinn: PINN, steps: int, seeds: int, start: str, resample: int) -> None:
+    if resample < 0:
+        raise PinndiagError(
+            f"points cannot change every {resample} steps", fix="give a number of steps, or 0 for never"
+        )
     if steps < 2 or seeds < 1:
         raise PinndiagError(
             f"nothing can be trained for {steps} steps and {seeds} seeds", fix="give at least 2 steps and 1 seed"
@@ -324,10 +345,6 @@ def _score(lane: Lane) -> float:
     return math.inf if lane.result is None else lane.result.run.score
 
 
-def _beats(baseline: Arm, arm: Arm) -> bool:
-    return baseline.runs[0].score <= arm.runs[0].score
-
-
 def _verdict(
     record: DiagnosisRecord,
     baseline: Arm | None,
@@ -356,6 +373,6 @@ def _reason(arms: Sequence[Arm], chosen: int | None, trials: Sequence[Trial], *,
         return "it was asked for" if len(arms) == 1 else "of the schemes asked for it left the least work unfinished"
     tried = len(trials) or len(arms)
     return (
-        f"of {tried} candidates it left the least work unfinished, summed over the terms "
-        f"({arms[chosen].runs[0].score:.3g}); errors against the solution were not looked at"
+        f"of {tried} candidates it left the least work unfinished, summed over the terms, median of the last quarter "
+        f"of the steps ({arms[chosen].score:.3g}); errors against the solution were not looked at"
     )

@@ -1,4 +1,4 @@
-"""Where a run begins: the stored parameters and points, or another draw of them."""
+"""Where a run begins: the stored parameters, or another draw of them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["placed"]
 
 
 def placed(pinn: PINN, *, start: str, seed: int) -> PINN:
-    """A copy to train. Seed 0 begins at the stored parameters and points.
+    """A copy to train. Seed 0 begins at the stored parameters.
 
     Other seeds redraw, from the initial parameters, each tensor with the mean and standard deviation of its initial
-    values (a single number, or a constant, stays as it is), and the points of terms for which a sampler was given.
+    values (a single number, or a constant, stays as it is).
 
     Args:
         pinn: the PINN.

@@ -16,6 +16,7 @@ from pinndiag._processes import Processes
 from pinndiag._randomness import RandomState, replayed
 from pinndiag._records import OptimizerCard
 from pinndiag._remediate._optimizers import card, made
+from pinndiag._remediate._points import Draws
 from pinndiag._remediate._starts import placed
 from pinndiag._store import MemorySink, Run
 from pinndiag._watch import Balance, Ledger, Rates, Subject, Watch, header
@@ -37,6 +38,7 @@ class Plan:
         start: "checkpoint" or "initial".
         seed: of the run.
         steps: optimizer steps in all.
+        points: where it is trained.
     """
 
     key: str
@@ -44,6 +46,7 @@ class Plan:
     start: str
     seed: int
     steps: int
+    points: Draws = field(default_factory=Draws)
 
 
 @final
@@ -95,7 +98,9 @@ def advance(
 
     Cost: a gradient of every term a step; memory of one copy and about 200 step records.
     """
+    first = 0 if state is None else state.step
     twin = placed(pinn, start=plan.start, seed=plan.seed)
+    plan.points.place(twin, plan.seed, first)
     scheme = copy.deepcopy(plan.scheme) if state is None else state.scheme
     anew = plan.start == "initial"
     optimizer, notes = made(twin.optimizer, twin.parameters, anew=anew)
@@ -118,7 +123,9 @@ def advance(
             return loss.detach()
 
         closure = isinstance(optimizer, torch.optim.LBFGS)
-        for step in range(0 if state is None else state.step, until):
+        for step in range(first, until):
+            if plan.points.due(step):
+                plan.points.place(twin, plan.seed, step)
             if closure:
                 optimizer.step(evaluated)  # type: ignore[arg-type]
             else:

@@ -32,13 +32,18 @@ class Layout:
 
     @property
     def arrays(self) -> Path:
-        """`arrays/`: histograms, one safetensors file a step."""
+        """`arrays/`: histograms and Lanczos coefficients, one safetensors file each and step."""
         return self.folder / "arrays"
 
     @property
     def state(self) -> Path:
         """`state.pt`: step number and scheme, to go on after an interruption."""
         return self.folder / "state.pt"
+
+    @property
+    def lock(self) -> Path:
+        """`writer.lock`: the process that writes the run, while it does."""
+        return self.folder / "writer.lock"
 
     @property
     def diagnosis(self) -> Path:

@@ -12,14 +12,25 @@ from safetensors.torch import load_file
 
 from pinndiag._errors import PinndiagError
 from pinndiag._gradient_tables import Key, read
-from pinndiag._records import CurvatureLine, EventLine, Gradients, HistogramLine, Line, RunHeader, StepLine
+from pinndiag._records import (
+    CurvatureLine,
+    EventLine,
+    Gradients,
+    HistogramLine,
+    Line,
+    RunHeader,
+    StepLine,
+    Tridiagonal,
+)
 from pinndiag._store._columns import Columns
 from pinndiag._store._layout import Layout
+from pinndiag._store._lock import alive
 
-__all__ = ["Run", "packed"]
+__all__ = ["LANCZOS", "Run", "packed"]
 
 Page = list[list[float]]
 
+LANCZOS = "lanczos "  # before the name of a Hessian, where its alpha and beta lie as two rows
 ARRAYS_LIMIT = 256 * 2**20  # bytes
 
 
@@ -85,7 +96,7 @@ class Run:
         Raises:
             PinndiagError: the file of arrays is missing or damaged.
         """
-        pages = self.kept[line.file] if self.layout is None else _load(self.layout, line)
+        pages = self._pages(line)
         try:
             return read(
                 {_unpacked(key): page for key, page in pages.items()},
@@ -96,12 +107,37 @@ class Run:
                 reached=dict.fromkeys(line.terms, 1.0),
             )
         except (KeyError, ValueError, IndexError, TypeError) as error:
-            raise PinndiagError(
-                f"the arrays of step {line.step} do not fit the run",
-                where=f"{line.file}: {type(error).__name__}: {error}",
-                cause="the file belongs to another run, or was edited",
-                fix="leave it out: the other steps can still be read",
-            ) from None
+            raise _stranger(line, error) from None
+
+    def lanczos(self, line: CurvatureLine) -> dict[str, Tridiagonal]:
+        """The Lanczos coefficients of a measurement of curvature; none where it has no file.
+
+        Returns:
+            "total", "terms.NAME", and "stability" where the optimizer scales the Hessian -> coefficients.
+
+        Raises:
+            PinndiagError: the file of arrays is missing or damaged.
+
+        """
+        if not line.file:
+            return {}
+        try:
+            return {
+                key.removeprefix(LANCZOS): Tridiagonal(alpha=alpha, beta=beta)
+                for key, (alpha, beta) in self._pages(line).items()
+            }
+        except (ValueError, TypeError) as error:
+            raise _stranger(line, error) from None
+
+    @property
+    def alive(self) -> bool | None:
+        """Whether it is still being written; None where nobody can tell."""
+        if self.ended:
+            return False
+        return True if self.layout is None else alive(self.layout.lock)
+
+    def _pages(self, line: CurvatureLine | HistogramLine) -> Mapping[str, Page]:
+        return self.kept[line.file] if self.layout is None else _load(self.layout, line)
 
     def _cut(self, step: int) -> None:
         self.steps.cut(step)
@@ -124,7 +160,16 @@ def _unpacked(text: str) -> Key:
     return layer, what
 
 
-def _load(layout: Layout, line: HistogramLine) -> dict[str, Page]:
+def _stranger(line: CurvatureLine | HistogramLine, error: Exception) -> PinndiagError:
+    return PinndiagError(
+        f"the arrays of step {line.step} do not fit the run",
+        where=f"{line.file}: {type(error).__name__}: {error}",
+        cause="the file belongs to another run, or was edited",
+        fix="leave it out: the other steps can still be read",
+    )
+
+
+def _load(layout: Layout, line: CurvatureLine | HistogramLine) -> dict[str, Page]:
     path = layout.folder / line.file
     try:
         if not path.resolve().is_relative_to(layout.arrays.resolve()):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, final
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from pinndiag._engine import Combination, Evaluation
 from pinndiag._errors import PinndiagError
 from pinndiag._terms import mean_square
+from pinndiag._watch._points import KnownPoints
 
 if TYPE_CHECKING:
     from pinndiag.schemes import AbstractScheme
@@ -33,6 +34,8 @@ class Balance:
         self.scheme = scheme
         self._combination: Combination | None = None
         self._names: tuple[str, ...] = ()
+        self._decided: tuple[tuple[str, ...], Combination] | None = None  # by the scheme, for the step under way
+        self._points = KnownPoints()
 
     @staticmethod
     def of(weights: Mapping[str, float] | None, scheme: AbstractScheme | str | None) -> Balance:
@@ -82,16 +85,39 @@ class Balance:
         return total
 
     def combination(self, evaluation: Evaluation, *, first: bool) -> Combination:
-        """What is applied to an evaluation; within one optimizer step it stays the same."""
+        """What is applied to an evaluation; within one optimizer step it stays the same.
+
+        Raises:
+            PinndiagError: a second call of a step brings terms that the scheme has not seen beside the others.
+        """
+        found = self._combination
         if self.scheme is None:
-            if evaluation.names != self._names or self._combination is None:
+            device = evaluation.parameters[0].device
+            if found is None or evaluation.names != self._names or found.weights.device != device:
                 weights = [self.weights.get(name, 1.0) for name in evaluation.names]
-                device = evaluation.parameters[0].device
-                self._combination = Combination(torch.tensor(weights, dtype=torch.float64, device=device))
-        elif first or evaluation.names != self._names or self._combination is None:
-            self._combination = self.scheme.combine(evaluation)
-        self._names = evaluation.names
-        return self._combination
+                found = Combination(torch.tensor(weights, dtype=torch.float64, device=device))
+        elif first or self._decided is None or set(evaluation.names) > set(self._decided[0]):
+            found = self.scheme.combine(evaluation)
+            self._decided = evaluation.names, found
+        elif found is None or evaluation.names != self._names:
+            found = _part(self.scheme.about.key, *self._decided, evaluation.names)
+        self._names, self._combination = evaluation.names, found
+        if found.points:
+            self._look_at_points(evaluation, found.points, first=first)
+        return found
+
+    def remarks(self) -> list[str]:
+        """What looks wrong."""
+        return self._points.told()
+
+    def _look_at_points(self, evaluation: Evaluation, weighted: Iterable[str], *, first: bool) -> None:
+        """Whether the weight of each point meets that point."""
+        assert self.scheme is not None
+        if first:
+            remembered = getattr(self.scheme, "remembers", False)
+            self._points.begin(evaluation, weighted, self.scheme.about.key, remembered=remembered)
+        else:
+            self._points.within(evaluation, weighted, self.scheme.about.key)
 
     def state_dict(self) -> dict[str, Any]:
         """The scheme's state."""
@@ -101,3 +127,17 @@ class Balance:
         """Take up a state that `state_dict` gave."""
         if self.scheme is not None and state:
             self.scheme.load_state_dict(state)
+
+
+def _part(key: str, names: tuple[str, ...], decided: Combination, wanted: tuple[str, ...]) -> Combination:
+    """What was decided for all terms, for some of them."""
+    if not set(wanted) <= set(names):
+        raise PinndiagError(
+            "a second call within one step brings other terms, which the scheme cannot balance against the first",
+            where=f"scheme {key!r}; first call: {', '.join(names)}; now: {', '.join(wanted)}",
+            cause="the loss is put together from several calls, or a validation runs with grad enabled",
+            fix="hand all terms over in one call; validate under torch.no_grad()",
+        )
+    places = [names.index(name) for name in wanted]
+    points = {name: weights for name, weights in decided.points.items() if name in wanted}
+    return Combination(decided.weights[places], points, decided.direction)

@@ -11,87 +11,16 @@ import torch
 from torch import Tensor
 
 from pinndiag import _gradient_tables, _statistics
-from pinndiag._engine import Matrix
 from pinndiag._gradient_tables import Key, Structure
-from pinndiag._parameters import Vector
 from pinndiag._records import HistogramLine, StepLine, TermFigures, TotalFigures
 from pinndiag._store import Sink, packed
+from pinndiag._watch._sums import Sums
 
-__all__ = ["Pending", "Sums", "flush", "tables_of"]
+__all__ = ["Pending", "flush", "tables_of"]
 
 Page = list[list[float]]
 
 FIELDS = tuple(name if name == "nonfinite" else f"grad_{name}" for name in _statistics.FIGURES)
-
-
-@final
-class Sums:
-    """Sums over the evaluations of one step: losses, gradients, and what the optimizer sees of each term.
-
-    Args:
-        names: the terms.
-        weights: w_i.
-    """
-
-    def __init__(self, names: Sequence[str], weights: Tensor) -> None:
-        self.names = tuple(names)
-        self.weights = weights.detach().double()
-        self.points: Tensor | None = None
-        self.count = 0
-        self.upstream: Tensor | None = None
-        self._losses: Tensor | None = None
-        self._rows: Matrix | None = None
-        self._applied: Matrix | None = None
-        self._measured = 0
-
-    def add_losses(self, values: Tensor) -> None:
-        """One more evaluation."""
-        self._losses = values if self._losses is None else self._losses + values
-        self.count += 1
-
-    def add_gradients(self, rows: Matrix, applied: Matrix) -> None:
-        """The gradients of one evaluation: unweighted, and as they go into the sum (before w_i)."""
-        self._rows = rows if self._rows is None else self._rows + rows
-        if applied is not rows:
-            self._applied = applied if self._applied is None else self._applied + applied
-        self._measured += 1
-
-    @property
-    def losses(self) -> Tensor:
-        """Mean unweighted losses, in float64."""
-        assert self._losses is not None
-        return self._losses.double() / self.count
-
-    @property
-    def measured(self) -> bool:
-        """Whether the gradients are known."""
-        return self._measured > 0
-
-    @property
-    def rows(self) -> Matrix:
-        """Mean unweighted gradients."""
-        assert self._rows is not None
-        return self._rows if self._measured == 1 else self._rows / self._measured
-
-    @property
-    def applied(self) -> Matrix:
-        """Mean of what the optimizer sees of each term, w_i g_i."""
-        rows = self.rows if self._applied is None else self._applied / self._measured
-        return self.weights.to(rows.dtype)[:, None] * rows
-
-    @property
-    def total(self) -> Vector:
-        """What the optimizer sees, sum_i w_i g_i."""
-        rows = self.rows if self._applied is None else self._applied / self._measured
-        return self.weights.to(rows.dtype) @ rows
-
-    @property
-    def unusable(self) -> bool:
-        """Whether a gradient scaler will not let the step be taken: a gradient it scaled up is not finite.
-
-        Waits for the device, as the scaler does.
-        """
-        return self.upstream is not None and float(self.upstream) > 1 and not bool(self.rows.isfinite().all())
 
 
 @final
@@ -127,27 +56,24 @@ def tables_of(sums: Sums, structure: Structure | None) -> dict[Key, Tensor]:
         found["", "points"] = sums.points
     if not sums.measured:
         return found
-    rows = sums.rows
+    rows, applied = sums.rows, sums.applied
+    wide = rows.double()
+    seen = wide if applied is rows else applied.double()
     if structure is not None:
-        found |= _gradient_tables.tables(structure, rows.double(), sums.applied.double())
-        wide = rows.double()
+        found |= _gradient_tables.tables(structure, wide, sums.weights[:, None] * seen)
     else:
-        stacked = torch.cat([rows, sums.total[None]])
-        wide = stacked.double()
-        found["", "figures"] = _statistics.figures(wide, narrow=stacked.dtype != torch.float64)
-        wide = wide[:-1]
+        total = sums.weights @ seen
+        narrow = rows.dtype != torch.float64
+        found["", "figures"] = _statistics.moments(torch.cat([wide, total[None]]), narrow=narrow)
     found["", "gram"] = wide @ wide.T
     if sums.points is not None:
-        found["", "sizes"] = _statistics.norms(sums.applied)[:, None]
+        found["", "sizes"] = sums.weights.abs()[:, None] * _statistics.norms(seen)[:, None]
     return found
 
 
 def flush(pending: Sequence[Pending], sink: Sink) -> None:
     """Bring the measurements over in one transfer, and write them in order."""
-    tables = [table for entry in pending for table in entry.tables.values()]
-    pages = iter(_statistics.fetch(tables) if tables else [])
-    for entry in pending:
-        found = {key: next(pages) for key in entry.tables}
+    for entry, found in zip(pending, _gradient_tables.fetched([entry.tables for entry in pending]), strict=True):
         if entry.line:
             sink.write(_step_line(entry, found))
         if entry.layers:

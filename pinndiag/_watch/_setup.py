@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, final
@@ -22,7 +22,7 @@ from pinndiag._watch._balance import Balance
 from pinndiag._watch._rates import Rates
 from pinndiag._wrap import Model, forward_of, modules_of, optimized_by, reference_of
 
-__all__ = ["Subject", "header", "run_name"]
+__all__ = ["Subject", "check_continued", "header", "run_name"]
 
 
 @final
@@ -36,6 +36,7 @@ class Subject:
         optimizers: those whose steps count at first.
         reference: the known solution, or None.
         solve: the network's output at points, or None.
+        outside: the mapping of trainable tensors outside of the modules, as it was given.
     """
 
     modules: Mapping[str, nn.Module]
@@ -43,6 +44,7 @@ class Subject:
     optimizers: Sequence[torch.optim.Optimizer]
     reference: Reference | None
     solve: Any
+    outside: Mapping[str, Tensor] = field(default_factory=dict)
 
     @staticmethod
     def of(
@@ -86,13 +88,13 @@ class Subject:
             )
         reference = reference_of(solution, next(iter(devices)), _parameters.widest(found.values()))
         solve = None if reference is None else forward_of(model, extra, found)
-        return Subject(modules, named, optimizers, reference, solve)
+        return Subject(modules, named, optimizers, reference, solve, extra if isinstance(extra, Mapping) else {})
 
     def now(self, optimizers: Sequence[torch.optim.Optimizer]) -> Subject:
-        """The model as it is now: parameters that were added to a module or an optimizer since are parameters too."""
+        """The model as it is now: what was added to a module or an optimizer since, or put in the place of another."""
         known = {id(tensor) for tensor in self.parameters.values()}
         inside = {n: t for prefix, module in self.modules.items() for n, t in module.named_parameters(prefix=prefix)}
-        new = {name: tensor for name, tensor in inside.items() if id(tensor) not in known}
+        new = {name: tensor for name, tensor in {**self.outside, **inside}.items() if id(tensor) not in known}
         seen = known | {id(tensor) for tensor in new.values()}
         trained = [tensor for entry in optimizers for tensor in optimized_by(entry) if id(tensor) not in seen]
         if not new and not trained:
@@ -104,8 +106,8 @@ class Subject:
 
     @property
     def trainable(self) -> dict[str, Tensor]:
-        """The tensors that require grad now."""
-        return {name: tensor for name, tensor in self.parameters.items() if tensor.requires_grad}
+        """The tensors that require grad now; some frameworks have empty ones."""
+        return {name: tensor for name, tensor in self.parameters.items() if tensor.requires_grad and tensor.numel()}
 
     def cards(self, optimizers: Sequence[torch.optim.Optimizer]) -> list[OptimizerCard]:
         """What the header says of the optimizers."""
@@ -149,6 +151,35 @@ def header(
         ),
         reference=subject.reference is not None,
     )
+
+
+def check_continued(before: RunHeader, subject: Subject, balance: Balance) -> None:
+    """Whether a run can go on with this model and this scheme; its terms are seen at the first evaluation.
+
+    Layers may be frozen or added meanwhile.
+
+    Raises:
+        PinndiagError: another scheme, or a parameter that is not there or has another size.
+    """
+    key = "" if balance.scheme is None else balance.scheme.about.key
+    if key != before.scheme:
+        raise PinndiagError(
+            "the run that is to go on was made with another scheme",
+            where=f"in the folder: {before.scheme or 'none'}; now: {key or 'none'}",
+            cause="scheme= changed, or to= is the folder of another training",
+            fix=f"pass scheme={before.scheme or None!r}, or choose another folder, "
+            "or pass overwrite=True instead of resume=True",
+        )
+    sizes = dict(zip(subject.parameters, _parameters.sizes(subject.parameters.values()), strict=True))
+    wrong = [name for name, size in before.parameters.items() if sizes.get(name) != size]
+    if wrong:
+        shown = ", ".join(f"{name}: {before.parameters[name]} entries, now {sizes.get(name, 0)}" for name in wrong[:4])
+        raise PinndiagError(
+            "the run that is to go on was made with another network",
+            where=shown + (f" and {len(wrong) - 4} more" if len(wrong) > 4 else ""),
+            cause="the architecture changed, or to= is the folder of another training",
+            fix="choose another folder, or pass overwrite=True instead of resume=True",
+        )
 
 
 def _steps(optimizer: object) -> bool:

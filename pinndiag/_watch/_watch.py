@@ -4,37 +4,38 @@ from __future__ import annotations
 
 import atexit
 import os
+import warnings
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, final
 
+import msgspec
 import torch
 from torch import Tensor
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from pinndiag import _statistics
+from pinndiag import _parameters
 from pinndiag._checked import checked
 from pinndiag._engine import SCALE, Combination, Evaluation, Matrix, joined
 from pinndiag._errors import PinndiagError
 from pinndiag._gradient_tables import Structure
-from pinndiag._look import Look, look
-from pinndiag._pinn import Reference
+from pinndiag._look import look
 from pinndiag._processes import Processes
-from pinndiag._randomness import RandomState, replayed
-from pinndiag._records import CurvatureLine
 from pinndiag._rules import Changes
-from pinndiag._store import MemorySink, Run, RunWriter, Sink, TensorBoardSink, read_run
+from pinndiag._store import Layout, MemorySink, Run, RunWriter, Sink, TensorBoardSink, read_header, read_run
 from pinndiag._watch._balance import Balance
-from pinndiag._watch._clock import Clock
+from pinndiag._watch._clock import Clock, weakly
+from pinndiag._watch._curvature import CurvatureGauge, of_all_terms
+from pinndiag._watch._error import ErrorGauge
 from pinndiag._watch._ledger import Ledger, loaded
-from pinndiag._watch._moment import moment, work
-from pinndiag._watch._pending import Pending, Sums, tables_of
+from pinndiag._watch._pending import Pending, tables_of
 from pinndiag._watch._rates import Due, Rates, When
-from pinndiag._watch._setup import Subject, header, run_name
+from pinndiag._watch._setup import Subject, check_continued, header, run_name
+from pinndiag._watch._step import Step
 from pinndiag._wrap import Model, modules_of, optimized_by
-from pinndiag.analyzers import curvature as measure_curvature
 
 if TYPE_CHECKING:
     from pinndiag._diagnosis import Diagnosis
@@ -46,7 +47,8 @@ __all__ = ["Watch", "watch"]
 OFF = "PINNDIAG_OFF"  # environment variable: 1 switches all measuring off
 WAITING = 64  # records that may wait on a GPU
 WITHOUT_STEP = 1000  # evaluations after which a step should have been counted
-ERROR_EVERY = 100  # steps between two evaluations of the error, however often the terms are measured
+HALF = 2**-8  # rounding under autocast
+VERIFIED_EVERY = 50  # evaluations of terms that share a pass, of which one is compared with the sum's own gradient
 
 
 def watch(
@@ -79,18 +81,25 @@ def watch(
     schedulers, `torch.amp.GradScaler`, several optimizers, DistributedDataParallel (figures are those of the whole
     batch) and Lightning. Each term's gradient is formed in the loss's own backward pass, so that a measured step costs
     little more than a plain one where terms have points of their own; on other steps the plain loss is returned. The
-    gradients of a measured step are those of the plain loop up to the order of additions (1e-12 in float64). There a
-    backward pass goes through each term by itself, and the graphs are gone after it: a further loss that shares a
-    forward pass with a term has to be a term too, and hooks inside the graphs run once for each term.
+    gradients of a measured step are those of the plain loop up to the order of additions (1e-12 in float64).
+
+    Where a term's gradient cannot be formed by itself (re-entrant checkpointing, a compiled forward pass that terms
+    share, a hook in a shared pass that is not linear, which is looked for at the first and every 50th measured step),
+    the plain loss is returned, and the losses are recorded alone. Hooks inside the graphs run once for each term.
+
+    Several calls within a step make one record, and an evaluation counts once its backward pass has run. Micro-batches
+    count by what their loss is multiplied by before `backward`. A gradient that the loop throws away before the
+    optimizer steps is recorded as skipped, as one that a gradient scaler refuses.
 
     Args:
         model: as in `wrap`: a module, a dictionary of modules, or a function (then `parameters` is its mapping).
         optimizer: whose steps count; a list where there are several (also one after the other); None: call
             `watch.step()` after each step.
         to: the run folder; None keeps the records in memory.
-        every: when losses, weights, gradient figures, cosines and, every 100 steps at most, the error are recorded: a
-            number of steps, a function of the step, or a `torch.profiler.schedule`. 0 switches all measuring off that
-            is not asked for by name.
+        every: when losses, weights, gradient figures, cosines and the error are recorded: a number of steps, a
+            function of the step, or a `torch.profiler.schedule`. 0 switches all measuring off that is not asked for by
+            name. The error comes at least 10 steps apart where there are as many reference points as residuals, more
+            with more of them, up to 100 steps: a percent or so of the time.
         histograms: when figures and histograms per layer are recorded; default at the steps 0, 100, 200, 400 and 800,
             then every 1000.
         curvature: when the Hessians' largest eigenvalues, the stability limit and the remaining work are recorded, on
@@ -119,25 +128,21 @@ def watch(
     off = os.environ.get(OFF, "") not in ("", "0") or rates.never
     sink: Sink | None = None
     waiting = 1 if subject.device.type == "cpu" else WAITING
+    before = read_header(Path(to)) if resume and to is not None and Layout(Path(to)).exists else None
+    if before is not None:
+        check_continued(before, subject, balance)
     if not off and processes.writes:
         head = header(subject, balance, rates, name=run_name(to), waiting=waiting, processes=processes.count)
         sink = MemorySink(head) if to is None else RunWriter(Path(to), head, resume=resume, overwrite=overwrite)
         sink = sink if tensorboard is None else TensorBoardSink(sink, tensorboard)
     found = Watch(subject, processes, rates, balance, Ledger(sink, waiting), off=off)
-    if resume and to is not None and sink is not None:
-        found.go_on(Path(to))
+    if before is not None and to is not None:
+        try:
+            found.go_on(Path(to))
+        except BaseException:
+            found.close()
+            raise
     return found
-
-
-@final
-@dataclass(eq=False)
-class _Step:
-    """A step under way: when it began, and what is measured at it."""
-
-    index: int
-    time: float
-    due: Due
-    error: Tensor | None = None
 
 
 @final
@@ -151,13 +156,16 @@ class Watch:
         self._ledger = ledger
         self._off = off
         self._clock = Clock(subject.optimizers, self._stepped)
-        self._sums: Sums | None = None
-        self._step: _Step | None = None
-        self._warm: dict[str, Tensor] = {}
-        self._error_at = -ERROR_EVERY
+        self._step: Step | None = None
+        self._curvature = CurvatureGauge(processes.count)
+        reference = subject.reference
+        self._error = None if reference is None else ErrorGauge(reference, subject.solve, subject.modules)
         self._closed = False
-        self._told_of_parts = False
-        self._seen: Look | None = None
+        self._resumed = ""  # where a run goes on, until its first evaluation
+        self._shared = 0  # evaluations so far of terms that share a pass
+        self._whole = ""  # why gradients of single terms are not formed any more
+        self._met = register_optimizer_step_pre_hook(weakly(self._meet))
+        weakref.finalize(self, self._met.remove).atexit = False
         if ledger.sink is not None:
             atexit.register(_close, weakref.ref(self))
 
@@ -174,13 +182,15 @@ class Watch:
         terms = checked(losses)
         if not _trained(terms):
             return self._balance.plain(terms)
-        due = self._due()
+        due = self._due(terms)
         if not due.anything and self._balance.scheme is None:
             return self._balance.plain(terms)
-        evaluation = self._evaluation(terms, keep=due.curvature or self._balance.keeps_graphs)
+        evaluation = self._evaluation(terms, due, keep=due.curvature or self._balance.keeps_graphs)
         combination = self._balance.combination(evaluation, first=self._clock.first)
         self._record(evaluation, combination, due)
-        return joined(evaluation, combination, self._measured if due.gradients else None)
+        for text in self._balance.remarks():
+            self._ledger.complain(text, self._clock.step)
+        return joined(evaluation, combination, partial(self._measured, combination) if due.gradients else None)
 
     def observe(self, losses: Mapping[str, Tensor], weights: Mapping[str, float] | None = None) -> dict[str, float]:
         """Record the terms of a training that puts its loss together by itself; its graphs are left whole.
@@ -202,18 +212,21 @@ class Watch:
         """
         terms = checked(losses)
         given = dict.fromkeys(terms, 1.0) | dict(self.weights if weights is None else weights)
-        if self._closed or not _trained(terms):
+        if not _trained(terms):
             return self.weights if self._balance.scheme is not None else given
-        due = self._due()
+        due = self._due(terms)
         if not due.anything and self._balance.scheme is None:
             return given
-        evaluation = self._evaluation(terms, keep=True)
+        evaluation = self._evaluation(terms, due, keep=True)
         wanted = applied = self._balance.combination(evaluation, first=self._clock.first)
         if weights is not None:
             applied = Combination(wanted.weights.new_tensor([given[name] for name in terms], dtype=torch.float64))
         self._record(evaluation, applied, due)
         if due.gradients:
-            self._measured(evaluation, evaluation.gradients)
+            rows: Matrix | None = None
+            with self._ledger.measuring("forming the gradients of single terms", evaluation.step):
+                rows = None if evaluation.whole else evaluation.gradients
+            self._measured(applied, evaluation, rows)
         return given if self._balance.scheme is None else dict(zip(terms, wanted.weights.tolist(), strict=True))
 
     def follow(self, optimizer: torch.optim.Optimizer) -> None:
@@ -293,17 +306,40 @@ class Watch:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state that `state_dict` gave; records of later steps are replaced."""
-        self._clock.step = int(state["step"])
         self._balance.load_state_dict(state["scheme"])
-        self._ledger.event("resumed", f"goes on at step {self._clock.step}", self._clock.step)
+        self._clock.step = int(state["step"])
+        self._clock.abandon()
+        self._step = None
+        text = f"goes on at step {self._clock.step}"
+        if self._resumed:
+            self._resumed = text
+        else:
+            self._ledger.event("resumed", text, self._clock.step)
 
     def go_on(self, folder: Path) -> None:
-        """Take up the run in a folder where it stopped."""
-        state = loaded(folder / "state.pt")
-        recorded = read_run(folder).last_step + 1
-        self.continue_at(max(int(state.get("step", 0)), recorded), float(state.get("seconds", 0.0)))
+        """Take up the run in a folder where it stopped. Nothing is written before the first evaluation.
+
+        After a kill it is told at which step the run goes on, and how old the scheme's state is.
+        """
+        layout = Layout(folder)
+        state, run = loaded(layout.state), read_run(folder)
+        kept = int(state.get("step", 0))
+        step = max(kept, run.last_step + 1)
         self._balance.load_state_dict(state.get("scheme", {}))
-        self._ledger.event("resumed", f"goes on at step {self._clock.step}", self._clock.step)
+        self.continue_at(step, float(state.get("seconds", 0.0)))
+        self._resumed = f"goes on at step {step}"
+        scheme = self._balance.scheme is not None
+        if step == 0 or (run.ended and (kept == step or not scheme)):
+            return
+        self._resumed += f": the last record is of step {run.last_step}"
+        if scheme:
+            self._resumed += f", the scheme's state of step {kept}" if state else ", the scheme begins anew"
+        warnings.warn(
+            f"pinndiag: the run in {folder} was not closed; it {self._resumed}. To go on exactly at a checkpoint of "
+            "yours, keep watch.state_dict() in it and call watch.load_state_dict()",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
     def continue_at(self, step: int, seconds: float) -> None:
         """Count on from a step, of a run that has lasted so long."""
@@ -311,16 +347,23 @@ class Watch:
         self._ledger.go_on(seconds)
 
     def close(self) -> None:
-        """Write what waits and let go of the optimizers. A closed watch gives the plain loss."""
+        """Write what waits and let go of the optimizers. Nothing is recorded any more; a scheme goes on, if called."""
         if self._closed:
             return
-        if self._sums is not None and self._sums.unusable:
-            self._finish(None, skipped=True)
-        self._closed = True
-        self._clock.close()
         with self._ledger.measuring("closing", self._clock.step):
-            self._ledger.event("closed", "the training ended", self._clock.step)
-            self._ledger.state(self.state_dict(), now=True)
+            if self._step is not None and self._step.lost:
+                self._finish(None, skipped=True)
+            elif self._step is not None and self._step.curvature is not None:
+                self._ledger.write(self._step.curvature)
+            if not self._resumed:  # else nothing was done, and the run stays as it was
+                self._ledger.event("closed", "the training ended", self._clock.step)
+                self._ledger.state(self.state_dict, now=True)
+        self._closed = True
+        if self._step is not None:
+            self._step.end()
+            self._step = None
+        self._clock.close()
+        self._met.remove()
         if self._ledger.sink is not None:
             self._ledger.sink.close()
 
@@ -332,29 +375,72 @@ class Watch:
     ) -> None:
         self.close()
 
-    def _due(self) -> Due:
+    def _meet(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        """An optimizer is about to step: one that was made later may take the place of those that are known."""
+        if self._clock.follows(optimizer) or self._clock.inside:
+            return
+        known = {id(tensor) for other in self._clock.optimizers for tensor in optimized_by(other)}
+        if not known or any(id(tensor) in known for tensor in optimized_by(optimizer)):
+            self.follow(optimizer)
+
+    def _due(self, terms: Mapping[str, Tensor]) -> Due:
         """One more evaluation begins: what is measured at it."""
-        if self._clock.evaluations and not self._clock.inside and self._sums is not None and self._sums.unusable:
-            self._finish(None, skipped=True)
-            self._clock.abandon()
+        if self._closed:
+            return self._due_when_closed()
+        if self._resumed:
+            self._take_up(terms)
+        with self._ledger.measuring("looking for a gradient that was thrown away", self._clock.step):
+            between = self._clock.evaluations and not self._clock.inside
+            if between and self._step is not None and self._step.lost:
+                self._finish(None, skipped=True)
+                self._clock.abandon()
         self._clock.evaluated()
         if self._clock.evaluations == WITHOUT_STEP:
             self._ledger.complain(
-                f"no optimizer step was counted in {WITHOUT_STEP} evaluations: was another optimizer made, or "
-                "watch.step() forgotten?",
+                f"no optimizer step was counted in {WITHOUT_STEP} evaluations: was watch.step() forgotten?",
                 self._clock.step,
             )
-        if not self._clock.counted or self._off or self._closed:
+        if not self._clock.counted or self._off:
             return Due()
         with self._ledger.measuring("the schedule", self._clock.step):
             return self._rates.due(self._clock.step)
         return Due()
 
-    def _evaluation(self, terms: dict[str, Tensor], *, keep: bool) -> Evaluation:
+    def _due_when_closed(self) -> Due:
+        scheme = self._balance.scheme is not None
+        self._ledger.once(
+            "closed",
+            "pinndiag: this watch is closed, and records nothing any more"
+            + ("; its scheme goes on" if scheme else "; the loss is the plain weighted sum"),
+        )
+        if scheme:
+            self._clock.open()
+            self._clock.evaluated()
+        return Due()
+
+    def _take_up(self, terms: Mapping[str, Tensor]) -> None:
+        """The first evaluation of a run that goes on."""
+        sink = self._ledger.sink
+        known = {} if sink is None else sink.header.terms
+        if known and not set(terms) & set(known):
+            self.close()
+            raise PinndiagError(
+                "the run that is to go on has other terms",
+                where=f"in the folder: {', '.join(known)}; now: {', '.join(terms)}",
+                cause="to= is the folder of another training, or the terms were renamed",
+                fix="choose another folder, or pass overwrite=True instead of resume=True",
+            )
+        text, self._resumed = self._resumed, ""
+        self._ledger.event("resumed", text, self._clock.step)
+
+    def _evaluation(self, terms: dict[str, Tensor], due: Due, *, keep: bool) -> Evaluation:
         self._subject = self._subject.now(self._clock.optimizers)
         tensors = list(self._subject.trainable.values())
-        seen = self._seen = look(terms, tensors)
+        seen = look(terms, tensors)
         half = torch.is_autocast_enabled(self._subject.device.type)
+        verified = due.gradients and seen.shared and self._shared % VERIFIED_EVERY == 0
+        self._shared += due.gradients and seen.shared
+        rounding = HALF if half else torch.finfo(_parameters.widest(tensors)).eps
         return Evaluation(
             terms,
             tensors,
@@ -364,118 +450,102 @@ class Watch:
             keep=half or keep,
             reduce=self._processes.mean,
             seed=SCALE if half else 1.0,
+            nodes=seen.nodes,
+            whole=seen.whole or self._whole,
+            verify=rounding**0.5 if verified else 0.0,
         )
 
     def _record(self, evaluation: Evaluation, combination: Combination, due: Due) -> None:
         """What can be recorded before the backward pass."""
         if due.anything:
             with self._ledger.measuring("recording the losses", self._clock.step):
-                self._begin(evaluation, combination, due)
+                self._begin(evaluation, due)
         if due.curvature and self._clock.first and self._processes.writes:
             with self._ledger.measuring("the curvature", self._clock.step):
-                self._measure_curvature(evaluation, combination, self._subject.trainable)
+                self._measure_curvature(evaluation, combination)
 
-    def _begin(self, evaluation: Evaluation, combination: Combination, due: Due) -> None:
+    def _begin(self, evaluation: Evaluation, due: Due) -> None:
         """One more evaluation of a measured step."""
-        if self._clock.first or self._sums is None:
-            self._step = _Step(evaluation.step, self._ledger.time, due)
-            self._sums = Sums(evaluation.names, combination.weights)
-            if self._seen is not None:
-                self._ledger.terms(evaluation, self._seen)
+        step = self._step
+        if self._clock.first or step is None:
+            step = self._step = Step(evaluation.step, self._ledger.time, due)
             with self._ledger.measuring("the error", evaluation.step):
-                self._step.error = self._error(due)
-        if self._sums.names == evaluation.names:
-            self._sums.add_losses(evaluation.values)
-            self._sums.points = _point_weights(evaluation, combination)
-        elif not self._told_of_parts:
-            self._told_of_parts = True
-            self._ledger.complain(
-                f"terms handed over in a second call of the same step are not recorded: {', '.join(evaluation.names)}; "
-                "hand all terms over in one call",
-                evaluation.step,
-            )
+                step.error = None if self._error is None or not due.line else self._error.measured(evaluation)
+        self._ledger.terms(evaluation)
+        if due.gradients:
+            step.sums.begin(evaluation.names)
 
-    def _measured(self, evaluation: Evaluation, applied: Matrix) -> None:
-        """The gradients of an evaluation are known."""
+    def _measured(self, combination: Combination, evaluation: Evaluation, applied: Matrix | None) -> None:
+        """The backward pass of an evaluation runs, and the gradients are known if they could be formed."""
+        if evaluation.whole:
+            self._whole = evaluation.whole if evaluation.verify > 0 else self._whole
+            what = "forming the gradients of single terms"
+            self._ledger.failed(what, evaluation.step, PinndiagError(evaluation.whole))
         with self._ledger.measuring("recording the gradients", evaluation.step):
-            if self._sums is not None and self._sums.names == evaluation.names:
-                self._sums.add_gradients(evaluation.gradients, applied)
-                self._sums.upstream = evaluation.upstream
+            step = self._step
+            if step is not None and step.cleared:  # before the present evaluation: a record of its own
+                again = step.again(evaluation.names)
+                self._finish(None, skipped=True)
+                step = self._step = again
+                self._clock.abandon(1)
+            if step is not None:
+                step.add(evaluation, combination, applied)
 
-    def _stepped(self, optimizer: torch.optim.Optimizer | None) -> None:
-        """The optimizer has taken the step that the evaluations belong to."""
-        if self._sums is not None:
-            self._finish(optimizer)
+    def _stepped(self, optimizer: torch.optim.Optimizer | None, taken: bool) -> None:
+        """The step that the evaluations belong to is over."""
+        if self._closed:
+            return
+        if self._step is not None:
+            self._finish(optimizer, skipped=not taken)
         with self._ledger.measuring("keeping the state", self._clock.step):
-            self._ledger.state({**self.state_dict(), "step": self._clock.step + 1})
+            self._ledger.state(lambda: {**self.state_dict(), "step": self._clock.step + taken})
 
     def _finish(self, optimizer: torch.optim.Optimizer | None, *, skipped: bool = False) -> None:
         """The step under way is over: its sums become a record."""
-        sums, step, self._sums = self._sums, self._step, None
-        if sums is None or step is None or self._ledger.sink is None:
+        step, self._step = self._step, None
+        if step is None:
             return
+        step.end()
+        sums = step.sums
         with self._ledger.measuring("recording a step", step.index):
-            layers = step.due.layers and sums.measured
-            structure = Structure.of(self._subject.trainable) if layers else None
-            tables = tables_of(sums, structure)
-            if step.error is not None:
-                tables["", "rel_l2"] = step.error.reshape(1, 1)
-            self._ledger.add(
-                Pending(
-                    step=step.index,
-                    time=step.time,
-                    lr=_rate(optimizer or next(iter(self._clock.optimizers), None)),
-                    names=sums.names,
-                    tables=tables,
-                    share=self._ledger.share() if step.due.line else None,
-                    batches=sums.count,
-                    skipped=skipped,
-                    line=step.due.line,
-                    layers={} if structure is None else structure.entries,
+            if sums.begun > sums.counted:
+                self._ledger.complain(
+                    "an evaluation never went backward, and is left out (validate under torch.no_grad())", step.index
                 )
-            )
+            if step.curvature is not None:
+                self._ledger.write(of_all_terms(step.curvature, sums.names if sums.counted else ()))
+            if sums.counted and self._ledger.sink is not None:
+                self._write(step, optimizer, skipped=skipped)
 
-    def _error(self, due: Due) -> Tensor | None:
-        """Relative L2 error of the present network, at most every 100 steps. Cost: one forward pass."""
-        reference = self._subject.reference
-        if reference is None or not due.line or self._clock.step - self._error_at < ERROR_EVERY:
-            return None
-        self._error_at = self._clock.step
-        buffers = [(b, b.detach().clone()) for module in self._subject.modules.values() for b in module.buffers()]
-        try:
-            with torch.no_grad(), replayed(RandomState.now()):
-                return _relative_error(self._subject.solve(reference.points), reference)
-        finally:  # running statistics that the evaluation moved
-            for buffer, value in buffers:
-                buffer.data.copy_(value)
-
-    def _measure_curvature(
-        self, evaluation: Evaluation, combination: Combination, parameters: Mapping[str, Tensor]
-    ) -> None:
-        began = self._ledger.time
-        weights = dict(zip(evaluation.names, combination.weights.tolist(), strict=True))
-        optimizer = next(iter(self._clock.optimizers), None)
-        view = moment(evaluation, parameters, weights, optimizer)
-        found = measure_curvature(view, density=False, warm=self._warm)
-        reasons = dict(found.reasons)
-        if combination.points:
-            reasons["points"] = "the curvature is that of the terms without their per-point weights"
-        if self._processes.count > 1:
-            reasons["processes"] = "the curvature is that of the share of the points of one process"
-        self._ledger.write(
-            CurvatureLine(
-                step=evaluation.step,
-                time=began,
-                terms=found.terms,
-                total=found.total,
-                stability=found.stability,
-                shares=found.shares,
-                work=work(view),
-                products=found.products,
-                seconds=self._ledger.time - began,
-                reasons=reasons,
+    def _write(self, step: Step, optimizer: torch.optim.Optimizer | None, *, skipped: bool) -> None:
+        sums = step.sums
+        layers = step.due.layers and sums.measured
+        structure = Structure.of(self._subject.trainable) if layers else None
+        tables = tables_of(sums, structure)
+        if step.error is not None:
+            tables["", "rel_l2"] = step.error.reshape(1, 1)
+        self._ledger.add(
+            Pending(
+                step=step.index,
+                time=step.time,
+                lr=_rate(optimizer or next(iter(self._clock.optimizers), None)),
+                names=sums.names,
+                tables=tables,
+                share=self._ledger.share() if step.due.line else None,
+                batches=sums.batches,
+                skipped=skipped,
+                line=step.due.line,
+                layers={} if structure is None else structure.entries,
             )
         )
+
+    def _measure_curvature(self, evaluation: Evaluation, combination: Combination) -> None:
+        assert self._step is not None
+        began = self._ledger.time
+        optimizer = next(iter(self._clock.optimizers), None)
+        line, behind = self._curvature.measured(evaluation, combination, self._subject.trainable, optimizer)
+        file, seconds = self._ledger.coefficients(evaluation.step, behind), self._ledger.time - began
+        self._step.curvature = msgspec.structs.replace(line, time=began, seconds=seconds, file=file)
 
 
 def _trained(terms: Mapping[str, Tensor]) -> bool:
@@ -492,26 +562,3 @@ def _close(found: weakref.ref[Watch]) -> None:
 
 def _rate(optimizer: torch.optim.Optimizer | None) -> float | None:
     return None if optimizer is None else float(optimizer.param_groups[0]["lr"])
-
-
-def _relative_error(output: Tensor, reference: Reference) -> Tensor:
-    values = reference.values
-    error = output.detach().reshape(values.shape) - values
-    lengths = _statistics.norms(torch.stack([_flat(error), _flat(values)]))
-    return lengths[0] / lengths[1]
-
-
-def _flat(values: Tensor) -> Tensor:
-    return (torch.view_as_real(values.resolve_conj()) if values.is_complex() else values).double().reshape(-1)
-
-
-def _point_weights(evaluation: Evaluation, combination: Combination) -> Tensor | None:
-    """Smallest, mean and largest per-point weight of every term; ones where a term has none."""
-    if not combination.points:
-        return None
-    ones = torch.ones(3, dtype=torch.float64, device=combination.weights.device)
-    rows = []
-    for name in evaluation.names:
-        weights = combination.points.get(name)
-        rows.append(ones if weights is None else torch.stack([*weights.double().aminmax(), weights.double().mean()]))
-    return torch.stack(rows)[:, [0, 2, 1]]

@@ -13,6 +13,7 @@ from torch import Tensor
 from pinndiag._descent import losses
 from pinndiag._errors import PinndiagError
 from pinndiag._last_layer import last_layers
+from pinndiag._lbfgs import LBFGS
 from pinndiag._pinn import PINN
 from pinndiag._records import Constant
 from pinndiag._view import View
@@ -112,7 +113,7 @@ def _best(copy: PINN, biases: Sequence[Tensor], zero: dict[str, float]) -> dict[
 
 def _descend(copy: PINN, weights: Mapping[str, float], biases: Sequence[Tensor]) -> None:
     """L-BFGS over the biases, on the terms that depend on them: with others in the sum, digits would be lost."""
-    optimizer = torch.optim.LBFGS(list(biases), max_iter=ITERATIONS, line_search_fn="strong_wolfe")
+    optimizer = LBFGS(list(biases), max_iter=ITERATIONS, line_search_fn="strong_wolfe")
     scale: list[Tensor] = []
 
     def evaluated() -> Tensor:

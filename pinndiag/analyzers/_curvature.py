@@ -46,6 +46,7 @@ def curvature(
     max_steps: int = 60,
     products: Products = "exact",
     warm: dict[str, Tensor] | None = None,
+    processes: dict[str, LanczosResult] | None = None,
 ) -> Curvature:
     """Largest and smallest algebraic eigenvalue of the Hessian of every term and of the weighted total, and more.
 
@@ -64,6 +65,8 @@ def curvature(
         products: "exact", or "difference" (forward differences, float64 only, half the cost); see `Hessians`.
         warm: sharpest directions of an earlier measurement, filled in and replaced here; from them 2 to 4 products are
             enough while the network changes little.
+        processes: the Lanczos processes themselves are put here: "total", "terms.NAME", and "stability" where the
+            optimizer scales the Hessian.
 
     Returns:
         The record. What could not be measured is NaN or absent, with a reason in `reasons`; it does not raise for
@@ -77,7 +80,7 @@ def curvature(
         Krishnan, Xiao 2019 (density); Cohen et al. 2021, 2022 (stability).
     """
     view = View.of(subject)
-    work = _Work(view, tolerance, seed, max_steps, Hessians(view.pinn, products=products), warm)
+    work = _Work(view, tolerance, seed, max_steps, Hessians(view.pinn, products=products), warm, processes)
     return work.curvature(density=density)
 
 
@@ -92,6 +95,7 @@ class _Work:
     max_steps: int
     hessians: Hessians
     warm: dict[str, Tensor] | None = None
+    processes: dict[str, LanczosResult] | None = None
     reasons: dict[str, str] = field(default_factory=dict)
     products: int = 0
 
@@ -139,6 +143,8 @@ class _Work:
             return None
         if self.warm is not None:
             self.warm[name] = found.largest.vector
+        if self.processes is not None:
+            self.processes[name] = found
         return found
 
     def _product(self, hessian: Hessian, vector: Tensor) -> Float64[Tensor, " params"]:

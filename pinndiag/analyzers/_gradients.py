@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from pinndiag import _gradient_tables, _statistics
+from pinndiag import _gradient_tables
 from pinndiag._pinn import PINN
 from pinndiag._records import Gradients
 from pinndiag._view import View
@@ -51,8 +51,7 @@ def gradients(subject: PINN | View) -> Gradients:
     matrix = torch.stack([view.gradients[name].double() for name in pinn.names])
     weights = torch.tensor(list(pinn.weights.values()), dtype=torch.float64, device=pinn.device)
     structure = _gradient_tables.Structure.of(pinn.parameters)
-    tables = _gradient_tables.tables(structure, matrix, weights[:, None] * matrix)
-    pages = dict(zip(tables, _statistics.fetch(list(tables.values())), strict=True))
+    (pages,) = _gradient_tables.fetched([_gradient_tables.tables(structure, matrix, weights[:, None] * matrix)])
     return _gradient_tables.read(
         pages, structure.entries, losses=view.losses, weights=pinn.weights, reached=view.reached, names=pinn.names
     )

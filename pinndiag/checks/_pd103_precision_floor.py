@@ -53,6 +53,8 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     low_work = not state.open
     probe_gains = record.probe is not None and thresholds.common_way.passed(record.probe.factor)
     capped: Severity = "warning" if severity == "problem" and low_work and not probe_gains else severity
+    if low_work and not (rounding or distinct):
+        capped = "note"
     return CHECK.finding(
         f"{what}: the digits have run out",
         capped,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Mapping
 
 from pinndiag._records import DiagnosisRecord, Field
-from pinndiag.checks._geometry import NEAR, box_of, columns_of
+from pinndiag.checks._geometry import NEAR, Columns, box_of, columns_of
 
-__all__ = ["contrast_along", "initial_term", "time_axis", "worst_tenth"]
+__all__ = ["beginnings", "contrast_along", "initial_term", "time_axis", "worst_tenth"]
 
 
 def time_axis(record: DiagnosisRecord) -> int:
@@ -46,18 +47,26 @@ def worst_tenth(record: DiagnosisRecord, name: str) -> int | None:
     return means.index(max(means)) if means else None
 
 
-def _starts(record: DiagnosisRecord) -> dict[int, str]:
-    """Axis -> a term that lies wholly at its low end, where none lies wholly at its high end."""
-    columns = {name: found for name, found in columns_of(record).items() if len(found) > 1}
+def beginnings(columns: Mapping[str, Columns]) -> dict[int, str]:
+    """Axis -> a term that lies wholly at its low end, where none lies wholly at its high end.
+
+    Args:
+        columns: the coordinates of each term's points, axis by axis.
+    """
+    known = {name: found for name, found in columns.items() if len(found) > 1}
     found: dict[int, str] = {}
-    for axis, (low, high) in enumerate(box_of(columns)):
+    for axis, (low, high) in enumerate(box_of(known)):
         near = NEAR * (high - low)
-        places = {name: [x for x in column[axis] if math.isfinite(x)] for name, column in columns.items()}
+        places = {name: [x for x in column[axis] if math.isfinite(x)] for name, column in known.items()}
         starts = sorted(name for name, t in places.items() if t and all(abs(x - low) <= near for x in t))
         ends = [name for name, t in places.items() if t and all(abs(x - high) <= near for x in t)]
         if starts and not ends and len(starts) < len(places):
             found[axis] = starts[0]
     return found
+
+
+def _starts(record: DiagnosisRecord) -> dict[int, str]:
+    return beginnings(columns_of(record))
 
 
 def _has(field: Field, axis: int) -> bool:

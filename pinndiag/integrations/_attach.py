@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import warnings
-import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, final
 
-import torch
 from torch import Tensor
-from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from pinndiag import schemes
 from pinndiag._errors import PinndiagError
 from pinndiag._watch import Watch, watch
 from pinndiag.integrations._framework import About
+from pinndiag.integrations._observer import Observer
 from pinndiag.integrations._registry import recognised
 from pinndiag.integrations._taps import Removable
 
@@ -38,6 +36,7 @@ def attach(
     curvature: When | None = None,
     scheme: schemes.AbstractScheme | str | None = None,
     solution: tuple[Any, Tensor] | None = None,
+    names: Sequence[str] | None = None,
     resume: bool = False,
     overwrite: bool = False,
 ) -> Handle:
@@ -60,19 +59,20 @@ def attach(
         scheme: a scheme that gives each term one weight, or its key; it moves the weights where the framework keeps
             them, between the optimizer's steps.
         solution: (points, values) of a known solution, as in `watch`.
+        names: what the terms are called, all of them, in the framework's order; default: as the framework calls them.
         resume: go on with the run in `to`.
         overwrite: replace the run in `to`.
 
     Raises:
-        PinndiagError: an object that is not known, or a scheme that gives more than one weight a term.
+        PinndiagError: an object that is not known, or a scheme that gives more than one weight a term. In training:
+            names that are not one for each term.
 
     Cost: a measured step costs one more backward pass of every term; others next to nothing.
     """
     framework = recognised(subject)
     if scheme is not None:
         scheme = _one_weight_a_term(scheme, framework.about.takes)
-        if framework.about.caution:
-            warnings.warn(f"pinndiag: {framework.about.caution}", UserWarning, stacklevel=2)
+        warnings.warn(f"pinndiag: {framework.about.caution}", UserWarning, stacklevel=2)
     trained = framework.trained()
     watching = watch(
         trained.model,
@@ -87,8 +87,8 @@ def attach(
         resume=resume,
         overwrite=overwrite,
     )
-    parts = [_followed(watching), *framework.attach(watching, balanced=scheme is not None)]
-    return Handle(watching, framework.about, parts)
+    observe = Observer(watching, balanced=scheme is not None, names=names)
+    return Handle(watching, framework.about, framework.attach(observe))
 
 
 @final
@@ -97,7 +97,7 @@ class Handle:
 
     Attributes:
         watch: what records; see `pinndiag.watch`.
-        about: the framework; when the weights of a scheme act, and what else depends on them.
+        about: the framework, and what else in it depends on the weights.
     """
 
     def __init__(self, watch: Watch, about: About, parts: Sequence[Removable]) -> None:
@@ -133,18 +133,6 @@ class Handle:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.remove()
-
-
-def _followed(watch: Watch) -> Removable:
-    """Count the steps of whichever optimizer trains what is watched; frameworks make them when they please."""
-    known = weakref.ref(watch)  # the hook is the process's: it must not keep a training alive
-
-    def before_step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        alive = known()
-        if alive is not None:
-            alive.follow(optimizer)
-
-    return register_optimizer_step_pre_hook(before_step)
 
 
 def _one_weight_a_term(scheme: schemes.AbstractScheme | str, takes: str) -> schemes.AbstractScheme:

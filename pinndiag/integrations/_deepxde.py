@@ -7,7 +7,7 @@ where the user has set one, else the class, numbered. They follow DeepXDE's orde
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, final
 
@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from pinndiag._errors import PinndiagError
-from pinndiag._watch import Watch
 from pinndiag.integrations._framework import About, AbstractFramework, Terms, Trained, unique
+from pinndiag.integrations._observer import Observer
 from pinndiag.integrations._taps import Removable, Replaced, beneath, tapped
 
 __all__ = ["DeepXDE"]
@@ -32,14 +32,10 @@ class DeepXDE(AbstractFramework):
         distribution="deepxde",
         tested=("1.15.0",),
         takes="a deepxde.Model after compile()",
-        acts="the same step",
+        has=("data", "net", "external_trainable_variables"),
         caution="DeepXDE's loss history, train_state.best_*, ModelCheckpoint and EarlyStopping compare weighted sums, "
         "which mean little while a scheme moves the weights; compare the terms in the run's records",
     )
-
-    def fits(self, subject: Any) -> bool:
-        """See `AbstractFramework`."""
-        return hasattr(subject, "data") and hasattr(subject, "net") and hasattr(subject, "external_trainable_variables")
 
     def trained(self) -> Trained:
         """See `AbstractFramework`."""
@@ -54,24 +50,21 @@ class DeepXDE(AbstractFramework):
         outside = {f"variable_{i}": variable for i, variable in enumerate(model.external_trainable_variables)}
         return Trained(model.net, outside, [model.opt])
 
-    def attach(self, watch: Watch, *, balanced: bool) -> list[Removable]:
+    def attach(self, observe: Observer) -> list[Removable]:
         """See `AbstractFramework`."""
         model = self.subject
-        weights = Replaced(model, "loss_weights", model.loss_weights) if balanced else None
+        weights = [Replaced(model, "loss_weights", model.loss_weights)] if observe.balanced else []
 
         def losses_train(method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
             losses = method(*args, **kwargs)
-            if _frozen(model.net):  # DeepXDE looks at its losses, and takes no step
-                return losses
-            terms = _named(model, _listed(losses))
-            if weights is not None:
-                weights.set(list(watch.observe(terms).values()))
-            else:
-                watch.observe(terms, _weights(model, list(terms)))
+            if any(parameter.requires_grad for parameter in model.net.parameters()):  # else it only looks at its losses
+                terms = _named(model, _listed(losses))
+                asked = observe(terms, _weights(model, terms))
+                for replaced in weights:
+                    replaced.set(list(asked.values()))
             return losses
 
-        tap = tapped(model.data, "losses_train", losses_train)
-        return [tap] if weights is None else [tap, weights]
+        return [tapped(model.data, "losses_train", losses_train), *weights]
 
     def terms(self) -> Terms:
         """See `AbstractFramework`. Terms that are mean squares come as residuals; the equations' take their points."""
@@ -99,10 +92,6 @@ def _listed(losses: Any) -> list[Tensor]:
     return losses if isinstance(losses, list) else [losses]
 
 
-def _frozen(net: torch.nn.Module) -> bool:
-    return not any(parameter.requires_grad for parameter in net.parameters())
-
-
 def _named(model: Any, terms: Sequence[Tensor]) -> dict[str, Tensor]:
     data = model.data
     conditions = getattr(data, "bcs", None) or getattr(getattr(data, "pde", None), "bcs", None) or []
@@ -111,7 +100,7 @@ def _named(model: Any, terms: Sequence[Tensor]) -> dict[str, Tensor]:
     return dict(zip(unique([first] * (len(terms) - len(own)) + own), terms, strict=True))
 
 
-def _weights(model: Any, names: Sequence[str]) -> dict[str, float]:
+def _weights(model: Any, names: Collection[str]) -> dict[str, float]:
     given = model.loss_weights
     return dict(zip(names, [1.0] * len(names) if given is None else map(float, given), strict=True))
 

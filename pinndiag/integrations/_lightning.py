@@ -9,17 +9,22 @@ A plain `pinndiag.watch` inside `training_step` works too, and needs no `attach`
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import warnings
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import Any, ClassVar, final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pinndiag._errors import PinndiagError
 from pinndiag._terms import mean_square
-from pinndiag._watch import Watch
+from pinndiag.integrations._applied import applied
 from pinndiag.integrations._framework import About, AbstractFramework, Terms, Trained
-from pinndiag.integrations._taps import Removable, tapped
+from pinndiag.integrations._observer import Observer
+from pinndiag.integrations._taps import Removable, Replaced, beneath, tapped
 
 __all__ = ["AbstractLightning", "Lightning", "PytorchLightning"]
 
@@ -27,55 +32,84 @@ __all__ = ["AbstractLightning", "Lightning", "PytorchLightning"]
 class AbstractLightning(AbstractFramework):
     """A LightningModule whose `training_step` returns a dictionary: "loss", and the unweighted terms by name."""
 
-    def fits(self, subject: Any) -> bool:
-        """See `AbstractFramework`."""
-        return isinstance(subject, nn.Module) and hasattr(subject, "training_step")
-
     def trained(self) -> Trained:
         """See `AbstractFramework`."""
         return Trained(self.subject)
 
-    def attach(self, watch: Watch, *, balanced: bool) -> list[Removable]:
+    def attach(self, observe: Observer) -> list[Removable]:
         """See `AbstractFramework`."""
+        told: list[bool] = []
 
         def training_step(method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
             found = method(*args, **kwargs)
             terms = _terms(found)
-            if not balanced:
-                watch.observe(terms, {})
-                return found
-            weights = watch.observe(terms)
-            losses = [weights[name] * mean_square(term) for name, term in terms.items()]
-            return {**found, "loss": torch.stack(losses).sum()}
+            weights = applied(found["loss"], terms)
+            if not told:
+                told.append(_tell_of_rest(found["loss"], terms, weights))
+            asked = observe(terms, weights)
+            return {**found, "loss": _sum(terms, asked)} if observe.balanced else found
 
         return [tapped(self.subject, "training_step", training_step)]
 
     def terms(self) -> Terms:
-        """See `AbstractFramework`.
+        """See `AbstractFramework`. They are those of one training step on the batch given.
 
         Raises:
-            PinndiagError: always: what a module minimises is known only inside of its training step.
+            PinndiagError: no batch was given, or the step does not return its terms.
         """
-        raise PinndiagError(
-            "the terms of a Lightning module cannot be evaluated out of band",
-            where=f"got {type(self.subject).__name__}",
-            cause="they are computed inside of training_step, from a batch",
-            fix='name them: pinndiag.wrap(module, {"pde": module.pde_residual, "bc": module.bc_residual})',
+        if self.data is None:
+            raise PinndiagError(
+                "the terms of a Lightning module cannot be evaluated without a batch",
+                where=f"got {type(self.subject).__name__}",
+                cause="they are computed inside of training_step, from a batch",
+                fix="pinndiag.wrap(module, data=next(iter(loader)))",
+            )
+        found = self._step()
+        terms = _terms(found)
+        return Terms(
+            {name: functools.partial(lambda name: self._step()[name], name) for name in terms},
+            weights=applied(found["loss"], terms),
         )
+
+    def _step(self) -> Any:
+        """A training step that logs nothing."""
+        with ExitStack() as silent:
+            for name in ("log", "log_dict"):
+                silent.enter_context(Replaced(self.subject, name, lambda *_, **__: None))
+            return beneath(self.subject, "training_step")(self.data, 0)
+
+
+def _sum(terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+    return torch.stack([weights[name] * mean_square(term) for name, term in terms.items()]).sum()
 
 
 def _terms(found: Any) -> dict[str, Tensor]:
     terms = dict(found) if isinstance(found, Mapping) else {}
     terms.pop("loss", None)
-    if not terms or not all(isinstance(term, Tensor) for term in terms.values()):
+    tensors = [term for term in terms.values() if isinstance(term, Tensor)]
+    if not terms or len(tensors) < len(terms) or not any(tensor.requires_grad for tensor in tensors):
         raise PinndiagError(
             "training_step does not return its terms",
             where=f"got {type(found).__name__}" + (f" with {', '.join(terms)}" if terms else ""),
-            cause="only the sum leaves the training step, and it cannot be taken apart again",
+            cause="they were detached from their graphs"
+            if terms and len(tensors) == len(terms)
+            else "only the sum leaves the training step, and it cannot be taken apart again",
             fix='return {"loss": loss, "pde": pde, "bc": bc}, with their graphs and without weights; '
             "or call pinndiag.watch in training_step",
         )
     return terms
+
+
+def _tell_of_rest(loss: Tensor, terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> bool:
+    total = _sum(terms, weights)
+    if not torch.allclose(total, loss.reshape(()), rtol=1e-4):
+        warnings.warn(
+            f"pinndiag: the loss of training_step is {float(loss):.4g}, the weighted sum of the terms that it returns "
+            f"{float(total):.4g}: what is missing is not measured, and is left out where a scheme moves the weights",
+            UserWarning,
+            stacklevel=2,
+        )
+    return True
 
 
 @final
@@ -88,9 +122,10 @@ class Lightning(AbstractLightning):
         distribution="lightning",
         tested=("2.6.6",),
         takes="a LightningModule",
-        acts="the same step",
+        has=("training_step", "configure_optimizers"),
         caution="ModelCheckpoint and EarlyStopping compare what the module logs; log the terms, and not their sum, "
         "while a scheme moves the weights",
+        data="a batch",
     )
 
 
@@ -98,12 +133,6 @@ class Lightning(AbstractLightning):
 class PytorchLightning(AbstractLightning):
     """A module of `pytorch_lightning`. The weights of a scheme act in the step that they were found in."""
 
-    about: ClassVar[About] = About(
-        key="pytorch-lightning",
-        package="pytorch_lightning",
-        distribution="pytorch-lightning",
-        tested=("2.6.6",),
-        takes="a LightningModule",
-        acts="the same step",
-        caution=Lightning.about.caution,
+    about: ClassVar[About] = dataclasses.replace(
+        Lightning.about, key="pytorch-lightning", package="pytorch_lightning", distribution="pytorch-lightning"
     )

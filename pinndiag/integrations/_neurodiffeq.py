@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal, final
 
 import torch
 from torch import Tensor, nn
 
 from pinndiag._randomness import RandomState, replayed
+from pinndiag._solution import Solution
 from pinndiag._terms import mean_square
-from pinndiag._watch import Watch
-from pinndiag.integrations._framework import About, AbstractFramework, Solution, Terms, Trained
+from pinndiag.integrations._framework import About, AbstractFramework, Terms, Trained
+from pinndiag.integrations._observer import Observer
 from pinndiag.integrations._taps import Removable, beneath, tapped
 
 __all__ = ["Neurodiffeq"]
@@ -35,14 +36,10 @@ class Neurodiffeq(AbstractFramework):
         distribution="neurodiffeq",
         tested=("0.7.0",),
         takes="a solver of neurodiffeq",
-        acts="the same step",
+        has=("nets", "diff_eqs", "loss_fn"),
         caution="neurodiffeq keeps best_nets by the plain loss of the validation, or, where n_batches_valid=0, by the "
         "weighted one of the training, which means little while a scheme moves the weights",
     )
-
-    def fits(self, subject: Any) -> bool:
-        """See `AbstractFramework`."""
-        return hasattr(subject, "nets") and hasattr(subject, "diff_eqs") and hasattr(subject, "loss_fn")
 
     def trained(self) -> Trained:
         """See `AbstractFramework`."""
@@ -55,7 +52,7 @@ class Neurodiffeq(AbstractFramework):
 
         return Trained(Solution(networks[0] if len(networks) == 1 else networks, call), {}, [solver.optimizer])
 
-    def attach(self, watch: Watch, *, balanced: bool) -> list[Removable]:
+    def attach(self, observe: Observer) -> list[Removable]:
         """See `AbstractFramework`."""
         solver = self.subject
         live: dict[str, Tensor] = {}
@@ -79,14 +76,15 @@ class Neurodiffeq(AbstractFramework):
             weights = dict.fromkeys(live, 1 / len(live))
             if isinstance(more, Tensor):
                 terms["additional"], weights["additional"] = more, 1.0
-            if not balanced:
-                watch.observe(terms, weights)
-                return more
-            asked = watch.observe(terms)
+            asked = observe(terms, weights)
             # loss_fn has returned already: its part is taken away again, together with its gradient
-            return sum(asked[name] * term for name, term in terms.items()) - loss
+            return sum(asked[name] * term for name, term in terms.items()) - loss if observe.balanced else more
 
         return [tapped(solver, "loss_fn", loss_fn), tapped(solver, "additional_loss", additional_loss)]
+
+    def saved(self) -> Mapping[str, Tensor]:
+        """See `AbstractFramework`: of several networks, those of `torch.nn.ModuleList(solver.nets)`."""
+        return nn.ModuleList(self.subject.nets).state_dict(keep_vars=True)
 
     def terms(self) -> Terms:
         """See `AbstractFramework`. All take the points that a copy of the generator draws, as columns."""

@@ -7,13 +7,13 @@ package itself installs only beside a CUDA build of torch. Losses of several con
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, final
+from typing import ClassVar, final
 
 from torch import Tensor
 
 from pinndiag._errors import PinndiagError
-from pinndiag._watch import Watch
 from pinndiag.integrations._framework import About, AbstractFramework, Terms, Trained
+from pinndiag.integrations._observer import Observer
 from pinndiag.integrations._taps import Removable, tapped
 
 __all__ = ["PhysicsNeMoSym"]
@@ -25,17 +25,13 @@ class PhysicsNeMoSym(AbstractFramework):
 
     about: ClassVar[About] = About(
         key="physicsnemo-sym",
-        package="physicsnemo",
+        package="physicsnemo.sym.solver",
         distribution="nvidia-physicsnemo-sym",
         tested=(),
         takes="a Solver of PhysicsNeMo-Sym",
-        acts="the same step",
+        has=("domain.compute_losses",),
         caution="leave PhysicsNeMo-Sym's aggregator at `sum` while a scheme moves the weights",
     )
-
-    def fits(self, subject: Any) -> bool:
-        """See `AbstractFramework`."""
-        return hasattr(getattr(subject, "domain", None), "compute_losses")
 
     def trained(self) -> Trained:
         """See `AbstractFramework`.
@@ -54,16 +50,13 @@ class PhysicsNeMoSym(AbstractFramework):
         networks = list(solver.domain.create_global_optimizer_model())
         return Trained(networks[0] if len(networks) == 1 else {network.name: network for network in networks})
 
-    def attach(self, watch: Watch, *, balanced: bool) -> list[Removable]:
+    def attach(self, observe: Observer) -> list[Removable]:
         """See `AbstractFramework`."""
 
         def compute_losses(method: Callable[..., dict[str, Tensor]], step: int) -> dict[str, Tensor]:
             losses = method(step)
-            if not balanced:
-                watch.observe(losses, {})
-                return losses
-            weights = watch.observe(losses)
-            return {name: weights[name] * loss for name, loss in losses.items()}
+            asked = observe(losses, {})
+            return {name: asked[name] * loss for name, loss in losses.items()} if observe.balanced else losses
 
         return [tapped(self.subject.domain, "compute_losses", compute_losses)]
 

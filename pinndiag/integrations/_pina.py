@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from pinndiag._errors import PinndiagError
-from pinndiag._watch import Watch
+from pinndiag.integrations._applied import applied
 from pinndiag.integrations._framework import About, AbstractFramework, Terms, Trained
+from pinndiag.integrations._observer import Observer
 from pinndiag.integrations._taps import Removable, Replaced, tapped
 
 __all__ = ["PINA"]
@@ -26,41 +27,40 @@ class PINA(AbstractFramework):
         distribution="pina-mathlab",
         tested=("0.3.2.post2610",),
         takes="a solver of PINA",
-        acts="the same step",
+        has=("weighting", "problem", "model"),
         caution="PINA logs train_loss and val_loss as weighted sums, which mean little to ModelCheckpoint and "
         "EarlyStopping while a scheme moves the weights; let them monitor the conditions' own losses",
     )
 
-    def fits(self, subject: Any) -> bool:
-        """See `AbstractFramework`."""
-        return hasattr(subject, "weighting") and hasattr(subject, "problem") and hasattr(subject, "model")
-
     def trained(self) -> Trained:
         """See `AbstractFramework`."""
         solver = self.subject
-        unknown = getattr(solver.problem, "unknown_parameters", None) or {}
-        optimizer = getattr(solver.optimizer, "instance", None) if hasattr(solver, "optimizer") else None
-        return Trained(solver.model, dict(unknown), [] if optimizer is None else [optimizer])
+        optimizer = getattr(getattr(solver, "optimizer", None), "instance", None)
+        unknown = getattr(solver.problem, "unknown_parameters", {})  # a trainer puts others in their place
+        return Trained(solver.model, unknown, [] if optimizer is None else [optimizer])
 
-    def attach(self, watch: Watch, *, balanced: bool) -> list[Removable]:
+    def attach(self, observe: Observer) -> list[Removable]:
         """See `AbstractFramework`. With a scheme the conditions' losses are summed, whatever the weighting did."""
         solver, weighting = self.subject, self.subject.weighting
 
         def aggregate(method: Callable[..., Any], losses: Mapping[str, Tensor]) -> Any:
             total = method(losses)
             if solver.trainer.training:
-                factor = 1 / len(losses) if weighting.aggregator_fn is torch.mean else 1.0
-                watch.observe(losses, {k: factor * float(w) for k, w in weighting.last_saved_weights().items()})
+                observe(losses, applied(total, losses))
             return total
 
         def update_weights(method: Callable[..., Any], losses: Mapping[str, Tensor]) -> dict[str, float]:
             if solver.trainer.training:
-                return watch.observe(losses)
-            return {name: watch.weights.get(name, 1.0) for name in losses}
+                asked = observe(losses, {})
+                saved.set(asked)  # where the weighting puts it, too
+                return asked
+            return {name: weighting.last_saved_weights().get(name, 1.0) for name in losses}
 
-        if not balanced:
+        if not observe.balanced:
             return [tapped(weighting, "aggregate", aggregate)]
+        saved = Replaced(weighting, "_saved_weights", weighting.last_saved_weights())
         return [
+            saved,
             tapped(weighting, "update_weights", update_weights),
             Replaced(weighting, "update_every_n_epochs", 1),
             Replaced(weighting, "aggregator_fn", torch.sum),

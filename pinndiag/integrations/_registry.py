@@ -39,8 +39,12 @@ def known(subject: Any) -> bool:
     return _of(subject) is not None
 
 
-def recognised(subject: Any) -> AbstractFramework:
+def recognised(subject: Any, data: Any = None) -> AbstractFramework:
     """The framework of an object, by the modules of its classes; nothing is imported.
+
+    Args:
+        subject: the object.
+        data: what its terms are evaluated on out of band, where it does not know that itself.
 
     Raises:
         PinndiagError: it belongs to none, or is not the object of its framework that trains.
@@ -56,12 +60,12 @@ def recognised(subject: Any) -> AbstractFramework:
             "to analyse a network, pinndiag.wrap(model, terms)",
         )
     _look_at_version(framework)
-    return framework(subject)
+    return framework(subject, data)
 
 
 def _of(subject: Any) -> type[AbstractFramework] | None:
-    packages = {cls.__module__.partition(".")[0] for cls in type(subject).__mro__}
-    return next((framework for framework in FRAMEWORKS.values() if framework.about.package in packages), None)
+    modules = [f"{cls.__module__}." for cls in type(subject).__mro__]
+    return next((f for f in FRAMEWORKS.values() if any(m.startswith(f"{f.about.package}.") for m in modules)), None)
 
 
 def _look_at_version(framework: type[AbstractFramework]) -> None:

@@ -10,9 +10,11 @@ from typing import Any, ClassVar, final
 import torch
 from torch import Tensor, nn
 
-from pinndiag._watch import Watch
-from pinndiag.integrations._framework import About, AbstractFramework, Solution, Terms, Trained, unique
-from pinndiag.integrations._taps import Removable, Replaced, tapped
+from pinndiag._solution import Solution
+from pinndiag.integrations._framework import About, AbstractFramework, Terms, Trained, unique
+from pinndiag.integrations._observer import Observer
+from pinndiag.integrations._taps import Removable, tapped
+from pinndiag.integrations._weighted import WeightedTerms
 
 __all__ = ["TorchPhysics"]
 
@@ -27,14 +29,10 @@ class TorchPhysics(AbstractFramework):
         distribution="torchphysics",
         tested=("1.1.2",),
         takes="a torchphysics Solver",
-        acts="the same step",
+        has=("train_conditions",),
         caution="TorchPhysics logs train/loss as a weighted sum, which means little while a scheme moves the weights; "
         "look at the conditions' own losses",
     )
-
-    def fits(self, subject: Any) -> bool:
-        """See `AbstractFramework`."""
-        return isinstance(getattr(subject, "train_conditions", None), nn.ModuleList)
 
     def trained(self) -> Trained:
         """See `AbstractFramework`. The point weights of adaptive conditions are no parameters of the network."""
@@ -49,30 +47,24 @@ class TorchPhysics(AbstractFramework):
         }
         return Trained(named["module_0"] if len(named) == 1 else named, outside)
 
-    def attach(self, watch: Watch, *, balanced: bool) -> list[Removable]:
+    def attach(self, observe: Observer) -> list[Removable]:
         """See `AbstractFramework`."""
-        conditions = self._conditions
-        weights = {name: Replaced(c, "weight", c.weight) for name, c in conditions.items()} if balanced else {}
-        live: dict[str, Tensor] = {}
+        weighted = WeightedTerms(self._conditions, observe)
 
         def training_step(method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-            live.clear()
-            loss = method(*args, **kwargs)
-            if not balanced:
-                watch.observe(live, {name: float(condition.weight) for name, condition in conditions.items()})
-                return loss
-            for name, weight in watch.observe(live).items():
-                weights[name].set(weight)
-            return torch.stack([conditions[name].weight * term for name, term in live.items()]).sum().reshape(1)
+            weighted.live.clear()
+            loss, total = method(*args, **kwargs), weighted.total()
+            return loss if total is None else total.reshape(1)
 
-        def hook(name: str) -> Removable:
+        def hook(name: str, condition: nn.Module) -> Removable:
             def store(module: nn.Module, inputs: Any, output: Tensor) -> None:
-                live[name] = output.reshape(())
+                weighted.live[name] = output.reshape(())
 
-            handle: Removable = conditions[name].register_forward_hook(store)
+            handle: Removable = condition.register_forward_hook(store)
             return handle
 
-        return [tapped(self.subject, "training_step", training_step), *map(hook, conditions), *weights.values()]
+        hooks = [hook(name, condition) for name, condition in self._conditions.items()]
+        return [tapped(self.subject, "training_step", training_step), *hooks, *weighted.parts()]
 
     def terms(self) -> Terms:
         """See `AbstractFramework`. Points are drawn by copies of the samplers, always in the same way."""
@@ -101,12 +93,9 @@ def _alone(condition: Any) -> Callable[[], Tensor]:
     def loss() -> Tensor:
         twin = copy.copy(condition)
         vars(twin).pop("iterator", None)
-        for name, value in vars(condition).items():
-            if "sampler" in name:
-                vars(twin)[name] = _twin(value)
+        vars(twin).update({name: _twin(value) for name, value in vars(condition).items() if "sampler" in name})
         vars(twin)["_forward_hooks"] = {}
-        device = next(condition.parameters()).device
-        found: Tensor = twin(device=device)
+        found: Tensor = twin(device=next(condition.parameters()).device)
         return found.reshape(())
 
     return loss

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import final
@@ -60,6 +61,8 @@ class AbstractDirectionScheme(AbstractScheme):
             self.memory.keep(fields)
         reference = taking_part.index(self.reference) if self.reference in taking_part else None
         found = normalised(fields["applied"], self.normalise, reference)
+        if len(places) == len(names):
+            return self._answer(names, found)
         weights = torch.tensor([self.given.get(name, 1.0) for name in names], dtype=found.dtype, device=found.device)
         return self._answer(names, weights.index_copy(0, torch.tensor(places, device=found.device), found))
 
@@ -69,11 +72,13 @@ class AbstractDirectionScheme(AbstractScheme):
     def _decide(self, gradients: Measured, before: Tensor, names: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Coefficients for all, and whose gradients were usable."""
         norms, cosines = _angles(gradients)
-        usable = np.flatnonzero(np.isfinite(norms) & (norms > 0)).tolist()
+        usable = [i for i, norm in enumerate(norms.tolist()) if 0 < norm < math.inf]
         found = before.detach().cpu().double().numpy().copy()
         sound = np.zeros(len(names), dtype=bool)
         if usable:
-            gramian = np.outer(norms[usable], norms[usable]) * cosines[np.ix_(usable, usable)]
+            gramian = norms[:, None] * norms * cosines
+            if len(usable) < len(names):
+                gramian = gramian[np.ix_(usable, usable)]
             known = [names[i] for i in usable]
             reference = known.index(self.reference) if self.reference in known else 0
             chosen = self.coefficients(gramian, reference)
@@ -85,9 +90,9 @@ class AbstractDirectionScheme(AbstractScheme):
 
 def _angles(gradients: Measured) -> tuple[Coefficients, Gramian]:
     """Norms and cosines of the rows. From unit rows, so that a small gradient beside a large one keeps its digits."""
-    norms = gradients.norm(dim=1)
+    norms = torch.linalg.vector_norm(gradients, dim=1)
     units = gradients / norms[:, None]
     both = torch.cat([norms[:, None], units @ units.T], dim=1).cpu().double().numpy()
-    cosines = np.clip(both[:, 1:], -1, 1)
+    cosines = both[:, 1:].clip(-1, 1)
     np.fill_diagonal(cosines, 1.0)
     return both[:, 0], cosines

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Unpack, final
+
+import torch
 
 from pinndiag.schemes._about import About
 from pinndiag.schemes._guards import guarded
@@ -35,7 +38,6 @@ class InverseDirichlet(AbstractRatioScheme):
 
     Source: Maddu, Sturm, Mueller, Sbalzarini 2022, Mach. Learn.: Sci. Technol. 3, 015026 (arXiv:2107.00940).
 
-    >>> import torch
     >>> scheme = InverseDirichlet(keep=0.0, eps_rel=0.0)
     >>> scheme.weigh(torch.ones(2), torch.tensor([[3.0, -3.0, 0.0], [1.0, 2.0, 3.0]]))  # 3 against 1
     tensor([1., 3.])
@@ -62,7 +64,10 @@ class InverseDirichlet(AbstractRatioScheme):
 
     def ratio(self, gradients: Measured, applied: Weights, sound: Sound, reference: int | None) -> Weights:
         """See `AbstractRatioScheme`."""
-        spread = gradients.std(dim=1)
+        centred = gradients - gradients.mean(dim=1, keepdim=True)
+        spread = torch.linalg.vector_norm(centred, dim=1) / math.sqrt(
+            gradients.shape[1] - 1
+        )  # `std` takes twice as long
         if self.largest:
             return guarded(spread.where(sound, 0).amax(), spread, self.eps_rel)
         assert reference is not None

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import final
+from collections.abc import Callable, Mapping
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -16,14 +15,11 @@ Fields = dict[str, Tensor]
 
 @final
 class Memory:
-    """A term that stays away keeps what is remembered of it. Tensors are replaced, never changed in place.
-
-    Attributes:
-        shared: tensors that belong to no single term.
-    """
+    """A term that stays away keeps what is remembered of it. Tensors are replaced, never changed in place."""
 
     def __init__(self) -> None:
-        self.shared: Fields = {}
+        self._shared: Fields = {}
+        self._generator: torch.Generator | None = None  # newer than what `_shared` says of it
         self._terms: dict[str, Fields] = {}
         self._names: tuple[str, ...] = ()  # of the rows of `_table`, which is newer than `_terms`
         self._table: Fields | None = None
@@ -62,13 +58,27 @@ class Memory:
         """Remember the values that `stacked` gave last, after they changed."""
         self._table = fields
 
-    @contextmanager
-    def generator(self, seed: int) -> Iterator[torch.Generator]:
+    @property
+    def shared(self) -> Fields:
+        """Tensors that belong to no single term."""
+        if self._generator is not None:
+            self._shared["generator"] = self._generator.get_state()
+        return self._shared
+
+    @shared.setter
+    def shared(self, shared: Fields) -> None:
+        self._shared, self._generator = shared, None
+
+    def generator(self, seed: int) -> torch.Generator:
         """Random numbers that go on where they stopped; drawn on the CPU, so that a seed means the same everywhere."""
-        generator = torch.Generator()
-        if "generator" in self.shared:
-            generator.set_state(self.shared["generator"].cpu())
-        else:
-            generator.manual_seed(seed)
-        yield generator
-        self.shared["generator"] = generator.get_state()
+        if self._generator is None:
+            self._generator = torch.Generator()
+            if "generator" in self._shared:
+                self._generator.set_state(self._shared["generator"].cpu())
+            else:
+                self._generator.manual_seed(seed)
+        return self._generator
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A generator is copied as its state."""
+        return {**self.__dict__, "_shared": dict(self.shared), "_generator": None}

@@ -94,8 +94,8 @@ class NTKWeights(AbstractRatioScheme):
                     cause="the mean of squares was taken before the scheme saw the residuals",
                     fix="hand over the residual tensor, or leave the term out: exclude=, or terms= with the others",
                 )
-        with self.memory.generator(self.seed) as generator:
-            means = [self._mean_diagonal(output, evaluation.parameters, generator) for output in outputs]
+        generator = self.memory.generator(self.seed)
+        means = [self._mean_diagonal(output, evaluation.parameters, generator) for output in outputs]
         if self.trace == "sum":
             means = [mean * output.numel() for mean, output in zip(means, outputs, strict=True)]
         return evaluation.reduced(torch.stack(means))[:, None]

@@ -62,5 +62,5 @@ class PCGrad(AbstractDirectionScheme):
     def _partners(self, count: int) -> list[list[int]]:
         if self.order == "fixed" or count < 3:
             return [list(range(count))] * count
-        with self.memory.generator(self.seed) as generator:
-            return [torch.randperm(count, generator=generator).tolist() for _ in range(count)]
+        generator = self.memory.generator(self.seed)
+        return [torch.randperm(count, generator=generator).tolist() for _ in range(count)]

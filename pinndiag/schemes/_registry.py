@@ -59,24 +59,28 @@ SCHEMES: dict[str, type[AbstractScheme]] = {
 
 
 def by_key(key: str) -> type[AbstractScheme]:
-    """The scheme with that key, in any case, or with that class name.
+    """The scheme with that key or class name, however its words are joined.
 
     Raises:
-        PinndiagError: there is none.
+        PinndiagError: there is none; the message names the nearest.
 
-    >>> by_key("dynamic-norm").__name__, by_key("RBA").__name__
-    ('DynamicNorm', 'RBA')
+    >>> by_key("dynamic-norm").__name__, by_key("RBA").__name__, by_key("lr_annealing").__name__
+    ('DynamicNorm', 'RBA', 'LRAnnealing')
     """
-    wanted = key.strip().lower().replace("-", "_")
-    for known, scheme in SCHEMES.items():
-        if wanted in (known, scheme.__name__.lower()):
-            return scheme
-    near = get_close_matches(wanted, SCHEMES, 1)
+    wanted = _joined(key)
+    known = {_joined(name): scheme for k, scheme in SCHEMES.items() for name in (scheme.__name__, k)}
+    if wanted in known:
+        return known[wanted]
+    near = [known[name].about.key for name in get_close_matches(wanted, known, 1)]
     raise PinndiagError(
         f"there is no scheme {key!r}" + (f"; did you mean {near[0]!r}?" if near else ""),
         where=f"known: {', '.join(SCHEMES)}",
         fix="use one of these; `pinndiag schemes` lists them",
     )
+
+
+def _joined(name: str) -> str:
+    return name.strip().lower().replace("-", "").replace("_", "")
 
 
 def make(key: str, **options: Any) -> AbstractScheme:

@@ -97,8 +97,7 @@ class ReLoBRaLo(AbstractTermScheme):
         seen, applied = fields["losses_seen"], fields["applied"]
         last = torch.where(seen > 0, fields["last_loss"], losses)
         begun = torch.where(seen > 0, fields["first_loss"], losses)
-        with self.memory.generator(self.seed) as generator:
-            kept = float(torch.rand((), generator=generator)) < self.E_rho
+        kept = float(torch.rand((), generator=self.memory.generator(self.seed))) < self.E_rho
         look_back = self._balance(losses, begun)
         averaged = self.keep * (applied if kept else look_back) + (1 - self.keep) * self._balance(losses, last)
         opening = seen.amax() == (1 if self.begin != "averaged" else 0)

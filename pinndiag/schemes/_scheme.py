@@ -6,7 +6,7 @@ import inspect
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Unpack, final
 
 import torch
@@ -254,8 +254,11 @@ class AbstractScheme(nn.Module, ABC):
         """The terms of a step of a loop that hands over nothing else."""
         given = None if self._trained is None else [p for p in self._trained if p.requires_grad]
         own = self.directs or self.keeps_graphs or self.forms_gradients(self._now.step)
+        nodes: Sequence[Any] = ()
         if own or self._seen is None:  # else the plain loss is given, whose graph nobody takes apart
-            before, self._seen = self._seen, look(outputs, given)
+            found = look(outputs, given)
+            nodes = found.nodes
+            before, self._seen = self._seen, replace(found, nodes=())  # the graphs are not to outlive the step
             if before is not None and not set(map(id, before.parameters)) & set(map(id, self._seen.parameters)):
                 raise _strangers(type(self).__name__, outputs, before)
         seen = self._seen
@@ -276,6 +279,8 @@ class AbstractScheme(nn.Module, ABC):
             keep=half,
             reduce=Processes.running().mean,
             seed=SCALE if half else 1.0,
+            nodes=nodes,
+            whole=seen.whole,
         )
 
     def _replayed(self, outputs: dict[str, Tensor]) -> Tensor:

@@ -105,8 +105,7 @@ class SelfAdaptive(AbstractPointScheme):
         if low == high:
             v = torch.full_like(like, low)
         else:
-            with self.memory.generator(self.seed) as generator:
-                v = (low + (high - low) * torch.rand(like.shape, generator=generator)).to(like)
+            v = (low + (high - low) * torch.rand(like.shape, generator=self.memory.generator(self.seed))).to(like)
         return {"v": v, **adam_start(torch.zeros_like(like))}
 
     def refreshed(self, fields: Mapping[str, Fields], measured: Mapping[str, Points]) -> dict[str, Fields]:

@@ -8,27 +8,27 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from pinndiag_reports._embedded import Embedded
 from pinndiag_reports._theme import style_sheet
 
-__all__ = ["framed"]
+__all__ = ["environment", "framed"]
 
 
-def framed(template: str, embedded: Embedded, *scripts: str, **values: Any) -> str:
+def framed(template: str | Template, embedded: Embedded, *scripts: str, **values: Any) -> str:
     """The page of a template.
 
     Args:
-        template: its name.
+        template: its name, or one made in `environment()`.
         embedded: the record that the page carries.
         scripts: names of assets, run in that order.
         values: what the template shows.
     """
     script = "".join(_asset(name) for name in scripts)
     return (
-        _environment()
+        environment()
         .get_template(template)
         .render(
             embedded=embedded,
@@ -45,7 +45,8 @@ def _asset(name: str) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Where templates find each other: by their names in this package."""
     return Environment(
         loader=PackageLoader("pinndiag_reports"),
         autoescape=True,

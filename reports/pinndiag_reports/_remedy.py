@@ -123,7 +123,16 @@ def remedy_view(record: RemedyRecord) -> RemedyView:
         arms=(_given(record, terms), *(_arm(record, arm, terms) for arm in all_arms(record))),
         runs=tuple(_runs(record, terms)),
         trials=tuple(_trials(record, terms)),
-        trials_head=("tried", "because of", "work left", *(f"loss of {one_line(t)}" for t in terms), "then"),
+        trials_head=(
+            "tried",
+            "because of",
+            "work left",
+            *(f"loss of {one_line(t)}" for t in terms),
+            "steps",
+            "gradients",
+            "time",
+            "then",
+        ),
         notes=tuple(one_line(note) for note in record.notes),
     )
 
@@ -155,9 +164,12 @@ def _setting(record: RemedyRecord) -> str:
     place = "initial parameters" if record.start == "initial" else "parameters of the checkpoint"
     optimizer = record.optimizer
     rate = f", learning rate {number(optimizer.lr)}" if optimizer.lr is not None else ""
+    runs = max((len(arm.runs) for arm in all_arms(record)), default=record.seeds)
+    seeds = plural(runs, "seed") + (f" of {record.seeds} asked for" if runs < record.seeds else "")
+    points = f"fresh points every {plural(record.resample, 'step')}, the same" if record.resample else "the same points"
     return (
         f"Every arm: from the {place}, {plural(record.steps, 'step')} of {one_line(optimizer.kind)}{rate}, "
-        f"{plural(record.seeds, 'seed')}, the same points"
+        f"{seeds}, {points}"
     )
 
 
@@ -257,5 +269,6 @@ def _trials(record: RemedyRecord, terms: Sequence[str]) -> list[tuple[str, ...]]
         if trial.key == chosen:
             then += ", chosen"
         losses = (number(trial.losses.get(term)) for term in terms)
-        rows.append((one_line(trial.key), one_line(trial.why), number(trial.score), *losses, then))
+        cost = (count(trial.steps), count(trial.evaluations), seconds(trial.seconds))
+        rows.append((one_line(trial.key), one_line(trial.why), number(trial.score), *losses, *cost, then))
     return rows

@@ -16,6 +16,7 @@ __all__ = ["BLOCKS", "RUN_COLUMNS", "RunRow", "RunView", "known", "middle", "run
 RUN_COLUMNS = ("first loss", "last loss", "course", "last quarter", "weight", "|w g|", "sigma_max")
 BLOCKS = "▁▂▃▄▅▆▇█"
 WIDE = 20  # characters of a sparkline
+NOT_ENDED = {True: "still running", False: "killed", None: "not ended: still running, or killed"}
 LEVEL = 1.25  # a loss that changes by less within a quarter of the run is called level
 
 
@@ -146,7 +147,7 @@ def _progress(history: History) -> str:
         parts.append(f"{number(steps / passed)} steps/s")
     if history.scheme:
         parts.append(f"scheme {history.scheme}")
-    parts.append("ended" if history.ended else "not ended: still running, or killed")
+    parts.append("ended" if history.ended else NOT_ENDED[history.running])
     return ", ".join(parts)
 
 
@@ -166,7 +167,7 @@ def _remarks(history: History) -> list[str]:
         if growth >= 10
     ]
     if history.skipped:
-        remarks.append(f"{plural(history.skipped, 'step')} skipped by the gradient scaler")
+        remarks.append(f"{plural(history.skipped, 'step')} not taken: refused by a gradient scaler, or thrown away")
     shown = [event for event in history.events if event.event != "term"][:3]
     remarks += [f"step {count(event.step)}: {one_line(event.text)}" for event in shown]
     if history.share is not None:

@@ -10,7 +10,7 @@ from pinndiag_reports._embedded import REMEDY, embed
 from pinndiag_reports._frame import framed
 from pinndiag_reports._input import read_remedy
 from pinndiag_reports._names import one_line
-from pinndiag_reports._numbers import number, seconds, setting
+from pinndiag_reports._numbers import number, plural, seconds, setting
 from pinndiag_reports._parts import Part, Table
 from pinndiag_reports._remedy import all_arms, findings_changed, remedy_view
 from pinndiag_reports.comparison import latest, remark, rows_of
@@ -84,6 +84,7 @@ def _card(shown: RemedyRecord) -> list[Table]:
         ("start of every arm", "initial parameters" if shown.start == "initial" else "checkpoint"),
         ("steps of each run", str(shown.steps)),
         ("seeds", str(shown.seeds)),
+        ("fresh points", f"every {plural(shown.resample, 'step')}" if shown.resample else ""),
         ("arms", str(len(all_arms(shown)))),
         ("figure of comparison", "relative L2 error" if shown.measure == "rel_l2" else "geometric mean of the losses"),
         ("gradients in all", str(shown.evaluations)),

@@ -116,6 +116,17 @@ def test_a_healthy_network_is_not_treated(run: Run, given: Callable[..., None]) 
     assert Path("p.pt.treated.pt").read_bytes() == b"of yesterday"
 
 
+@pytest.mark.parametrize(("severity", "asks"), [("worse", True), ("alike", True), ("better", False)])
+def test_the_next_step_keeps_what_was_asked_for(
+    run: Run, given: Callable[..., None], severity: str, asks: bool
+) -> None:
+    given(severity=severity)
+    asked = ("--scheme", "lra", "--scheme", "rba", "--from", "initial", "--seeds", "2", "--resample", "5")
+    done = run("remediate", "p.pt", *asked, "--steps", "400", "--exit-zero")
+    again = "pinndiag remediate p.pt --scheme lra --scheme rba --from initial --steps 2000 --seeds 2 --resample 5"
+    assert (f"next: {again}" in done.stdout) == asks
+
+
 def test_json_is_exactly_the_file(run: Run, given: Callable[..., None]) -> None:
     given()
     done = run("remediate", "p.pt", "--json", "--exit-zero")

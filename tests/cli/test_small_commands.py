@@ -64,6 +64,14 @@ def test_explain_asks_what_was_meant(run: Run, typed: str, meant: str) -> None:
     assert f"did you mean {meant}?" in done.stderr
 
 
+@pytest.mark.parametrize(("typed", "near"), [("lr_anealing", "lra"), ("dynamic", "dynamic_norm"), ("the", None)])
+def test_a_scheme_by_a_name_that_is_near(run: Run, typed: str, near: str | None) -> None:
+    done = run("schemes", typed)
+    assert done.exit_code == 2
+    assert (f"did you mean '{near}'?" in done.stderr) == (near is not None)
+    assert run("schemes", "lr_annealing").stdout.startswith("## lra (LRAnnealing)")
+
+
 @pytest.mark.parametrize("typed", ["\x1b[31m", "", "the"])
 def test_explain_nothing_near(run: Run, typed: str) -> None:
     done = run("explain", typed)
@@ -76,6 +84,7 @@ def test_schemes(run: Run) -> None:
     done = run("schemes")
     assert done.exit_code == 0
     assert "pinndiag schemes KEY" in done.stdout
+    assert "\n\n" not in done.stdout  # a row is a row: no blank line between them
     listed = json.loads(run("schemes", "--json").stdout)
     assert [row["key"] for row in listed] == list(schemes.SCHEMES)
     for row in listed:

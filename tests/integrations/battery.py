@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.optim.optimizer import register_optimizer_step_post_hook
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 import pinndiag
 from pinndiag._store import Run, read_run
+from tests.checks.records import record as a_record
 
-__all__ = ["Battery", "Training", "poisson", "quiet"]
+__all__ = ["Battery", "Training", "poisson", "quiet", "treated_on_copies"]
 
 
 @dataclass
@@ -37,6 +38,9 @@ class Training:
         places: objects whose attributes must be as found after removal.
         idle: what the term without gradient is called.
         solution: u, where the network is not called with a tensor.
+        coefficient: the unknown coefficient as it is now, of a problem that has one.
+        compared: what the framework judges its training by at the end, if it does.
+        data: what `wrap` is given beside the subject.
     """
 
     subject: Any
@@ -47,27 +51,40 @@ class Training:
     places: tuple[Any, ...]
     idle: str = "idle"
     solution: Callable[[Tensor], Tensor] | None = None
+    coefficient: Callable[[], Tensor] | None = None
+    compared: Callable[[], float] | None = None
+    data: Any = None
+
+    def wrap(self, **options: Any) -> pinndiag.PINN:
+        return pinndiag.wrap(self.subject, **({} if self.data is None else {"data": self.data}), **options)
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        outside = [] if self.coefficient is None else [self.coefficient()]
+        return [*(p for p in self.net.parameters() if p.requires_grad), *outside]
 
     def values(self) -> list[Tensor]:
         return [parameter.detach().clone() for parameter in self.net.parameters()]
 
 
-def poisson(net: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+def poisson(net: Callable[[Tensor], Tensor], x: Tensor, k: Tensor | float = 1.0) -> Tensor:
     """The residual of the equation, by hand."""
     x = x.detach().clone().requires_grad_()
     u = net(x)
     (first,) = torch.autograd.grad(u.sum(), x, create_graph=True)
     (second,) = torch.autograd.grad(first.sum(), x, create_graph=True)
-    return second + torch.pi**2 * torch.sin(torch.pi * x)
+    return second + k * torch.pi**2 * torch.sin(torch.pi * x)
+
+
+def gradient(loss: Tensor, parameters: list[Tensor]) -> Tensor:
+    """The naive loop: one `autograd.grad`, in float64 from there on."""
+    parts = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+    filled = [torch.zeros_like(p) if q is None else q for p, q in zip(parameters, parts, strict=True)]
+    return torch.cat([part.reshape(-1) for part in filled]).double()
 
 
 def figures(loss: Tensor, parameters: list[Tensor]) -> dict[str, float]:
-    """The naive loop: one `autograd.grad`, in float64 from there on."""
-    parts = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
-    g = torch.cat(
-        [(torch.zeros_like(p) if q is None else q).reshape(-1) for p, q in zip(parameters, parts, strict=True)]
-    )
-    g = g.double()
+    g = gradient(loss, parameters)
     return {
         "loss": loss.item(),
         "grad_l2": g.norm().item(),
@@ -76,6 +93,12 @@ def figures(loss: Tensor, parameters: list[Tensor]) -> dict[str, float]:
         "grad_mean": g.abs().mean().item(),
         "grad_std": g.std(unbiased=False).item(),
     }
+
+
+def put(tensors: list[Tensor], values: list[Tensor]) -> None:
+    with torch.no_grad():
+        for tensor, value in zip(tensors, values, strict=True):
+            tensor.copy_(value)
 
 
 def quiet(subject: Any, **options: Any) -> pinndiag.integrations.Handle:
@@ -97,12 +120,17 @@ class Battery(ABC):
     pytestmark = pytest.mark.filterwarnings("ignore", "error:pinndiag")  # what frameworks warn of is not ours
 
     lbfgs: ClassVar[bool] = True
-    wraps: ClassVar[bool] = True
     dtypes: ClassVar[tuple[torch.dtype, ...]] = (torch.float32, torch.float64)
 
     @abstractmethod
     def make(
-        self, *, dtype: torch.dtype = torch.float32, optimizer: str = "adam", scale: float = 1.0, idle: bool = False
+        self,
+        *,
+        dtype: torch.dtype = torch.float32,
+        optimizer: str = "adam",
+        scale: float = 1.0,
+        idle: bool = False,
+        unknown: bool = False,
     ) -> Training:
         """The problem, seeded.
 
@@ -111,6 +139,7 @@ class Battery(ABC):
             optimizer: "adam" or "lbfgs" (three iterations a step).
             scale: the equation is multiplied by it.
             idle: one more term, "idle", whose gradient is zero.
+            unknown: the force is multiplied by a coefficient that is trained as well, from 0.5.
         """
 
     def saved(self, training: Training, folder: Path) -> Path:
@@ -127,16 +156,14 @@ class Battery(ABC):
                 training.run(steps)
         return training
 
-    def needs(self, *features: str) -> None:
-        for feature in features:
-            if not getattr(self, feature):
-                pytest.skip(
-                    {"lbfgs": "its trainer takes no closures", "wraps": "its terms live inside a step"}[feature]
-                )
+    def needs_closures(self) -> None:
+        if not self.lbfgs:
+            pytest.skip("its trainer takes no closures")
 
     @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
     def test_training_is_that_without_the_handle_bit_for_bit(self, optimizer: str, tmp_path: Path) -> None:
-        self.needs(*["lbfgs"] * (optimizer == "lbfgs"))
+        if optimizer == "lbfgs":
+            self.needs_closures()
         wanted = self.trained(None, optimizer=optimizer).values()
         after = torch.get_rng_state(), np.random.get_state()[1].tolist()  # type: ignore[union-attr]
         found = self.trained(tmp_path / "run", optimizer=optimizer).values()
@@ -159,7 +186,7 @@ class Battery(ABC):
                 record, losses = run.steps.at(step), twin.losses()
                 assert list(record.terms) == list(losses)
                 for name, loss in losses.items():
-                    wanted = figures(loss, [p for p in twin.net.parameters() if p.requires_grad])
+                    wanted = figures(loss, twin.parameters)
                     found = {key: getattr(record.terms[name], key) for key in wanted}
                     assert found == pytest.approx(wanted, rel=rel, abs=rel * 1e-3), (dtype, step, name)
                     assert record.terms[name].weight == pytest.approx(twin.weights[name], rel=1e-6)
@@ -225,30 +252,110 @@ class Battery(ABC):
         healthy(tmp_path / "run")
         assert error(balanced) < 0.5 * error(plain)
 
-    def test_recorded_weights_are_those_applied(self, tmp_path: Path) -> None:
-        """The gradient that the optimizer steps with is that of the sum with the weights recorded for the step."""
+    def test_weights_act_in_the_step_that_they_were_found_in(self, tmp_path: Path) -> None:
+        """The optimizer's gradient is the sum of the terms', by hand, with the weights recorded for the same step."""
         training = self.make(scale=3.0)
-        used: list[float] = []
+        before: list[list[Tensor]] = []
+        used: list[Tensor] = []
+        terms: list[list[Tensor]] = []
+
+        def steps(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+            before.append([p.detach().clone() for p in training.parameters])
 
         def stepped(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-            parts = [p.grad.reshape(-1) for p in training.net.parameters() if p.grad is not None]
-            used.append(torch.cat(parts).norm().item())
+            parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in training.parameters]
+            used.append(torch.cat([part.reshape(-1) for part in parts]).double())
+            after = [p.detach().clone() for p in training.parameters]
+            put(training.parameters, before[-1])
+            with torch.enable_grad():
+                terms.append([gradient(loss, training.parameters) for loss in training.losses().values()])
+            put(training.parameters, after)
 
-        hook = register_optimizer_step_post_hook(stepped)
-        scheme = pinndiag.schemes.DynamicNorm(keep=0.5)
+        hooks = register_optimizer_step_pre_hook(steps), register_optimizer_step_post_hook(stepped)
+        scheme = pinndiag.schemes.DynamicNorm(every=1, keep=0.5, reference=list(training.weights)[-1])
         with quiet(training.subject, to=tmp_path / "run", every=1, scheme=scheme) as handle:
             training.run(3)
+        for hook in hooks:
             hook.remove()
-            assert handle.about.acts == "the same step"
         run = healthy(tmp_path / "run")
         assert run.header.scheme == "dynamic_norm"
-        weights = [figures.weight for figures in run.steps.at(2).terms.values()]
-        assert max(weights) > 2 * min(weights)
-        assert weights == pytest.approx(list(handle.weights.values()), rel=1e-6)
-        assert [run.steps.at(step).total.grad_l2 for step in range(3)] == pytest.approx(used, rel=1e-4)
+        weights = [[figures.weight for figures in run.steps.at(step).terms.values()] for step in range(3)]
+        assert weights[2] == pytest.approx(list(handle.weights.values()), rel=1e-6)
+
+        def summed(step: int, by: int) -> Tensor:
+            return torch.stack([w * g for w, g in zip(weights[by], terms[step], strict=True)]).sum(dim=0)
+
+        for step in range(3):
+            off = (summed(step, step) - used[step]).norm()
+            assert off < 1e-4 * used[step].norm()
+            assert run.steps.at(step).total.grad_l2 == pytest.approx(used[step].norm().item(), rel=1e-4)
+            if step:
+                assert (summed(step, step - 1) - used[step]).norm() > 10 * off
+
+    def test_what_compares_the_weighted_sum_is_warned_about(self) -> None:
+        training = self.make(scale=3.0)
+        scheme = pinndiag.schemes.DynamicNorm(every=1, keep=0.5, reference=list(training.weights)[-1])
+        with pytest.warns(UserWarning, match="^pinndiag: ") as told:
+            handle = pinndiag.attach(training.subject, every=1, scheme=scheme)
+        assert handle.about.caution in {str(warning.message).removeprefix("pinndiag: ") for warning in told}
+        with handle:
+            training.run(1)
+            first = {name: term.loss for name, term in handle.run().steps.at(0).terms.items()}
+            if training.compared is not None:  # at the parameters before the step, or after it
+                found = training.compared()
+                last = {name: loss.item() for name, loss in training.losses().items()}
+                sums = [sum(handle.weights[name] * losses[name] for name in losses) for losses in (first, last)]
+                assert found in [pytest.approx(weighted, rel=1e-4) for weighted in sums]
+                assert all(abs(found - sum(losses.values())) > 0.1 * found for losses in (first, last))
+
+    def test_terms_are_called_as_the_user_says(self, tmp_path: Path) -> None:
+        training = self.make()
+        names = [f"{i}. {name}" for i, name in enumerate(training.weights)]
+        with quiet(training.subject, to=tmp_path / "run", every=1, names=names, scheme="dynamic_norm") as handle:
+            training.run(2)
+            assert list(handle.weights) == names
+        terms = healthy(tmp_path / "run").steps.at(1).terms
+        assert list(terms) == names
+        pinn = training.wrap(names=names)
+        assert pinn.names == names
+        assert list(pinn.weights.values()) == pytest.approx(list(training.weights.values()))
+        for wrong in (names[1:], [*names[1:], names[1]], "ab"):
+            with pytest.raises(pinndiag.PinndiagError, match="does not name the terms"):
+                training.wrap(names=wrong)
+        with (
+            pinndiag.attach(training.subject, names=names[1:]),
+            pytest.raises(pinndiag.PinndiagError, match="does not name the terms"),
+        ):
+            training.run(1)
+
+    def test_an_unknown_coefficient_is_measured_and_trained_as_without(self, tmp_path: Path) -> None:
+        wanted = self.trained(None, steps=3, unknown=True)
+        found = self.trained(tmp_path / "run", steps=3, unknown=True)
+        assert found.coefficient is not None
+        assert wanted.coefficient is not None
+        k = found.coefficient()
+        assert torch.equal(k, wanted.coefficient())
+        assert float(k.detach()) != 0.5
+        run, twin = healthy(tmp_path / "run"), self.trained(None, steps=2, unknown=True)
+        assert sum(run.header.parameters.values()) == sum(p.numel() for p in found.parameters)
+        for name, loss in twin.losses().items():
+            naive = figures(loss, twin.parameters)
+            record = {key: getattr(run.steps.at(2).terms[name], key) for key in naive}
+            assert record == pytest.approx(naive, rel=1e-5, abs=1e-8), name
+        pinn = found.wrap()
+        (place,) = [i for i, tensor in enumerate(pinn.tensors) if tensor is k]
+        again = pinndiag.load(pinn.save(tmp_path / "pinn.pt"))
+        assert torch.equal(again.tensors[place], k)
+
+    def test_another_version_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        training = self.make()
+        monkeypatch.setattr("importlib.metadata.version", lambda name: "99.9")
+        with pytest.warns(UserWarning, match=r"pinndiag was tested with [\w-]+ [\d.]+.*; this is 99\.9"):
+            handle = pinndiag.attach(training.subject)
+        handle.remove()
 
     def test_within_a_step_of_lbfgs_the_weights_stay(self, tmp_path: Path) -> None:
-        self.needs("lbfgs")
+        self.needs_closures()
         training = self.make(optimizer="lbfgs", scale=30.0)
         with quiet(training.subject, to=tmp_path / "run", every=1, scheme="dynamic_norm"):
             training.run(4)
@@ -265,12 +372,11 @@ class Battery(ABC):
         assert [dict(vars(place)) for place in training.places] == before
 
     def test_wrapped_out_of_band_it_leaves_no_trace(self, tmp_path: Path) -> None:
-        self.needs("wraps")
         wanted = self.trained(None, steps=2)
         found = self.trained(None, steps=2)
         state = torch.get_rng_state()
         with pinndiag.attach(found.subject, to=tmp_path / "run", every=1):
-            pinn = pinndiag.wrap(found.subject)
+            pinn = found.wrap()
             assert torch.equal(torch.get_rng_state(), state)
             losses = {name: loss.item() for name, loss in pinn.losses().items()}
             assert losses == pytest.approx({n: v.item() for n, v in found.losses().items()}, rel=1e-5)
@@ -283,10 +389,9 @@ class Battery(ABC):
         assert healthy(tmp_path / "run").steps.steps.tolist() == [0, 1]
 
     def test_a_self_contained_file_needs_no_framework(self, tmp_path: Path) -> None:
-        self.needs("wraps")
         training = self.make(dtype=self.dtypes[-1])
         training.run(2)
-        pinn = pinndiag.wrap(training.subject)
+        pinn = training.wrap()
         again = pinndiag.load(pinn.save(tmp_path / "pinn.pt"))
         wanted = {name: figures(loss, list(training.net.parameters())) for name, loss in training.losses().items()}
         rel = 1e-9 if self.dtypes[-1] is torch.float64 else 1e-5
@@ -295,23 +400,55 @@ class Battery(ABC):
         diagnosis = pinndiag.analyze(again, quick=True).to_dict()
         assert set(diagnosis["terms"]) == set(wanted)
 
+    def test_a_wrapped_object_is_treated_on_copies(self) -> None:
+        """Weights of terms, and of single points where the framework hands over residuals."""
+        training = self.make(scale=100.0)
+        pinn = training.wrap()
+        training.run(2)
+        treated_on_copies(pinn, training.net)
+
     def test_its_own_checkpoint_is_analysed_through_a_factory(self, tmp_path: Path) -> None:
-        self.needs("wraps")
         training = self.make()
         training.run(3)
         file = self.saved(training, tmp_path)
         module = tmp_path / "factory_of_a_framework.py"
         name = type(self).__name__
-        module.write_text(f"from {type(self).__module__} import {name}\nmake = lambda: {name}().make().subject\n")
+        plain = "subject" if training.data is None else "wrap()"
+        module.write_text(f"from {type(self).__module__} import {name}\nmake = lambda: {name}().make().{plain}\n")
         pinn = pinndiag.load(file, factory=f"{module}:make")
         losses = {name: loss.item() for name, loss in pinn.losses().items()}
         assert losses == pytest.approx({n: v.item() for n, v in training.losses().items()}, rel=1e-5)
+        tensors = training.net.state_dict().items()
+        torch.save({"state_dict": {f"another.{name}": tensor for name, tensor in tensors}}, tmp_path / "another.pt")
+        with pytest.raises(pinndiag.CheckpointError, match="do not fit the model") as raised:
+            pinndiag.load(tmp_path / "another.pt", factory=f"{module}:make")
+        first = next(iter(training.net.state_dict()))
+        assert f"      another.{first} [" in raised.value.where
+        assert raised.value.where.count(f"{first} [") > 1
 
 
-def error(training: Training) -> float:
+def treated_on_copies(pinn: pinndiag.PINN, net: nn.Module) -> None:
+    """Remediate from the checkpoint and look whether the network of the framework stayed as it was."""
+    before = [parameter.detach().clone() for parameter in net.parameters()]
+    losses = {name: float(loss.detach()) for name, loss in pinn.losses().items()}
+    points = next((name for name, info in pinn.infos.items() if info.entries > 3), None)
+    schemes: list[Any] = ["dynamic_norm"] + ([pinndiag.schemes.RBA(reference=points)] if points else [])
+    record = pinndiag.remediate(pinn, schemes, steps=4, diagnosis=a_record()).record
+    assert record.baseline is not None
+    assert len(record.arms) == len(schemes)
+    for arm in (record.baseline, *record.arms):
+        assert arm.runs[0].finite
+        assert set(arm.runs[0].losses) == set(losses)
+    assert record.arms[0].runs[0].weights != record.baseline.runs[0].weights
+    assert all(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
+    after = {name: float(loss.detach()) for name, loss in pinn.losses().items()}
+    assert after == pytest.approx(losses)
+
+
+def error(training: Any) -> float:
     """Relative L2 error of u."""
     device = next(training.net.parameters())
     x = torch.linspace(0, 1, 101, dtype=device.dtype)[:, None]
     wanted = torch.sin(torch.pi * x)
     with torch.no_grad():
-        return float(((training.solution or training.net)(x) - wanted).norm() / wanted.norm())
+        return float(((getattr(training, "solution", None) or training.net)(x) - wanted).norm() / wanted.norm())

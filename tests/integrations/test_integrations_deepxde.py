@@ -25,14 +25,21 @@ def nothing(*_: Any) -> int:
 
 class TestDeepXDE(Battery):
     def make(
-        self, *, dtype: torch.dtype = torch.float32, optimizer: str = "adam", scale: float = 1.0, idle: bool = False
+        self,
+        *,
+        dtype: torch.dtype = torch.float32,
+        optimizer: str = "adam",
+        scale: float = 1.0,
+        idle: bool = False,
+        unknown: bool = False,
     ) -> Training:
         dde.config.set_default_float("float64" if dtype is torch.float64 else "float32")
         dde.config.set_random_seed(0)
+        k = dde.Variable(0.5, dtype=dtype) if unknown else torch.tensor(1.0, dtype=dtype)
 
         def pde(x: Tensor, u: Tensor) -> Any:
             second = dde.grad.hessian(u, x)
-            residual = scale * (second + torch.pi**2 * torch.sin(torch.pi * x))
+            residual = scale * (second + k * torch.pi**2 * torch.sin(torch.pi * x))
             return [residual, 0 * u + 2] if idle else residual  # "pde_0" and "pde_1"
 
         geometry = dde.geometry.Interval(0, 1)
@@ -53,13 +60,27 @@ class TestDeepXDE(Battery):
         def losses() -> dict[str, Tensor]:
             ends = [model.net(torch.tensor([[end]], dtype=dtype)).square().mean() for end in (0.0, 1.0)]
             return {
-                "pde": (scale * poisson(model.net, inside)).square().mean(),
+                "pde": (scale * poisson(model.net, inside, k)).square().mean(),
                 "left": ends[0],
                 "DirichletBC": ends[1],
             }
 
-        model.compile("adam" if optimizer == "adam" else "L-BFGS", lr=1e-2 if optimizer == "adam" else None, verbose=0)
-        return Training(model, model.net, run, losses, weights, (model, data), "pde_1")
+        settings = {
+            "lr": 1e-2 if optimizer == "adam" else None,
+            "external_trainable_variables": [k] if unknown else None,
+        }
+        model.compile("adam" if optimizer == "adam" else "L-BFGS", verbose=0, **settings)
+        return Training(
+            model,
+            model.net,
+            run,
+            losses,
+            weights,
+            (model, data),
+            "pde_1",
+            coefficient=(lambda: k) if unknown else None,
+            compared=lambda: float(model.train_state.loss_train.sum()),  # best_loss_train is the least of these
+        )
 
     def saved(self, training: Training, folder: Path) -> Path:
         return Path(training.subject.save(str(folder / "model")))

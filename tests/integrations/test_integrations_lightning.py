@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import pinndiag
-from tests.integrations.battery import Battery, Training, healthy, poisson
+from tests.integrations.battery import Battery, Training, healthy, poisson, treated_on_copies
 
 PACKAGES = {"lightning": "lightning.pytorch", "pytorch_lightning": "pytorch_lightning"}
 
@@ -21,7 +21,9 @@ def imported(package: str) -> Any:
     return import_module(PACKAGES[package])
 
 
-def module_of(pl: Any, optimizer: str = "adam", scale: float = 1.0, idle: bool = False) -> Any:
+def module_of(
+    pl: Any, optimizer: str = "adam", scale: float = 1.0, idle: bool = False, unknown: bool = False, weight: float = 1.0
+) -> Any:
     """A LightningModule in the usual style: a network, a dictionary of losses, their weighted sum."""
     torch.manual_seed(0)
 
@@ -30,19 +32,22 @@ def module_of(pl: Any, optimizer: str = "adam", scale: float = 1.0, idle: bool =
             super().__init__()
             first, last = nn.Linear(1, 12), nn.Linear(12, 1)
             self.net = nn.Sequential(first, nn.Tanh(), nn.Linear(12, 12), nn.Tanh(), last)
+            self.k = nn.Parameter(torch.tensor(0.5)) if unknown else 1.0
             self.watch: Any = None
 
         def losses(self, x: Tensor) -> dict[str, Tensor]:
             ends = self.net(torch.tensor([[0.0], [1.0]]))
-            found = {"pde": scale * poisson(self.net, x), "bc": ends.square().mean()}
+            found = {"pde": scale * poisson(self.net, x, self.k), "bc": ends.square().mean()}
             return {**found, "idle": (0 * ends + 2).square().mean()} if idle else found
 
         def training_step(self, batch: Any, batch_idx: int) -> Any:
             terms = self.losses(batch[0])
             if self.watch is not None:
                 return self.watch(terms)
-            losses = [term.square().mean() if term.ndim else term for term in terms.values()]
-            return {"loss": torch.stack(losses).sum(), **terms}
+            losses = {name: term.square().mean() if term.ndim else term for name, term in terms.items()}
+            loss = losses.pop("bc") * weight + torch.stack(list(losses.values())).sum()
+            self.log("loss", loss)
+            return {"loss": loss, **terms}
 
         def configure_optimizers(self) -> Any:
             if optimizer == "lbfgs":
@@ -55,33 +60,55 @@ def module_of(pl: Any, optimizer: str = "adam", scale: float = 1.0, idle: bool =
 def fit(pl: Any, module: Any, epochs: int, parts: int = 1, **options: Any) -> None:
     points = torch.linspace(0, 1, 20)[:, None]
     data = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(points), batch_size=20 // parts)
+    trainer(pl, epochs, **options).fit(module, data)
+
+
+def trainer(pl: Any, epochs: int, **options: Any) -> Any:
     quiet = {
         "enable_progress_bar": False,
         "logger": False,
         "enable_checkpointing": False,
         "enable_model_summary": False,
     }
-    pl.Trainer(max_epochs=epochs, accelerator="cpu", **quiet, **options).fit(module, data)
+    return pl.Trainer(max_epochs=epochs, accelerator="cpu", **quiet, **options)
 
 
 class OfLightning(Battery):
     package: ClassVar[str]
-    wraps: ClassVar[bool] = False
     dtypes: ClassVar[tuple[torch.dtype, ...]] = (torch.float32,)
 
     def make(
-        self, *, dtype: torch.dtype = torch.float32, optimizer: str = "adam", scale: float = 1.0, idle: bool = False
+        self,
+        *,
+        dtype: torch.dtype = torch.float32,
+        optimizer: str = "adam",
+        scale: float = 1.0,
+        idle: bool = False,
+        unknown: bool = False,
     ) -> Training:
         pl = imported(self.package)
-        module = module_of(pl, optimizer, scale, idle)
+        module = module_of(pl, optimizer, scale, idle, unknown, weight=2.0)
 
         def losses() -> dict[str, Tensor]:
             terms = module.losses(torch.linspace(0, 1, 20)[:, None])
             return {"pde": terms["pde"].square().mean(), "bc": terms["bc"]}
 
         return Training(
-            module, module.net, lambda steps: fit(pl, module, steps), losses, {"pde": 1.0, "bc": 1.0}, (module,)
+            module,
+            module.net,
+            lambda steps: fit(pl, module, steps),
+            losses,
+            {"pde": 1.0, "bc": 2.0},
+            (module,),
+            coefficient=(lambda: module.k) if unknown else None,
+            data=[torch.linspace(0, 1, 20)[:, None]],
         )
+
+    def saved(self, training: Training, folder: Path) -> Path:
+        one = trainer(imported(self.package), 0)
+        one.strategy.connect(training.subject)
+        one.save_checkpoint(folder / "module.ckpt")
+        return folder / "module.ckpt"
 
     def test_a_step_that_gives_only_its_sum_is_refused(self) -> None:
         pl = imported(self.package)
@@ -91,9 +118,44 @@ class OfLightning(Battery):
         with pinndiag.attach(module), pytest.raises(pinndiag.PinndiagError, match="does not return its terms"):
             fit(pl, module, 1)
 
-    def test_out_of_band_it_asks_for_the_terms_by_name(self) -> None:
-        with pytest.raises(pinndiag.PinndiagError, match="out of band"):
+    def test_terms_without_their_graphs_are_refused(self) -> None:
+        pl = imported(self.package)
+        module = module_of(pl)
+        step = module.training_step
+
+        def detached(batch: Any, batch_idx: int) -> Any:
+            found = step(batch, batch_idx)
+            return {name: value if name == "loss" else value.detach() for name, value in found.items()}
+
+        module.training_step = detached
+        with pinndiag.attach(module), pytest.raises(pinndiag.PinndiagError, match="does not return its terms") as told:
+            fit(pl, module, 1)
+        assert "detached" in told.value.cause
+
+    def test_a_part_of_the_loss_that_is_no_term_is_told_of(self, tmp_path: Path) -> None:
+        pl = imported(self.package)
+        module = module_of(pl)
+        step = module.training_step
+
+        def more(batch: Any, batch_idx: int) -> Any:
+            found = step(batch, batch_idx)
+            return {**found, "loss": found["loss"] + sum(p.square().sum() for p in module.parameters())}
+
+        module.training_step = more
+        with pinndiag.attach(module, to=tmp_path / "run", every=1), pytest.warns(UserWarning, match="what is missing"):
+            fit(pl, module, 2)
+        assert [term.weight for term in healthy(tmp_path / "run").steps.at(1).terms.values()] == [1, 1]
+
+    def test_out_of_band_it_asks_for_a_batch(self) -> None:
+        with pytest.raises(pinndiag.PinndiagError, match="without a batch"):
             pinndiag.wrap(module_of(imported(self.package)))
+
+    def test_a_module_wrapped_with_its_terms_is_treated_on_copies(self) -> None:
+        module = module_of(imported(self.package))
+        x = torch.linspace(0, 1, 20)[:, None]
+        terms = {"pde": lambda p: poisson(module.net, p), "bc": lambda: module.net(torch.tensor([[0.0], [1.0]]))}
+        pinn = pinndiag.wrap(module, terms, points={"pde": x}, optimizer=module.configure_optimizers())
+        treated_on_copies(pinn, module)
 
     @pytest.mark.parametrize("parts", [1, 2])
     def test_a_plain_watch_inside_the_training_step(self, parts: int, tmp_path: Path) -> None:

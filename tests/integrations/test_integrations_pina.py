@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 import pinndiag
+from pinndiag._checkpoint._foreign import fill
 from tests.integrations.battery import Battery, Training, healthy, poisson, quiet
 
 pytest.importorskip("pina", reason="PINA is not installed: pip install 'pinndiag[pina]'")
@@ -20,39 +21,52 @@ from pina.equation import Equation
 from pina.equation.zoo import FixedValue
 from pina.operator import laplacian
 from pina.optim import TorchOptimizer
-from pina.problem import SpatialProblem
+from pina.problem import InverseProblem, SpatialProblem
 from pina.solver import PhysicsInformedSingleModelSolver
 from pina.weighting import ScalarWeighting
 
 
 class TestPINA(Battery):
     def make(
-        self, *, dtype: torch.dtype = torch.float32, optimizer: str = "adam", scale: float = 1.0, idle: bool = False
+        self,
+        *,
+        dtype: torch.dtype = torch.float32,
+        optimizer: str = "adam",
+        scale: float = 1.0,
+        idle: bool = False,
+        unknown: bool = False,
     ) -> Training:
         torch.manual_seed(0)
 
-        def residual(x: LabelTensor, u: LabelTensor) -> LabelTensor:
+        def residual(x: LabelTensor, u: LabelTensor, unknowns: Any = None) -> LabelTensor:
             force = torch.pi**2 * torch.sin(torch.pi * x.extract(["x"]))
-            return scale * (laplacian(u, x, components=["u"], d=["x"]) + force)
+            k = unknowns["k"] if unknown else 1.0
+            return scale * (laplacian(u, x, components=["u"], d=["x"]) + k * force)
+
+        def known(x: LabelTensor, u: LabelTensor) -> LabelTensor:
+            return residual(x, u)
 
         def unreached(x: LabelTensor, u: LabelTensor) -> LabelTensor:
             return 0 * u + 2
 
-        class Poisson(SpatialProblem):
+        class Poisson(SpatialProblem, *([InverseProblem] if unknown else [])):  # type: ignore[misc]
             output_variables = ["u"]  # noqa: RUF012
             spatial_domain = CartesianDomain({"x": [0, 1]})
+            unknown_parameter_domain = CartesianDomain({"k": [0, 2]})
             domains = {  # noqa: RUF012
                 "inside": CartesianDomain({"x": [0, 1]}),
                 "left": CartesianDomain({"x": 0.0}),
                 "right": CartesianDomain({"x": 1.0}),
             }
             conditions = {  # noqa: RUF012
-                "inside": Condition(domain="inside", equation=Equation(residual)),
+                "inside": Condition(domain="inside", equation=Equation(residual if unknown else known)),
                 "left": Condition(domain="left", equation=FixedValue(0.0)),
                 **({"idle": Condition(domain="right", equation=Equation(unreached))} if idle else {}),
             }
 
         problem = Poisson()
+        if unknown:
+            problem.unknown_parameters = {"k": torch.nn.Parameter(torch.tensor([0.5]))}
         problem.discretise_domain(20, "grid", domains="inside")
         problem.discretise_domain(1, "grid", domains=["left", "right"])
         x = problem.discretised_domains["inside"].as_subclass(Tensor).clone()
@@ -68,17 +82,30 @@ class TestPINA(Battery):
             problem, net, optimizer=TorchOptimizer(kind, **settings), weighting=weighting
         )
 
+        def k() -> Tensor:
+            found: Tensor = solver.problem.unknown_parameters["k"]  # each trainer puts another one there
+            return found
+
         def run(steps: int) -> None:
             trainer(solver, steps).train()
 
         def losses() -> dict[str, Tensor]:
             found = {
-                "inside": (scale * poisson(net, x)).square().mean(),
+                "inside": (scale * poisson(net, x, k() if unknown else 1.0)).square().mean(),
                 "left": net(torch.zeros(1, 1)).square().mean(),
             }
             return {**found, "ends": net(end).square().mean()}
 
-        return Training(solver, net, run, losses, {"inside": 1.0, "left": 2.0, "ends": 1.0}, (solver, weighting))
+        return Training(
+            solver,
+            net,
+            run,
+            losses,
+            {"inside": 1.0, "left": 2.0, "ends": 1.0},
+            (solver, weighting),
+            coefficient=k if unknown else None,
+            compared=lambda: float(solver.trainer.callback_metrics["train_loss"]),
+        )
 
     dtypes = (torch.float32,)
 
@@ -92,6 +119,16 @@ class TestPINA(Battery):
 def trainer(solver: Any, steps: int, **options: Any) -> Trainer:
     settings = {"accelerator": "cpu", "enable_progress_bar": False, "logger": False, "enable_checkpointing": False}
     return Trainer(solver, **{"max_epochs": steps, "enable_model_summary": False, **settings, **options})
+
+
+@pytest.mark.filterwarnings("ignore", "error:pinndiag")
+def test_its_checkpoint_lacks_the_unknown_coefficient_and_the_notes_say_so(tmp_path: Path) -> None:
+    training = TestPINA().make(unknown=True)
+    training.run(1)
+    content = torch.load(TestPINA().saved(training, tmp_path), weights_only=True)
+    pinn = TestPINA().make(unknown=True).wrap()
+    fill(pinn, content, tmp_path / "solver.ckpt")
+    assert "'k' is not in solver.ckpt: it keeps the factory's value" in pinn.notes
 
 
 @pytest.mark.filterwarnings("ignore", "error:pinndiag")

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 import pinndiag
-from tests.integrations.battery import Battery, Training, poisson
+from pinndiag._checkpoint._foreign import fill
+from tests.integrations.battery import Battery, Training, poisson, quiet
 
 tp: Any = pytest.importorskip("torchphysics", reason="TorchPhysics is not installed (it wants numpy < 2)")
 pl: Any = pytest.importorskip("pytorch_lightning")
@@ -18,7 +19,13 @@ pl: Any = pytest.importorskip("pytorch_lightning")
 
 class TestTorchPhysics(Battery):
     def make(
-        self, *, dtype: torch.dtype = torch.float32, optimizer: str = "adam", scale: float = 1.0, idle: bool = False
+        self,
+        *,
+        dtype: torch.dtype = torch.float32,
+        optimizer: str = "adam",
+        scale: float = 1.0,
+        idle: bool = False,
+        unknown: bool = False,
     ) -> Training:
         torch.manual_seed(0)
         X, U = tp.spaces.R1("x"), tp.spaces.R1("u")
@@ -27,11 +34,13 @@ class TestTorchPhysics(Battery):
         inside = tp.samplers.GridSampler(interval, 20).make_static()
         ends = tp.samplers.GridSampler(interval.boundary, 2).make_static()
 
-        def equation(u: Tensor, x: Tensor) -> Tensor:
-            return scale * (tp.utils.laplacian(u, x) + torch.pi**2 * torch.sin(torch.pi * x))
+        k = tp.models.Parameter(0.5, tp.spaces.R1("k")) if unknown else tp.models.Parameter.empty()
+
+        def equation(u: Tensor, x: Tensor, k: Any = 1.0) -> Tensor:
+            return scale * (tp.utils.laplacian(u, x) + k * torch.pi**2 * torch.sin(torch.pi * x))
 
         conditions = [
-            tp.conditions.PINNCondition(model, inside, equation),
+            tp.conditions.PINNCondition(model, inside, equation, parameter=k),
             tp.conditions.PINNCondition(model, ends, lambda u: u, weight=2.0),
         ]
         if idle:
@@ -50,11 +59,21 @@ class TestTorchPhysics(Battery):
 
         def losses() -> dict[str, Tensor]:
             end = torch.tensor([[0.0], [1.0]])
-            found = [(scale * poisson(net, x)).square().mean(), net(end).square().mean()]
+            force = k.as_tensor if unknown else 1.0
+            found = [(scale * poisson(net, x, force)).square().mean(), net(end).square().mean()]
             return dict(zip(("pinncondition_0", "pinncondition_1"), found, strict=True))
 
         weights = {"pinncondition_0": 1.0, "pinncondition_1": 2.0}
-        return Training(solver, model, run, losses, weights, (solver, *conditions), solution=net)
+        return Training(
+            solver,
+            model,
+            run,
+            losses,
+            weights,
+            (solver, *conditions),
+            solution=net,
+            coefficient=(lambda: k.as_tensor) if unknown else None,
+        )
 
     dtypes = (torch.float32,)
 
@@ -63,6 +82,26 @@ class TestTorchPhysics(Battery):
         one.strategy.connect(training.subject)
         one.save_checkpoint(folder / "solver.ckpt")
         return folder / "solver.ckpt"
+
+    def test_its_log_has_the_old_weights_in_a_step_that_changes_them(self, tmp_path: Path) -> None:
+        training = self.make(scale=3.0)
+        scheme = pinndiag.schemes.DynamicNorm(every=1, keep=0.5, reference="pinncondition_1")
+        with quiet(training.subject, to=tmp_path / "run", every=1, scheme=scheme) as handle:
+            training.run(1)
+            old = sum(weight * handle.run().steps.at(0).terms[n].loss for n, weight in training.weights.items())
+        assert float(training.subject.trainer.callback_metrics["train/loss"]) == pytest.approx(old, rel=1e-5)
+
+    def test_its_checkpoint_has_the_unknown_coefficient(self, tmp_path: Path) -> None:
+        training = self.make(unknown=True)
+        training.run(1)
+        content = torch.load(self.saved(training, tmp_path), weights_only=True)
+        fresh = self.make(unknown=True)
+        pinn = fresh.wrap()
+        fill(pinn, content, tmp_path / "solver.ckpt")
+        assert training.coefficient is not None
+        assert fresh.coefficient is not None
+        assert torch.equal(fresh.coefficient(), training.coefficient())
+        assert pinn.notes[-1].startswith("the state of the optimizer (Adam) was taken")
 
 
 def trainer(steps: int) -> Any:

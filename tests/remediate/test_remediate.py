@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -143,8 +144,10 @@ def test_before_and_after_with_seeds_and_the_treated_network(tmp_path: Path) -> 
 
 def test_processes_give_what_one_process_gives() -> None:
     pinn = problem(steps=10)
-    one = pinndiag.remediate(pinn, ["dynamic_norm"], steps=20, diagnosis=healthy())
-    two = pinndiag.remediate(pinn, ["dynamic_norm"], steps=20, jobs=2, diagnosis=healthy())
+    schemes = ["dynamic_norm", "relobralo"]  # three arms for two processes: each is cut into pieces
+    one = pinndiag.remediate(pinn, schemes, steps=18, diagnosis=healthy())
+    two = pinndiag.remediate(pinn, schemes, steps=18, jobs=2, diagnosis=healthy())
+    assert one.record.evaluations == two.record.evaluations == 3 * 18
     for a, b in zip(one.record.arms, two.record.arms, strict=True):
         assert a.runs[0].losses == pytest.approx(b.runs[0].losses, rel=1e-8)
         assert a.runs[0].rel_l2 == pytest.approx(b.runs[0].rel_l2, rel=1e-8)
@@ -160,11 +163,11 @@ def test_an_interrupt_keeps_what_is_done(monkeypatch: pytest.MonkeyPatch) -> Non
     calls = []
     real = _lanes._piece
 
-    def piece(pinn: PINN, plan: Plan, *rest: object) -> object:
+    def piece(pinn: PINN, plan: Plan, *rest: Any, **named: Any) -> object:
         calls.append(plan.key)
         if plan.key == "dynamic_norm":
             raise KeyboardInterrupt
-        return real(pinn, plan, *rest)  # type: ignore[arg-type]
+        return real(pinn, plan, *rest, **named)
 
     monkeypatch.setattr(_lanes, "_piece", piece)
     record = pinndiag.remediate(problem(steps=10), ["lra", "dynamic_norm"], steps=4, diagnosis=healthy()).record
@@ -195,6 +198,7 @@ def test_auto_trains_all_candidates_to_the_half_and_two_to_the_end() -> None:
     assert {trial.key for trial in best} == {trial.key for trial in record.trials if trial.kept}
     assert {trial.key for trial in best} == {arm.key for arm in record.arms}
     assert record.evaluations == 3 * 20 + 2 * 10
+    assert all((trial.steps, trial.evaluations) == (10, 10) and trial.seconds > 0 for trial in record.trials)
     assert record.baseline is not None
     scores = [arm.runs[0].score for arm in record.arms]
     least = min(scores)

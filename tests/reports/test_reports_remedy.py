@@ -159,16 +159,28 @@ def test_an_interrupted_one_says_so() -> None:
 
 def test_what_auto_tried() -> None:
     trials = [
-        Trial(key=key, why=f"PD201 {key}", score=score, losses={"fit": score, "bc": 2.0}, kept=kept)
+        Trial(
+            key=key,
+            why=f"PD201 {key}",
+            score=score,
+            losses={"fit": score, "bc": 2.0},
+            kept=kept,
+            steps=6,
+            evaluations=7,
+            seconds=1.5,
+        )
         for key, score, kept in (("ntk", 0.5, False), ("dynamic_norm", 0.125, True))
     ]
     record = replace(remedy(), trials=trials)
     page = Page(remedy_to_html(record)).words
-    explained = remedy_to_text(record, width=140, color=False, explain=True)
+    explained = remedy_to_text(record, width=160, color=False, explain=True)
     assert "ntk" not in remedy_to_text(record, width=140, color=False)
     for shown in (page, " ".join(explained.split())):
-        assert re.search(r"dynamic_norm\s?PD201 dynamic_norm\s?0\.125\s?0\.125\s?2\s?trained to the end, chosen", shown)
-        assert re.search(r"ntk\s?PD201 ntk\s?0\.5\s?0\.5\s?2\s?left behind", shown)
+        assert re.search(
+            r"dynamic_norm\s?PD201 dynamic_norm\s?0\.125\s?0\.125\s?2\s?6\s?7\s?1\.50? s\s?trained to the end, chosen",
+            shown,
+        )
+        assert re.search(r"ntk\s?PD201 ntk\s?0\.5\s?0\.5\s?2\s?6\s?7\s?1\.50? s\s?left behind", shown)
 
 
 def test_hostile_names_are_text(hostile_page: Page) -> None:

@@ -138,7 +138,7 @@ def test_events_and_stalled_stretches_are_listed(trained: DiagnosisRecord) -> No
     said = text_of(to_html(msgspec.structs.replace(trained, history=changed)))
     assert "7 analyzer_failed the curvature failed: out of memory" in said
     assert "20 to 60 stalled" in said
-    assert "3 steps skipped by the gradient scaler" in said
+    assert "3 steps not taken" in said
     assert "The terms hold each other from step 20 to 60" in said
 
 

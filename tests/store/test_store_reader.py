@@ -123,6 +123,8 @@ def test_a_resumed_run_replaces_what_came_after(tmp_path: Path) -> None:
 def test_a_resumed_run_keeps_its_beginning(tmp_path: Path) -> None:
     put(tmp_path / "run", falling(3), header(("pde", "bc"), created="2026-01-01T00:00:00+00:00"))
     writer = RunWriter(tmp_path / "run", header((), created="2026-02-02T00:00:00+00:00", name="again"), resume=True)
+    assert read_run(tmp_path / "run").header.name == "heat"  # nothing was written yet
+    writer.write(EventLine(step=3, event="resumed", text="goes on"))
     writer.close()
     assert writer.header.created == "2026-01-01T00:00:00+00:00"
     assert list(writer.header.terms) == ["pde", "bc"]

@@ -100,7 +100,8 @@ def test_what_is_no_training_is_not_counted(tmp_path: Path) -> None:
             assert watch.observe(terms, {"bc": 3.0}) == {"pde": 1.0, "bc": 3.0}
         assert watch.observe({name: term.detach() for name, term in terms.items()}) == {"pde": 1.0, "bc": 1.0}
         optimizer.step()
-    assert watch.observe(problem.terms()) == {"pde": 1.0, "bc": 1.0}
+    with pytest.warns(RuntimeWarning, match="this watch is closed, and records nothing"):
+        assert watch.observe(problem.terms()) == {"pde": 1.0, "bc": 1.0}
     optimizer.step()
     assert not read_run(tmp_path / "run").steps.steps.tolist()
 

@@ -16,6 +16,11 @@ __all__ = ["held"]
 
 MOST = 12
 EVENTS = 40
+NOT_CLOSED = {
+    True: "The training was still running.",
+    False: "The training was killed.",
+    None: "The training was not closed: it is still running, or was killed.",
+}
 LEAST = 2.0  # pixels
 MARKS = {"term": "^", "resumed": "D", "analyzer_failed": "X"}
 OTHER = "v"
@@ -75,12 +80,12 @@ def _note(history: History) -> str:
     if history.share is not None:
         parts.append(f"Watching took {percent(history.share)} of the time.")
     if history.skipped:
-        parts.append(f"{plural(history.skipped, 'step')} skipped by the gradient scaler.")
+        parts.append(f"{plural(history.skipped, 'step')} not taken: refused by a gradient scaler, or thrown away.")
     plans = history.schedules
     parts.append(f"Recorded: figures {plans.every}, histograms {plans.histograms}, curvature {plans.curvature}.")
     parts.append(f"{plural(history.records, 'record')}; up to 48 of them were judged.")
     if not history.ended:
-        parts.append("The training was not closed: it is still running, or was killed.")
+        parts.append(NOT_CLOSED[history.running])
     return " ".join(parts)
 
 

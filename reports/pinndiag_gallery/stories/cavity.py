@@ -1,0 +1,77 @@
+"""The lid-driven cavity of Wang, Teng and Perdikaris in two formulations."""
+
+from __future__ import annotations
+
+import torch
+
+from pinndiag.problems import Problem
+from pinndiag_gallery.results import Figures, errors, medians
+from pinndiag_gallery.story import Arm, Claim, Group, Story
+
+__all__ = ["story"]
+
+SOURCE = "WTP slides, bonus slide"
+
+
+def story(*, full: bool) -> Story:
+    """Reduced: 3 x 50 instead of 5 x 50 units, 5 000 instead of 40 000 steps, 1 seed."""
+    steps = 40_000 if full else 5_000
+
+    def arm(key: str, title: str, formulation: str, *, balanced: bool) -> Arm:
+        options = {"size": "full" if full else "reduced", "formulation": formulation}
+        options |= {"arch": "modified"} if balanced else {}
+        scheme, settings = ("lra", {"preset": "wtp_cavity"}) if balanced else (None, {})
+        return Arm(key, title, "cavity", steps, options, scheme, settings, 3 if full else 1, measure=speed)
+
+    return Story(
+        name="cavity",
+        title="Lid-driven cavity: a formulation that no weighting cures",
+        source="slides on Wang, Teng, Perdikaris 2021 (WTP; SIAM J. Sci. Comput. 43, A3055, section 4.3)",
+        setting="Re = 100"
+        + (
+            ", the published size."
+            if full
+            else "; 3 x 50 instead of 5 x 50 units, 5 000 of the 40 000 steps, one seed."
+        ),
+        arms=(
+            arm("velocity M4", "velocity-pressure, M4", "velocity", balanced=True),
+            arm("stream M4", "stream function, M4", "stream", balanced=True),
+            arm("velocity M1", "velocity-pressure, M1", "velocity", balanced=False),
+            arm("stream M1", "stream function, M1", "stream", balanced=False),
+        ),
+        claims=(
+            Claim(
+                "Velocity-pressure fails whatever the weights, the stream function works (M4)",
+                SOURCE,
+                "error of the speed 7.53e-1 and 3.42e-2",
+                medians(lambda run: run.figures["speed"], "velocity M4", "stream M4"),
+                "at least three times lower with the stream function",
+                lambda ours: 3 * ours["stream M4"] < ours["velocity M4"],
+            ),
+            Claim(
+                "Balancing alone does not cure velocity-pressure",
+                SOURCE,
+                "M4 7.53e-1",
+                errors("velocity M1", "velocity M4"),
+                "error of M4 above 0.3",
+                lambda ours: ours["velocity M4"] > 0.3,
+            ),
+        ),
+        groups=(
+            Group(
+                "cavity",
+                "The two formulations",
+                ("velocity M1", "velocity M4", "stream M1", "stream M4"),
+                ("outcome", "solution", "balance", "over-time"),
+            ),
+        ),
+        picture=("cavity", "cavity-fig-fields"),
+    )
+
+
+def speed(problem: Problem) -> Figures:
+    """Relative L2 error of |velocity|."""
+    points, values = problem.solution
+    with torch.no_grad():
+        found, exact = problem.model(points).norm(dim=1), values.norm(dim=1)
+        return {"speed": float((found - exact).norm() / exact.norm())}
