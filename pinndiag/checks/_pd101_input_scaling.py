@@ -33,7 +33,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     evidence = [
         compared(f"saturated share of layer {quoted(layer)} {when}", saturation, bounds[0]),
         compared(f"spread of the units of layer {quoted(layer)} over the points {when}", spread, bounds[1]),
-        *_ranges(low, high),
+        *unusual_ranges(low, high),
     ]
     gain = None if record.trials is None else record.trials.rescaling
     words = [] if at_start else ["The start is not known: trained layers saturate too."]
