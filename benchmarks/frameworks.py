@@ -88,7 +88,8 @@ def main() -> int:
         )
         tested = time.perf_counter()
         last = done.stdout.strip().splitlines()[-1] if done.stdout.strip() else done.stderr[-500:]
-        print(f"{name:14} installed in {ready - began:5.0f} s, tested in {tested - ready:4.0f} s: {last}", flush=True)
+        what = next(package for package in PACKAGES[name][0] if "==" in package)
+        print(f"{what:32} installed in {ready - began:5.0f} s, tested in {tested - ready:4.0f} s: {last}", flush=True)
         if done.returncode:
             failed.append(name)
             print(done.stdout[-4000:])

@@ -79,7 +79,7 @@ class Descent:
             history_size=iterations,
             line_search_fn="strong_wolfe",
         )
-        optimizer.step(self._evaluated)  # type: ignore[no-untyped-call]
+        optimizer.step(self._evaluated)
         self.iterations = int(optimizer.state[self._pinn.tensors[0]]["n_iter"])
         put(self._pinn, self._best_at)
 

@@ -54,7 +54,8 @@ def run_stages(
     threads = torch.get_num_threads()
     together = threads > 1 and isinstance(pinn.terms, CapturedTerms)
     beside = [stage for stage in chosen if stage.beside] if together else []
-    order = [*beside, *(stage for stage in chosen if stage not in beside)]
+    here = [stage for stage in chosen if stage not in beside]
+    order = [*here, *beside]
 
     def announce(stage: Stage) -> None:
         if progress is not None:
@@ -68,14 +69,13 @@ def run_stages(
     worker = threading.Thread(target=work, daemon=True)  # a daemon: Ctrl-C does not wait for it
     try:
         if beside:
-            for stage in beside:
-                announce(stage)
             torch.set_num_threads(threads // 2)
             worker.start()
-        for stage in order[len(beside) :]:
+        for stage in here:
             announce(stage)
             results.run(stage, view)
         if beside:
+            announce(beside[-1])
             worker.join()
     finally:
         torch.set_num_threads(threads)

@@ -77,6 +77,8 @@ def _outcome(case: Case, home: Path, half: str) -> Outcome:
     error = float(_read(home / "case.json")["error"])
     if case.state == "healthy" and not error < case.solved:
         return Outcome(**known, error=error, failed=f"no healthy control: its error is {error:.2g}")
+    if case.state == "sick" and error < case.unsolved:
+        return Outcome(**known, error=error, failed=f"not sick after all: its error is {error:.2g}")
     found = judged(case, home)
     chosen = _read(home / "treatment.json")
     effect = _read(home / f"treated-{chosen.get('key', '')}.json")

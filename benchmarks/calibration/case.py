@@ -34,6 +34,7 @@ class Case:
         given: what `wrap` is given of it.
         code: a treatment's key -> the setup with the lines of code that it asks for.
         solved: a healthy control counts only if it solves its problem: if its error is below this.
+        unsolved: a sick one counts only if its error is above this; 0 for faults of the program.
         subset: it belongs to the subset of about 20 minutes.
         quick: it belongs to the quick version of about 3 minutes.
     """
@@ -49,6 +50,7 @@ class Case:
     given: frozenset[str] = GIVEN
     code: Mapping[str, Setup] = field(default_factory=dict)
     solved: float = 0.05
+    unsolved: float = 0.02
     subset: bool = True
     quick: bool = False
 

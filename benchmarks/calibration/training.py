@@ -195,8 +195,8 @@ class Training:
             takes = _of_points(term, self.model)
             residuals[name] = takes if "points" in given else _fixed(takes, self.points[name])
         more: dict[str, Any] = {"weights": {n: t.weight for n, t in terms.items()}}
-        if "points" in given:
-            more["points"] = self.points
+        if "points" in given:  # of a training with mini-batches one of them, as its loop has it
+            more["points"] = {n: self.points[n][: terms[n].batch or None] for n in terms}
         if {"points", "sampler"} <= given:
             more["sampler"] = {n: t.draw for n, t in terms.items()}
         if "solution" in given and self.equation.solution is not None:

@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from pinndiag import PinndiagError
 from pinndiag_cli import _options as options
 from pinndiag_cli._browser import show
-from pinndiag_cli._loading import FACTORY, needs_factory
+from pinndiag_cli._loading import needs_factory
 from pinndiag_cli._places import folder_made, places
 from pinndiag_cli._progress import Progress, progress
 from pinndiag_cli._replacing import warn_if_fuller
@@ -46,7 +46,7 @@ Writes TARGET.report.html and TARGET.diagnosis.json, or into the run folder."""
 @click.option(
     "--quick",
     is_flag=True,
-    help="Leave out the experiments on copies: fresh points, float64, derivatives, start, L-BFGS probes.",
+    help="A first impression: no experiments on copies.",
 )
 @click.option("--thorough", is_flag=True, help="Add the expensive experiments.")
 @options.select()
@@ -58,12 +58,12 @@ Writes TARGET.report.html and TARGET.diagnosis.json, or into the run folder."""
 @click.option(
     "--seed", metavar="N", type=click.IntRange(0, 2**31 - 1), default=0, help="Of every random choice. [default: 0]"
 )
-@options.output("Folder (made if missing), or FILE.html. [default: beside TARGET]")
+@options.output("Folder, or FILE.html. [default: beside TARGET]")
 @options.as_json("Print exactly the content of diagnosis.json.")
 @options.open_page()
 @options.exit_zero()
 @options.quiet("No progress, no table: print the last lines only.")
-@options.verbose("Print every finding, times, what failed and why; show tracebacks.")
+@options.verbose("Print every finding, times, failures, tracebacks.")
 def analyze(
     target: Path,
     factory: str | None,
@@ -87,7 +87,7 @@ def analyze(
 
     TARGET is a checkpoint that `pinn.save` wrote; bare weights together with --factory, whose FILE.py is run
     (`pinndiag init` writes a template); or a run folder, also while it is written. Options that name codes can be
-    repeated; [tool.pinndiag] of the nearest pyproject.toml may hold select, ignore and thresholds as well.
+    repeated, and stand in [tool.pinndiag] of the nearest pyproject.toml.
     """
     from pinndiag_cli._diagnose import Request, diagnose
 
@@ -125,9 +125,11 @@ def analyze(
     writing(diagnosis.save, plain)
     writing(diagnosis.to_html, page)
     if not as_json:
-        verdict = diagnosis.record.verdict.text if quiet else _shortened(diagnosis)
-        result(f"{verdict}\nreport: {page}\n  data: {plain}")
-        result(f"  next: {_next(diagnosis, request, page)}")
+        if verdict := diagnosis.record.verdict.text if quiet else _shortened(diagnosis):
+            result(verdict)
+        result(f"report: {page}\n  data: {plain}")
+        if lacking is None:  # else the error below says what to do next
+            result(f"  next: {_next(diagnosis, request, page)}")
     if lacking is not None:
         fail(needs_factory(lacking, f"pinndiag analyze {shlex.quote(str(target))}"))
     if open_page:
@@ -161,12 +163,20 @@ def _check_target(target: Path) -> None:
     if target.is_dir():
         check_run_folder(target)
         _refuse_for_runs(click.get_current_context())
+    name = shlex.quote(str(target))
+    if target.suffix.lower() == ".py":
+        raise PinndiagError(
+            f"{target} is not a checkpoint",
+            where="its name ends in .py",
+            cause="the file of a factory was given in place of the checkpoint",
+            fix=f"pinndiag analyze CHECKPOINT.pt --factory {name}:make, where make() returns the wrapped PINN",
+        )
     if target.suffix.lower() == ".json":
         raise PinndiagError(
             f"{target} is not a checkpoint",
             where="its name ends in .json",
             cause="a diagnosis was given",
-            fix=f"to see it as a page: pinndiag report {shlex.quote(str(target))}",
+            fix=f"to see it as a page: pinndiag report {name}",
         )
 
 
@@ -200,7 +210,8 @@ def _shortened(diagnosis: Diagnosis) -> str:
         codes = [finding.code for finding in diagnosis.findings if finding.severity == severity]
         if codes:
             parts.append(f"{len(codes)} {severity}{'s' if len(codes) > 1 else ''} ({', '.join(codes)})")
-    return ", ".join(parts) or diagnosis.record.verdict.text
+    said = diagnosis.record.verdict
+    return ", ".join(parts) or ("" if said.severity == "unknown" else said.text)
 
 
 def _print_details(diagnosis: Diagnosis) -> None:
@@ -214,8 +225,6 @@ def _print_details(diagnosis: Diagnosis) -> None:
 
 def _next(diagnosis: Diagnosis, request: Request, page: Path) -> str:
     record, target = diagnosis.record, shlex.quote(str(request.target))
-    if record.run.mode == "weights":
-        return f"pinndiag init {FACTORY}   (a template of the function that --factory takes)"
     if record.findings:
         return f"pinndiag explain {record.findings[0].code}"
     if record.history is not None:

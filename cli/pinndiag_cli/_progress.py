@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,9 @@ from pinndiag_reports._names import clean
 
 __all__ = ["Progress", "of_training", "progress"]
 
-SPARSE = 2.0  # seconds between two lines, at least, where stderr is not a terminal
+SPARSE = 2.0  # seconds between two lines about equal steps, at least, where stderr is not a terminal
+SHORT = 1.0  # seconds after which what is under way is worth a line there
+AGAIN = 10.0  # seconds after which it is worth another
 LONG = 30.0  # seconds of equal steps after which a line is written in any case
 
 
@@ -75,7 +78,15 @@ def progress(quiet: bool) -> Iterator[Progress]:
     if quiet:
         yield _Silent()
     elif not sys.stderr.isatty():
-        yield _Lines()
+        lines = _Lines()
+        ended = threading.Event()
+        watcher = threading.Thread(target=lines.watch, args=(ended,), daemon=True)
+        watcher.start()
+        try:
+            yield lines
+        finally:
+            ended.set()
+            watcher.join()
     else:
         with _bar() as bar:
             yield bar
@@ -108,27 +119,44 @@ class _Left:
 
 
 class _Lines:
+    """Lines about what takes long: `watch`, in a thread of its own, writes them while the work goes on."""
+
     def __init__(self) -> None:
         self._last = time.monotonic()
         self._left, self._tenth = _Left(), ("", 0)
+        self._now: tuple[str, float] | None = None  # what is under way, and since when
+        self._next = 0.0  # when to speak of it
 
     def begin(self, what: str) -> None:
-        now = time.monotonic()
-        if now - self._last >= SPARSE:
-            note(what)
-            self._last = now
+        self._set(what)
 
     def state(self, text: str) -> None:
         note(text)
         self._last = time.monotonic()
 
     def stage(self, event: Event) -> None:
+        self._set(f"[{event.index + 1}/{event.count}] {event.stage} ({event.cost})")
+
+    def _set(self, words: str) -> None:
         now = time.monotonic()
-        if now - self._last >= SPARSE:
-            note(f"[{event.index + 1}/{event.count}] {event.stage} ({event.cost})")
-            self._last = now
+        self._now, self._next = (words, now), now + SHORT
+
+    def watch(self, ended: threading.Event) -> None:
+        """Write lines until `ended`."""
+        while not ended.wait(SHORT / 4):
+            self.look()
+
+    def look(self) -> None:
+        """Write a line, if it is time to."""
+        under_way, now = self._now, time.monotonic()
+        if under_way is None or now < self._next:
+            return
+        words, since = under_way
+        note(words + (f", {now - since:.0f} s so far" if now - since >= AGAIN else ""))
+        self._next = now + AGAIN
 
     def steps(self, what: str, done: int, total: int) -> None:
+        self._now = None
         words = self._left.words(what, done, total)
         now, tenth = time.monotonic(), (what, 10 * done // max(total, 1))
         passed = now - self._last

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["colored", "data", "draw", "fail", "markdown", "note", "result", "table", "width"]
 
+_SIGNS = {"✖": "x", "▲": "!", "●": "*", "✔": "+", "─": "-", "–": "-", "…": "...", "≤": "<=", "\u202f": " "}
+_PLAINER = str.maketrans(_SIGNS)  # what our own tables draw with, for a terminal that cannot write it
 _STYLE = re.compile(r"(\x1b\[[0-9;]*m)")
 
 
@@ -98,7 +100,7 @@ def _write(stream: TextIO, text: str) -> None:
             stream.write(text + "\n")
         except UnicodeEncodeError:
             encoding = stream.encoding or "ascii"
-            stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+            stream.write(text.translate(_PLAINER).encode(encoding, "backslashreplace").decode(encoding) + "\n")
         stream.flush()
     except BrokenPipeError:
         nowhere = os.open(os.devnull, os.O_WRONLY)

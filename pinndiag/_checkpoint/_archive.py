@@ -99,6 +99,13 @@ def _check_zip(file: IO[bytes], size: int, refuse: Refusal) -> None:
         archive = zipfile.ZipFile(file)
         members = archive.infolist()
         names = [member.filename for member in members]
+        if any("/code/" in name for name in names):  # before its parts are looked at: some are compressed
+            raise refuse(
+                "holds a TorchScript or exported program",
+                where=listed(names),
+                cause="it was written by torch.jit.save or torch.export.save",
+                fix="save the weights: torch.save(model.state_dict(), ...)",
+            )
         if len(set(names)) != len(names) or any(m.compress_type != zipfile.ZIP_STORED for m in members):
             raise refuse(
                 "its parts are compressed or occur twice, which torch.save does not do",
@@ -116,13 +123,10 @@ def _check_zip(file: IO[bytes], size: int, refuse: Refusal) -> None:
             )
         pickles = [name for name in names if name.count("/") == 1 and name.endswith("/data.pkl")]
         if any(name.endswith("/constants.pkl") for name in names) or len(pickles) != 1:
-            program = any("/code/" in name for name in names)
             raise refuse(
-                "holds a TorchScript or exported program" if program else "is a zip file, but not one of torch.save",
+                "is a zip file, but not one of torch.save",
                 where=listed(names),
-                cause="it was written by torch.jit.save or torch.export.save"
-                if program
-                else "another program wrote it",
+                cause="another program wrote it",
                 fix="save the weights: torch.save(model.state_dict(), ...)",
             )
         prefix = pickles[0].removesuffix("data.pkl") + "data/"

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-import torch
-
+from pinndiag._errors import PinndiagError
 from pinndiag._pinn import PINN
 from pinndiag._records import DiagnosisRecord
 from pinndiag._remediate._points import bound
 from pinndiag.checks._geometry import equation
-from pinndiag.schemes import AbstractScheme, Causal, make
+from pinndiag.checks._time import beginnings
+from pinndiag.schemes import AbstractScheme, Causal, by_key, make
 
-__all__ = ["Candidate", "candidates", "fitting", "reference"]
+__all__ = ["Candidate", "candidates", "fitting", "named"]
 
-NEAR = 1e-6  # of the width of the box: a point so close to a face lies on it
 MOST = 4  # raced at a time; each costs half of the steps at least
 
 
@@ -72,6 +71,25 @@ def reference(pinn: PINN, record: DiagnosisRecord) -> str:
     return found if found in pinn.names else pinn.names[0]
 
 
+def named(key: str, pinn: PINN, record: DiagnosisRecord) -> AbstractScheme:
+    """A scheme that was asked for by its key.
+
+    Raises:
+        PinndiagError: there is none of that key, or it needs to know more than the PINN tells.
+    """
+    if by_key(key) is not Causal:
+        return make(key, reference=reference(pinn, record))
+    found = _causal(pinn, reference(pinn, record))
+    if found is None:
+        raise PinndiagError(
+            "causal weights need the time of each point",
+            where=f"terms: {', '.join(pinn.names)}",
+            cause="no axis is told to be the time: that at whose beginning all points of a term lie",
+            fix="remediate(pinn, [pinndiag.schemes.Causal(time={name: t})]), with the times of that term's points",
+        )
+    return found
+
+
 def fitting(key: str, pinn: PINN, record: DiagnosisRecord, *, fresh: bool = False) -> AbstractScheme | None:
     """A scheme for this PINN; None where it cannot be trained with it.
 
@@ -84,7 +102,7 @@ def fitting(key: str, pinn: PINN, record: DiagnosisRecord, *, fresh: bool = Fals
 
 def _made(key: str, pinn: PINN, record: DiagnosisRecord) -> AbstractScheme | None:
     name = reference(pinn, record)
-    special: Mapping[str, Callable[[], AbstractScheme | None]] = {"causal": lambda: _causal(pinn, record, name)}
+    special: Mapping[str, Callable[[], AbstractScheme | None]] = {"causal": lambda: _causal(pinn, name)}
     if key in special:
         return special[key]()
     scheme = make(key, reference=name)
@@ -94,29 +112,14 @@ def _made(key: str, pinn: PINN, record: DiagnosisRecord) -> AbstractScheme | Non
     return scheme if len(pinn.names) > 1 or whose else None
 
 
-def _causal(pinn: PINN, record: DiagnosisRecord, name: str) -> AbstractScheme | None:
+def _causal(pinn: PINN, name: str) -> AbstractScheme | None:
     """Causal weights, where one axis is told to be the time: that at whose beginning a whole term lies."""
-    points = pinn.infos[name].points
-    found = _initial(pinn, name)
-    if points is None or found is None or not pinn.infos[name].by_point:
+    points = {n: i.points.coordinates for n, i in pinn.infos.items() if i.points is not None}
+    if name not in points or not pinn.infos[name].by_point:
         return None
-    axis, before = found
-    return Causal(time={name: points.coordinates[:, axis].clone()}, before=before, reference=name)
-
-
-def _initial(pinn: PINN, name: str) -> tuple[int, str] | None:
-    """The axis of time, and a term that lies at its beginning; None where no axis, or more than one, looks like it."""
-    known = {n: i.points.coordinates for n, i in pinn.infos.items() if i.points is not None}
-    inside = known.get(name)
-    if inside is None:
+    alike = {n: p.T.tolist() for n, p in points.items() if p.shape[1] == points[name].shape[1]}
+    found = beginnings(alike)
+    if len(found) != 1:
         return None
-    others = {n: p for n, p in known.items() if n != name and p.shape[1] == inside.shape[1] and len(p) > 1}
-    low = torch.stack([p.amin(0) for p in known.values() if p.shape[1] == inside.shape[1]]).amin(0)
-    high = torch.stack([p.amax(0) for p in known.values() if p.shape[1] == inside.shape[1]]).amax(0)
-    near = NEAR * (high - low)
-    starts, ends = [], set()
-    for other, points in others.items():
-        starts += [(axis, other) for axis in torch.nonzero(((points - low).abs() <= near).all(0)).flatten().tolist()]
-        ends |= set(torch.nonzero(((points - high).abs() <= near).all(0)).flatten().tolist())
-    times = {axis: other for axis, other in reversed(starts) if axis not in ends}
-    return next(iter(times.items())) if len(times) == 1 else None
+    axis, before = next(iter(found.items()))
+    return Causal(time={name: points[name][:, axis].clone()}, before=before, reference=name)

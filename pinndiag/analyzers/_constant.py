@@ -125,7 +125,7 @@ def _descend(copy: PINN, weights: Mapping[str, float], biases: Sequence[Tensor])
             bias.grad = torch.zeros_like(bias) if gradient is None else gradient
         return loss.detach()
 
-    optimizer.step(evaluated)  # type: ignore[no-untyped-call]
+    optimizer.step(evaluated)
 
 
 def _outputs(pinn: PINN) -> tuple[Tensor, Tensor | None]:

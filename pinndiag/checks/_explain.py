@@ -37,6 +37,9 @@ A **problem** is unfinished work (or a fault) and a threshold passed as far as i
 unusual ones that its text names, and one of them at its second bound makes the problem, unless the text says otherwise.
 The checks are judged causes first: a fault hides what follows it. At most three findings are shown open.
 
+How often each check was right on networks made sick on purpose and on healthy ones, and what the first prescription
+did there: `benchmarks/calibration/RESULTS.md`, made by `python -m benchmarks.calibration`.
+
 ## Other checks, other thresholds
 
 Both are data. The nearest `pyproject.toml` from the working directory upwards that has the table may hold

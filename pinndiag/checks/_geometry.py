@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 
 from pinndiag._records import DiagnosisRecord, TermRecord
 from pinndiag.checks._measures import counted
 
 __all__ = [
+    "NARROW",
+    "NEAR",
+    "WIDE",
+    "Columns",
     "boundary_terms",
+    "box_of",
+    "columns_of",
     "equation",
-    "initial_term",
+    "largest_box",
     "on_faces",
     "sounds_like_condition",
     "sounds_like_equation",
-    "worst_tenth",
+    "unusual",
 ]
 
 Columns = list[list[float]]
 NEAR = 1e-6  # of the width of the box
+WIDE, NARROW = 10.0, 0.1  # coordinates of ordinary size lie within one and span the other
 EQUATION_WORDS = ("pde", "resid", "equation", "interior", "physics", "govern", "momentum", "continuity")
 CONDITION_WORDS = {
     *("bc", "bcs", "ic", "ics", "boundary", "boundaries", "initial", "wall", "walls", "inlet", "outlet", "inflow"),
@@ -46,51 +54,33 @@ def boundary_terms(record: DiagnosisRecord) -> set[str]:
     return {name for name, share in on_faces(record).items() if share >= 0.9}
 
 
+def largest_box(record: DiagnosisRecord) -> tuple[list[float], list[float]]:
+    """The box of the points of the term with the most coordinates; empty when no points are known."""
+    fields = [(name, found.field) for name, found in sorted(record.pointwise.items()) if found.field is not None]
+    largest = max((field for _, field in fields), key=lambda f: (len(f.coordinates), f.of), default=None)
+    if largest is None:
+        return [], []
+    axes = [[x for x in axis if math.isfinite(x)] for axis in largest.coordinates]
+    return ([min(a) for a in axes], [max(a) for a in axes]) if all(axes) else ([], [])
+
+
+def unusual(low: float, high: float) -> bool:
+    """Whether a coordinate that spans this range is far from order one.
+
+    >>> unusual(-1.0, 1.0), unusual(0.0, 1e3), unusual(0.0, 1e-3), unusual(300.0, 310.0)
+    (False, True, True, True)
+    """
+    return max(abs(low), abs(high)) > WIDE or high - low < NARROW or abs(low + high) / 2 > WIDE * (high - low)
+
+
 def on_faces(record: DiagnosisRecord) -> dict[str, float]:
     """Share of each term's points that lie on a face of the box around the points of all terms, where known."""
-    columns = _columns(record)
-    box = _box(columns)
+    columns = columns_of(record)
+    box = box_of(columns)
     return {name: _on_faces(found, box) for name, found in columns.items()}
 
 
-def initial_term(record: DiagnosisRecord) -> str | None:
-    """A term all of whose points lie at the low end of the last axis, where none lies wholly at the high end."""
-    columns = {name: found for name, found in _columns(record).items() if len(found) > 1}
-    box = _box(columns)
-    if not box:
-        return None
-    low, high = box[-1]
-    near = NEAR * (high - low)
-    last = {name: [x for x in found[-1] if math.isfinite(x)] for name, found in columns.items()}
-    starts = sorted(name for name, t in last.items() if t and all(abs(x - low) <= near for x in t))
-    ends = [name for name, t in last.items() if t and all(abs(x - high) <= near for x in t)]
-    return starts[0] if starts and not ends and len(starts) < len(last) else None
-
-
-def worst_tenth(record: DiagnosisRecord, name: str) -> int | None:
-    """Which tenth of the last axis (0 to 9) has the largest mean square of a term's residual."""
-    found = record.pointwise.get(name)
-    if found is None or found.field is None or not found.field.coordinates:
-        return None
-    pairs = [
-        (x, r)
-        for x, r in zip(found.field.coordinates[-1], found.field.values.get("residual", []), strict=False)
-        if math.isfinite(x) and math.isfinite(r)
-    ]
-    if not pairs:
-        return None
-    low, high = min(x for x, _ in pairs), max(x for x, _ in pairs)
-    largest = max(abs(r) for _, r in pairs)
-    if not 0 < high - low < math.inf or largest == 0:
-        return None
-    tenths: list[list[float]] = [[] for _ in range(10)]
-    for x, r in pairs:
-        tenths[min(9, int((x - low) / (high - low) * 10))].append((r / largest) ** 2)
-    means = [sum(tenth) / len(tenth) if tenth else 0.0 for tenth in tenths]
-    return means.index(max(means))
-
-
-def _columns(record: DiagnosisRecord) -> dict[str, Columns]:
+def columns_of(record: DiagnosisRecord) -> dict[str, Columns]:
     """Coordinates of the terms whose points are known, of the commonest number of coordinates' terms only."""
     found = {
         name: record.pointwise[name].field
@@ -102,7 +92,7 @@ def _columns(record: DiagnosisRecord) -> dict[str, Columns]:
     return {name: c for name, c in columns.items() if len(c) == most}
 
 
-def _box(columns: dict[str, Columns]) -> list[tuple[float, float]]:
+def box_of(columns: Mapping[str, Columns]) -> list[tuple[float, float]]:
     if not columns:
         return []
     box = []

@@ -38,6 +38,9 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     if entries:
         title = f"{entries} parameters are NaN or infinite"
         cures = [remedies.smaller_rate(None), remedies.safe_where()]
+        if _broken_start(record):
+            evidence.append(_evidence("gradients at the stored initial parameters", "not finite"))
+            cures.reverse()
     elif losses or points:
         title = f"the residual of {listed(losses + points)} is NaN or infinite"
         cures = [remedies.safe_where(), remedies.drop_points()]
@@ -61,6 +64,11 @@ def _broken(term: TermRecord) -> bool:
 def _finite_start(record: DiagnosisRecord) -> bool:
     losses = [] if record.start is None else list(record.start.losses.values())
     return bool(losses) and all(math.isfinite(loss) for loss in losses)
+
+
+def _broken_start(record: DiagnosisRecord) -> bool:
+    """Whether a gradient was not finite before any step: then no learning rate is to blame."""
+    return record.start is not None and not all(map(math.isfinite, record.start.grad_l2.values()))
 
 
 def _where(record: DiagnosisRecord, names: list[str]) -> list[Evidence]:

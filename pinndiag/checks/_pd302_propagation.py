@@ -6,8 +6,8 @@ from pinndiag._records import DiagnosisRecord
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
 from pinndiag.checks._gate import gate
-from pinndiag.checks._geometry import initial_term, worst_tenth
 from pinndiag.checks._thresholds import Thresholds
+from pinndiag.checks._time import initial_term, worst_tenth
 from pinndiag.checks._travel import contrasts, standing
 from pinndiag.checks._wording import number, quoted, worst_first
 
@@ -46,10 +46,10 @@ CHECK = Check(
     needs=("pointwise",),
     thresholds=("time_contrast", "work"),
     decide=decide,
-    detected="Along the last axis of a term that fills the domain, the mean square residual in the first tenth against "
-    "the median of the later half's tenths, while the term or the initial condition has work left. Called "
-    "causality_violation when a condition lies at the low end of that axis and itself has work left, or the first "
-    "tenth is the worst.",
+    detected="Along the time axis of a term that fills the domain, the mean square residual in the first tenth against "
+    "the median of the later half's tenths, while the term or the initial condition has work left. Time is the axis at "
+    "whose low end a whole condition lies and at whose high end none does, else the last one is taken for it. Called "
+    "causality_violation when that condition itself has work left, or the first tenth is the worst.",
     why="Far from the conditions anything that solves the equation will do, zero first of all. A small residual there "
     "means nothing until the solution has arrived.",
     fix="Causal weights, time windows, an exact initial condition; for thin layers start from a larger viscosity.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from pinndiag._records import DiagnosisRecord, Evidence
+from pinndiag._records import DiagnosisRecord, Evidence, Prescription
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
 from pinndiag.checks._constancy import Constancy, constancy
@@ -37,9 +37,15 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         state.severity(_grave(record, shape, state, factor, thresholds)),
         terms=[n for n in sorted(record.terms) if n != center and record.terms[n].weight != 0],
         evidence=evidence,
-        prescriptions=[remedies.exact_condition(), remedies.causal_weights(), remedies.normalised_unknown()],
+        prescriptions=_cures(record),
         sure=state.sure(_doubts(shape, factor)),
     )
+
+
+def _cures(record: DiagnosisRecord) -> list[Prescription]:
+    """Where zero solves every term no condition helps: the size of the unknown is missing."""
+    cures = [remedies.exact_condition(), remedies.causal_weights(), remedies.normalised_unknown()]
+    return cures[::-1] if _zero_solves(record) else cures
 
 
 def _rests(
@@ -143,5 +149,12 @@ CHECK = Check(
     overturned_by="A solution that really is constant; the first hundred steps; a homogeneous condition with far too "
     "large a weight.",
     reference="Rohrhofer et al. 2022 (arXiv 2203.13648); Leiteritz, Pflueger 2021",
-    symptom_of=("input_scaling", "bad_initialisation", "unscaled_problem", "lr_too_high", "condition_dominates"),
+    symptom_of=(
+        "input_scaling",
+        "bad_initialisation",
+        "unscaled_problem",
+        "lr_too_high",
+        "premature_stop",
+        "condition_dominates",
+    ),
 )

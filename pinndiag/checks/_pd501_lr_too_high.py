@@ -57,7 +57,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     if update is not None and thresholds.update.passed(update):
         evidence.append(compared("first step / size of the initial parameters", update, thresholds.update))
         titles.append(f"the first step moved the parameters by {number(100 * update)} % of their size")
-        grave |= thresholds.update.far(update)
+        grave |= thresholds.update.far(update) or (risen is not None and thresholds.rise.passed(risen))
     if stability is not None and now.passed(stability.sharpness) and not _at_rest(record, thresholds):
         titles.append(f"the learning rate is {number(stability.sharpness)} times the stability limit")
         grave |= now.far(stability.sharpness)
@@ -65,7 +65,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         evidence += _limits(stability, thresholds)
     state = gate(record, thresholds)
     if titles:
-        suggested = None if stability is None or not stability.limit > 0 else 0.5 * stability.limit
+        suggested = None if stability is None or not stability.limit > 0 else _suggested(stability, thresholds)
         return CHECK.finding(
             titles[0],
             state.severity(grave),
@@ -82,6 +82,15 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         )
         return CHECK.finding(title, "note", terms=[], evidence=evidence, sure="Usual: the loss still falls there.")
     return CHECK.passed()
+
+
+def _suggested(stability: Stability, thresholds: Thresholds) -> float:
+    """Half the limit; a tenth of the rate where that is less and the rate is below the limit.
+
+    The limit is that of the present place, and too large a rate may have driven the network to where it is flat.
+    """
+    half = 0.5 * stability.limit
+    return half if thresholds.sharpness.passed(stability.sharpness) else min(half, 0.1 * stability.lr)
 
 
 def _at_rest(record: DiagnosisRecord, thresholds: Thresholds) -> bool:
@@ -112,11 +121,11 @@ CHECK = Check(
     "for gradient descent; for Adam the limit of its preconditioned Hessian; not where the descent probe finds no way "
     "down, for steps that overshoot do not end at a minimum. At the start it counts for plain descent only. A first "
     "step that is large against the parameters, a total loss that has grown since the start, one that has risen again "
-    "in the last quarter of a run, and a gradient that vanished in the training count too. Between 0.8 and the bound "
-    "it is a note: riding the edge is normal.",
+    "in the last quarter of a run, and a gradient that vanished in the training count too; a large first step together "
+    "with a grown loss is a problem. Between 0.8 and the bound it is a note: riding the edge is normal.",
     why="Beyond the limit each step overshoots along the sharpest direction; the loss rises until the units saturate.",
     fix="Lower the learning rate to half the limit, or let it decay.",
     overturned_by="A loss whose medians still fall: training at the edge of stability is normal.",
     reference="Cohen et al. 2021; Cohen et al. 2022 (arXiv 2207.14484)",
-    symptom_of=("input_scaling", "unscaled_problem"),
+    symptom_of=("input_scaling", "unscaled_problem", "bad_initialisation"),
 )

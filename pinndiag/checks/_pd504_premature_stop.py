@@ -7,7 +7,7 @@ from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
 from pinndiag.checks._course import standing_since
 from pinndiag.checks._gate import Gate, gate
-from pinndiag.checks._measures import counted
+from pinndiag.checks._measures import by_lbfgs, counted
 from pinndiag.checks._needs import reason
 from pinndiag.checks._thresholds import Thresholds
 from pinndiag.checks._wording import number
@@ -21,7 +21,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     if stood is not None and thresholds.standing.passed(stood[1]) and state.state != "finished":
         return _stood(state, *stood, thresholds)
     optimizer, probe = record.run.optimizer, record.probe
-    if optimizer is None or "lbfgs" not in optimizer.kind.casefold().replace("-", ""):
+    if optimizer is None or not by_lbfgs(record):
         if record.history is not None:
             return CHECK.passed()  # it moved to the end
         return CHECK.not_applicable("the optimizer is not L-BFGS" if optimizer else "the optimizer is not known")

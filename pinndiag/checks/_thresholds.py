@@ -86,6 +86,9 @@ class Thresholds(Record):
         "measured: 29 of 30 healthy runs (12, and 18 of a second collection) ended below; of 48 sick runs, 4 in 5 of "
         "those with something left to learn above 1e-4",
     )
+    relative: Threshold = Threshold.above(
+        0.05, "own estimate: loss / that of a zero output; the square of a relative error of 22 %"
+    )
     work_scalar: Threshold = Threshold.above(
         0.2, "own estimate: of a scalar loss only an upper figure is known, up to 1e4 too large"
     )
@@ -135,11 +138,19 @@ class Thresholds(Record):
     common_way: Threshold = Threshold.above(10.0, _measured("descent probe where a way down for all terms exists"))
     probe: Threshold = Threshold.above(30.0, _measured("descent probe where the optimizer is the bottleneck"))
     stuck: Threshold = Threshold.below(1.2, _measured("descent probe where the optimizer is not the bottleneck"))
-    alone_falls: Threshold = Threshold.above(50.0, _measured("each term alone, where together they do not move"))
+    alone_falls: Threshold = Threshold.above(
+        10.0,
+        "measured: each term alone, where together they do not move: 50 and more in sick runs, 15 in one of the "
+        "setting half of benchmarks/calibration",
+    )
     alone_stuck: Threshold = Threshold.below(2.0, _measured("a term that does not fall even alone"))
     top_share: Threshold = Threshold.share(0.6, _measured("worst 5 % of points: healthy to 0.51, sick 0.58 to 1"))
     time_contrast: Threshold = Threshold.above(30.0, _measured("healthy up to 5, sick 330 to 2600"))
-    slow_share: Threshold = Threshold.share(0.9, _measured("at the start: healthy up to 0.64, sick 0.94 to 1"))
+    slow_share: Threshold = Threshold.share(
+        0.7,
+        "measured at the start: healthy up to 0.64, sick 0.94 to 1, and 0.73 in the setting half of "
+        "benchmarks/calibration; asked for together with a term that does not fall alone",
+    )
     sharpness: Threshold = Threshold.above(1.2, _measured("healthy 0.56 to 1.02; Cohen et al. 2021, 2022"))
     start_sharpness: Threshold = Threshold(
         value=1.2, grave=1.5, source=_measured("plain descent that started at 1.5 diverged at once")
@@ -164,7 +175,9 @@ class Thresholds(Record):
     )
     on_faces: Threshold = Threshold.share(0.9, "convention: the points of a condition lie on the faces of the box")
     inside: Threshold = Threshold.below(0.1, "convention: points drawn inside a box hit none of its faces")
-    full_rank: Threshold = Threshold.below(0.9, "convention: directions above 1e-6 of the kernel's largest eigenvalue")
+    full_rank: Threshold = Threshold.below(
+        0.5, "measured on 8 networks that were too small: 0.55 to 0.8; large ones have fewer than 0.2"
+    )
     bend: Threshold = Threshold.below(1e-6, "own estimate: rounding in float32 is 1e-13, a bent output 1e-3 and more")
     noise: Threshold = Threshold.below(2.0, _measured("1.4 where batches were too small, and in a finished network"))
     rate_left: Threshold = Threshold.below(1e-3, "own estimate: a rate that has decayed so far moves nothing")

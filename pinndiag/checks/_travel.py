@@ -6,9 +6,10 @@ import math
 
 from pinndiag._records import DiagnosisRecord
 from pinndiag.checks._gate import Gate
-from pinndiag.checks._geometry import boundary_terms, initial_term
+from pinndiag.checks._geometry import boundary_terms
 from pinndiag.checks._measures import counted
 from pinndiag.checks._thresholds import Thresholds
+from pinndiag.checks._time import contrast_along, initial_term
 
 __all__ = ["contrasts", "standing"]
 
@@ -16,11 +17,8 @@ __all__ = ["contrasts", "standing"]
 def contrasts(record: DiagnosisRecord) -> dict[str, float]:
     """Time contrast of the terms that fill the domain, where it is known."""
     edge, terms = boundary_terms(record), counted(record)
-    return {
-        n: found.time_contrast
-        for n, found in record.pointwise.items()
-        if n in terms and n not in edge and found.time_contrast is not None and not math.isnan(found.time_contrast)
-    }
+    known = {n: contrast_along(record, n) for n in record.pointwise if n in terms and n not in edge}
+    return {n: contrast for n, contrast in known.items() if contrast is not None and not math.isnan(contrast)}
 
 
 def standing(record: DiagnosisRecord, thresholds: Thresholds, state: Gate) -> dict[str, float]:

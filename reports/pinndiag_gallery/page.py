@@ -43,7 +43,8 @@ def page(story: Story, told: Summary, figures: Drawn) -> str:
         asked=Table(
             ("arm", "problem", "steps", "scheme", "its arguments"),
             tuple(
-                (row.title, row.problem, count(row.steps), row.scheme or "–", row.settings or "–") for row in told.arms
+                (_name(row, told), row.problem, count(row.steps), row.scheme or "–", row.settings or "–")
+                for row in told.arms
             ),
             folded="What each arm is",
             words=True,
@@ -59,7 +60,7 @@ def runs_table(told: Summary) -> Table:
     head = ("arm", "error", "at the last step", *(f"loss {shorten(t, 16)}" for t in terms), *extra, "CPU time")
     return Table(
         head + (("overhead",) if timed else ()),
-        tuple(_row(row, terms, extra, timed=timed) for row in told.arms),
+        tuple((_name(row, told), *_row(row, terms, extra, timed=timed)) for row in told.arms),
         note="Relative L2 errors, one a seed: the median of ten evaluations over the last tenth of the steps, and that "
         "at the last step. Losses are unweighted, of seed 0, as is what follows them. CPU time of one run, with what "
         'was measured in it. In the figures below, "as it was given" is the network before training. '
@@ -67,9 +68,13 @@ def runs_table(told: Summary) -> Table:
     )
 
 
+def _name(row: ArmRow, told: Summary) -> str:
+    """Its title, or where another arm bears it too, its key."""
+    return row.title if sum(other.title == row.title for other in told.arms) == 1 else row.key
+
+
 def _row(row: ArmRow, terms: list[str], extra: list[str], *, timed: bool) -> tuple[str, ...]:
     cells = (
-        row.title,
         _several(row.late),
         _several(row.last),
         *(number(row.losses[0].get(term)) for term in terms),

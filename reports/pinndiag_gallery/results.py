@@ -10,7 +10,7 @@ from typing import final
 from pinndiag._records import DiagnosisRecord, History, PointWeights
 from pinndiag._records._common import Record
 
-__all__ = ["Figures", "NotRunError", "Results", "Run", "errors", "medians"]
+__all__ = ["Figures", "NotRunError", "Results", "Run", "against", "errors", "medians"]
 
 Figures = Mapping[str, float]
 
@@ -105,6 +105,18 @@ class Results:
 def errors(*arms: str) -> Callable[[Results], Figures]:
     """The median error of some arms, under their keys."""
     return medians(None, *arms)
+
+
+def against(first: str, *arms: str) -> Callable[[Results], Figures]:
+    """The median errors of an arm and of those others that were trained, at least one."""
+
+    def found(results: Results) -> Figures:
+        trained = [arm for arm in arms if arm in results.runs]
+        if not trained:
+            raise NotRunError(", ".join(arms))
+        return errors(first, *trained)(results)
+
+    return found
 
 
 def medians(figure: Callable[[Run], float] | None, *arms: str) -> Callable[[Results], Figures]:

@@ -28,6 +28,7 @@ def markdown(page: View) -> str:
         f"{escaped(page.counts)}. {escaped(page.subtitle)}. {escaped(page.created)}",
         _terms(page),
         *([] if page.run is None else [_course(page.run)]),
+        escaped(page.error),
         escaped(page.baseline),
         *(finding_markdown(finding) for finding in page.findings),
     ]

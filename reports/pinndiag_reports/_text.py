@@ -16,7 +16,7 @@ from pinndiag._records import DiagnosisRecord
 from pinndiag_reports._console import drawn
 from pinndiag_reports._input import read
 from pinndiag_reports._names import one_line, shorten_all
-from pinndiag_reports._numbers import plural
+from pinndiag_reports._numbers import number, plural
 from pinndiag_reports._run import BLOCKS, RUN_COLUMNS, RunView
 from pinndiag_reports._view import COLUMNS, FindingView, Row, View, view
 
@@ -63,11 +63,14 @@ def _print(console: Console, page: View, *, blocks: bool, everything: bool) -> N
     console.print(Text.assemble((f"{page.sign} {page.verdict}", style)))
     console.print(Text(f"{page.name}: {page.counts}", style="dim"))
     console.print(Text(page.subtitle, style="dim"))
-    console.print()
     if page.rows:
+        console.print()
         _terms(console, page)
-    else:
+    elif page.severity != "unknown":  # the verdict says it
+        console.print()
         console.print(Text(f"No terms: {page.rows_absent}"))
+    if page.error:
+        console.print(Text(page.error))
     if page.run is not None:
         console.print()
         for part in course(page.run, console.width, blocks=blocks):
@@ -123,6 +126,13 @@ def _terms(console: Console, page: View) -> None:
     console.print(table)
     if len(page.rows) > _MOST_ROWS:
         console.print(Text(f"{_MOST_ROWS} of {len(page.rows)} terms; the report has all", style="dim"))
+    legend = [
+        f"{COLUMNS[k].plain}: {COLUMNS[k].brief}"
+        for k in kept
+        if COLUMNS[k].brief and any(row.cells[k] != number(None) for row in rows)
+    ]
+    if legend:
+        console.print(Text("; ".join(legend), style="dim"))
     if dropped:
         console.print(
             Text(f"not shown at this width: {', '.join(COLUMNS[k].plain for k in sorted(dropped))}", style="dim")

@@ -23,11 +23,12 @@ _SIGNS = {"problem": "✖", "warning": "▲", "note": "●", "none": "✔", "unk
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the table of terms: short and long head, and what it means."""
+    """A column of the table of terms: short and long head, what it means, and that in a few words if it needs any."""
 
     head: str
     plain: str
     meaning: str
+    brief: str = ""
 
 
 COLUMNS = (
@@ -35,15 +36,20 @@ COLUMNS = (
     Column("weight", "weight", "the fixed weight w that the term is trained with"),
     Column("|g|", "|g|", "l2 norm of the unweighted gradient over all trainable parameters"),
     Column("|w g|", "|w g|", "the same times the weight: what the optimizer sees; the bar is its share of the sum"),
-    Column("σ max", "sigma_max", "largest eigenvalue of the term's Hessian, unweighted"),
+    Column("σ max", "sigma_max", "largest eigenvalue of the term's Hessian, unweighted", "largest curvature"),
     Column(
         "work left",
         "work",
         "remaining work: squared distance in parameters that would make the typical residual vanish; "
         "≤: an upper figure, of a term known only as a loss",
+        "what is left to be solved",
     ),
-    Column("held-out", "held-out", "mean |r|² at fresh points over that at the training points"),
-    Column("reached", "reached", "share of the trainable parameters that the term's graph reaches"),
+    Column(
+        "held-out", "held-out", "mean |r|² at fresh points over that at the training points", "loss at fresh / own ones"
+    ),
+    Column(
+        "reached", "reached", "share of the trainable parameters that the term's graph reaches", "share of parameters"
+    ),
 )
 
 
@@ -109,6 +115,7 @@ class View:
     findings: tuple[FindingView, ...]
     passed: tuple[tuple[str, str], ...]
     not_applicable: tuple[tuple[str, str, str], ...]
+    error: str
     baseline: str
     trials: tuple[str, ...]
     run: RunView | None
@@ -145,6 +152,7 @@ def view(record: DiagnosisRecord) -> View:
         findings=findings,
         passed=tuple((code, _claims(code)[1]) for code in record.passed),
         not_applicable=tuple((item.code, _claims(item.code)[0], item.reason) for item in record.not_applicable),
+        error=_error(record),
         baseline=baseline_claim(record.constant),
         trials=claims(record),
         run=run_view(record),
@@ -153,6 +161,12 @@ def view(record: DiagnosisRecord) -> View:
         card=_card(record),
         notes=tuple(run.notes),
     )
+
+
+def _error(record: DiagnosisRecord) -> str:
+    """How far the network is from the solution, where that is known."""
+    found = record.solution
+    return "" if found is None else f"Relative L2 error against the reference solution: {number(found.rel_l2)}"
 
 
 def _claims(code: str) -> tuple[str, str]:

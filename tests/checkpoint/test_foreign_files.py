@@ -168,6 +168,35 @@ def test_mismatch_lists_both_sides(saved: Made, refused: Any) -> None:
     assert "not in the file" in found[0].cause
 
 
+def test_a_file_of_one_framework_does_not_fit_the_object_of_another(saved: Made, refused: Any) -> None:
+    """Equal shapes are not enough: here a checkpoint of TorchPhysics is given to a solver of PINA."""
+    content = SHAPES["torchphysics"](prefixed("sequential.", net(1).state_dict()))
+    path = saved(content)
+    fresh = net(2)
+    pinn = wrapped(fresh)
+    fill(pinn, content, path)  # a network wrapped by hand may have been trained by anything
+    pinn.namings = [
+        {f"_pina_models.0.{name}": tensor for name, tensor in fresh.state_dict(keep_vars=True).items()},
+        fresh.state_dict(keep_vars=True),
+    ]
+    with refused("do not fit the model") as found:
+        fill(pinn, content, path)
+    assert "train_conditions.0.sequential.0.weight [4, 1]" in found[0].where
+    assert "_pina_models.0.0.weight [4, 1]" in found[0].where
+    fill(pinn, SHAPES["pina"](net(3).state_dict()), path)
+    assert same(pinn, net(3))
+    fill(pinn, net(4).state_dict(), path)
+    assert same(pinn, net(4))
+
+
+def test_a_level_of_the_networks_own_is_not_left_out(saved: Made, refused: Any) -> None:
+    path = saved(net(1).state_dict())
+    model = nn.ModuleDict({"model": net(2)})
+    x = torch.linspace(0, 1, 5, dtype=torch.float64)[:, None]
+    with refused("do not fit the model"):
+        fill(pinndiag.wrap(model, {"data": lambda: model["model"](x)}), net(1).state_dict(), path)
+
+
 def test_nothing_is_changed_by_a_mismatch(saved: Made) -> None:
     fresh = net(2)
     before = fresh[0].weight.detach().clone()

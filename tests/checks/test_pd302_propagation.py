@@ -32,3 +32,20 @@ def test_does_not_flag():
 def test_not_applicable():
     assert "time" in skipped("PD302", record())
     assert "point by point" in skipped("PD302", replace(record(), pointwise={}))
+
+
+def turned(base):
+    """The record with time as the first coordinate."""
+
+    def swap(found):
+        return replace(found, field=replace(found.field, coordinates=found.field.coordinates[::-1]), time_contrast=1.0)
+
+    return replace(base, pointwise={name: swap(found) for name, found in base.pointwise.items()})
+
+
+def test_time_is_the_axis_at_whose_beginning_a_condition_lies():
+    found = finding("PD302", turned(travelling(unfinished(), 500.0)))
+    assert (found.pathology, found.severity, found.terms) == ("causality_violation", "problem", ["pde", "bc"])
+    assert found.evidence[0].value == pytest.approx(1e4)  # 10^2 against 0.1^2
+    assert passes("PD302", turned(travelling(unfinished(), 500.0, initial=False)))
+    assert passes("PD302", turned(travelling(unfinished(), 500.0, worst=3)))

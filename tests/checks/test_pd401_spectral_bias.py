@@ -27,7 +27,7 @@ def slow(base, share, alone=1.5):
 def test_detects():
     found = finding("PD401", slow(unfinished(), 0.98))
     assert (found.pathology, found.severity, found.terms) == ("spectral_bias", "problem", ["pde"])
-    assert finding("PD401", slow(unfinished(), 0.98, alone=10.0)).severity == "warning"
+    assert finding("PD401", slow(unfinished(), 0.98, alone=5.0)).severity == "warning"
     assert finding("PD401", slow(unfinished(), 0.98, alone=None)).severity == "warning"
 
 

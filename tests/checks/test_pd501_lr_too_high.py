@@ -42,6 +42,12 @@ def test_detects_a_first_step_as_long_as_the_parameters(update, severity):
     assert passes("PD501", replace(unfinished(), start=start(update=0.07)))
 
 
+def test_two_signs_that_agree_are_a_problem():
+    grown = replace(unfinished(), start=start(update=0.2, losses={"pde": 2e-3, "bc": 2e-3}))
+    assert finding("PD501", grown).severity == "problem"
+    assert finding("PD501", replace(grown, start=replace(grown.start, update=0.01))).severity == "warning"
+
+
 def test_a_network_at_rest_has_not_overshot():
     base = replace(unfinished(), spectrum=spectrum(5.0))
     assert passes("PD501", replace(base, probe=probe(1.05)))  # L-BFGS after Adam, whose state is of before

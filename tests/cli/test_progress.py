@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -29,20 +30,35 @@ def test_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "")
 
 
-def test_lines_are_sparse(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_tell_of_what_takes_long(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr(_progress.time, "monotonic", lambda: now[0])
-    with progress(quiet=False) as shown:
-        shown.begin("loading")
-        shown.state("it costs this much")
-        shown.stage(event(0))
-        now[0] = 2.5
-        shown.stage(event(1))
-        now[0] = 3.0
-        shown.stage(event(2))
+    lines = _progress._Lines()
+    lines.begin("loading")
+    lines.look()
+    lines.state("it costs this much")
+    lines.stage(event(0))
+    now[0] = 0.9  # short
+    lines.look()
+    lines.stage(event(1))
+    for now[0] in (1.8, 2.0, 2.2, 11.0, 12.0, 13.0):
+        lines.look()
     out, err = capsys.readouterr()
     assert out == ""
-    assert err == "it costs this much\n[2/3] neural tangent kernel (about 20 gradients)\n"
+    tells = "[2/3] neural tangent kernel (about 20 gradients)"
+    assert err == f"it costs this much\n{tells}\n{tells}, 11 s so far\n"
+
+
+def test_lines_are_written_while_the_work_goes_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_progress, "SHORT", 0.01)
+    told = threading.Event()
+    monkeypatch.setattr(_progress, "note", lambda text: (print(text, file=sys.stderr), told.set()))
+    with progress(quiet=False) as shown:
+        shown.begin("loading heat.pt")
+        assert told.wait(30)
+    assert capsys.readouterr().err.startswith("loading heat.pt\n")
 
 
 def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,23 +105,6 @@ def test_equal_steps_tell_how_long_the_rest_takes(
     assert lines[:2] == ["training: 20 of 1000, about 98 s left", "training: 100 of 1000, about 90 s left"]
     assert lines[-1] == "training: 1000 of 1000"
     assert len(lines) == 11
-
-
-def test_what_takes_long_is_heard_of_when_it_begins(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    now = [100.0]
-    monkeypatch.setattr("pinndiag_cli._progress.time.monotonic", lambda: now[0])
-    with progress(quiet=False) as shown:
-        for what, seconds in (
-            ("loading", 0.5),
-            ("analysing: gradients", 2.5),
-            ("analysing: curvature", 9.0),
-            ("end", 0),
-        ):
-            shown.begin(what)
-            now[0] += seconds
-    assert capsys.readouterr().err.splitlines() == ["analysing: curvature", "end"]
 
 
 def test_slow_steps_are_heard_of_all_the_same(

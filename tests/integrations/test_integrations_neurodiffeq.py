@@ -10,7 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.integrations.battery import Battery, Training
+import pinndiag
+from pinndiag._checkpoint._foreign import fill
+from tests.integrations.battery import Battery, Training, healthy, quiet
 
 before = torch.get_default_dtype()
 pytest.importorskip("neurodiffeq", reason="neurodiffeq is not installed: pip install 'pinndiag[neurodiffeq]'")
@@ -93,3 +95,37 @@ class TestNeurodiffeq(Battery):
     def saved(self, training: Training, folder: Path) -> Path:
         torch.save(training.net.state_dict(), folder / "net.pt")
         return folder / "net.pt"
+
+    def test_the_validation_counts_for_nothing_and_has_no_weights(self, tmp_path: Path) -> None:
+        training = self.make(scale=3.0)
+        training.subject.n_batches["valid"] = 1
+        with quiet(training.subject, to=tmp_path / "run", every=1, scheme="dynamic_norm"):
+            training.run(2)
+        run = healthy(tmp_path / "run")
+        assert run.steps.steps.tolist() == [0, 1]
+        assert set(run.steps.run("batches")) == {1.0}
+        plain = sum(loss.item() for loss in training.losses().values())
+        assert training.subject.metrics_history["valid_loss"][-1] == pytest.approx(plain)
+
+
+@pytest.mark.filterwarnings("ignore", "error:pinndiag")
+def test_several_networks_are_saved_together(tmp_path: Path) -> None:
+    def make() -> Solver1D:
+        torch.set_default_dtype(torch.float64)
+        torch.manual_seed(0)
+        nets = [FCNN(1, 1, hidden_units=(4,)) for _ in range(2)]
+        points = Generator1D(5, 0.0, 1.0, "equally-spaced")
+        return Solver1D(
+            lambda u, v, x: [diff(u, x) - v, diff(v, x) + u],
+            [NoCondition(), NoCondition()],
+            nets=nets,
+            train_generator=points,
+            valid_generator=points,
+        )
+
+    solver = make()
+    solver.fit(1, tqdm_file=None)
+    found = pinndiag.wrap(make())
+    fill(found, torch.nn.ModuleList(solver.nets).state_dict(), tmp_path / "nets.pt")
+    wanted = pinndiag.wrap(solver).losses()
+    assert {name: loss.item() for name, loss in found.losses().items()} == {n: v.item() for n, v in wanted.items()}

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 import pinndiag
+from pinndiag._checkpoint._foreign import fill
 from tests.integrations.battery import Battery, Training, healthy, poisson, quiet
 
 pytest.importorskip("pina", reason="PINA is not installed: pip install 'pinndiag[pina]'")
@@ -118,6 +119,16 @@ class TestPINA(Battery):
 def trainer(solver: Any, steps: int, **options: Any) -> Trainer:
     settings = {"accelerator": "cpu", "enable_progress_bar": False, "logger": False, "enable_checkpointing": False}
     return Trainer(solver, **{"max_epochs": steps, "enable_model_summary": False, **settings, **options})
+
+
+@pytest.mark.filterwarnings("ignore", "error:pinndiag")
+def test_its_checkpoint_lacks_the_unknown_coefficient_and_the_notes_say_so(tmp_path: Path) -> None:
+    training = TestPINA().make(unknown=True)
+    training.run(1)
+    content = torch.load(TestPINA().saved(training, tmp_path), weights_only=True)
+    pinn = TestPINA().make(unknown=True).wrap()
+    fill(pinn, content, tmp_path / "solver.ckpt")
+    assert "'k' is not in solver.ckpt: it keeps the factory's value" in pinn.notes
 
 
 @pytest.mark.filterwarnings("ignore", "error:pinndiag")

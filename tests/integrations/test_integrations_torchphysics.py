@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 import pinndiag
-from tests.integrations.battery import Battery, Training, poisson
+from pinndiag._checkpoint._foreign import fill
+from tests.integrations.battery import Battery, Training, poisson, quiet
 
 tp: Any = pytest.importorskip("torchphysics", reason="TorchPhysics is not installed (it wants numpy < 2)")
 pl: Any = pytest.importorskip("pytorch_lightning")
@@ -81,6 +82,29 @@ class TestTorchPhysics(Battery):
         one.strategy.connect(training.subject)
         one.save_checkpoint(folder / "solver.ckpt")
         return folder / "solver.ckpt"
+
+    def test_its_log_has_the_old_weights_in_a_step_that_changes_them(self, tmp_path: Path) -> None:
+        training = self.make(scale=3.0)
+        scheme = pinndiag.schemes.DynamicNorm(every=1, keep=0.5, reference="pinncondition_1")
+        with quiet(training.subject, to=tmp_path / "run", every=1, scheme=scheme) as handle:
+            training.run(1)
+            old = sum(weight * handle.run().steps.at(0).terms[n].loss for n, weight in training.weights.items())
+        assert float(training.subject.trainer.callback_metrics["train/loss"]) == pytest.approx(old, rel=1e-5)
+
+    def test_its_checkpoint_has_the_unknown_coefficient_and_the_optimizer(self, tmp_path: Path) -> None:
+        training = self.make(unknown=True)
+        training.run(1)
+        training.subject.trainer.save_checkpoint(tmp_path / "solver.ckpt")
+        content = torch.load(tmp_path / "solver.ckpt", weights_only=True)
+        fresh = self.make(unknown=True)
+        pinn = fresh.wrap()
+        fill(pinn, content, tmp_path / "solver.ckpt")
+        assert training.coefficient is not None
+        assert fresh.coefficient is not None
+        assert torch.equal(fresh.coefficient(), training.coefficient())
+        assert pinn.notes[-1].startswith("the state of the optimizer (Adam) was taken")
+        assert pinn.optimizer is not None
+        assert list(pinn.optimizer.state) == ["pinncondition_0.pinncondition_params", *training.net.state_dict()]
 
 
 def trainer(steps: int) -> Any:

@@ -145,7 +145,7 @@ _burgers = Setup(burgers(), phases=(Phase(budget=800),))
 _ode = Setup(oscillator(), phases=(Phase(budget=800),))
 _square = Setup(square(), phases=SHORT)
 
-CASES = [
+PLANTS = [
     Case(
         "nonfinite/poisson/where-hides-a-root",
         "sick",
@@ -280,14 +280,14 @@ CASES = [
     Case(
         "mislabeled_term/square/exchanged",
         "sick",
-        _square.posed(_exchanged),
+        replace(_square, phases=(Phase(budget=150),)).posed(_exchanged),
         "mislabeled_term",
         strength='the term called "bc" is the residual of the equation',
     ),
     Case(
         "mislabeled_term/heat/exchanged",
         "sick",
-        _heat.posed(_exchanged),
+        replace(_heat, phases=(Phase(budget=100),)).posed(_exchanged),
         "mislabeled_term",
         strength='the term called "bc" is the residual of the equation',
     ),
@@ -300,3 +300,5 @@ CASES = [
         subset=False,
     ),
 ]
+
+CASES = [replace(case, unsolved=0.0) for case in PLANTS]  # a fault is one whatever the network came to

@@ -110,6 +110,7 @@ CASES = [
         "insufficient_capacity",
         strength="the activation was forgotten: the output is affine",
         curable="the activation",
+        code={"activation": Setup(heat(), mlp(20, 2), USUAL)},
     ),
     Case(
         "insufficient_capacity/poisson/just-short",

@@ -91,12 +91,12 @@ CASES = [
         quick=True,
     ),
     Case(
-        "ill_conditioning/burgers/adam",
+        "ill_conditioning/fit/plane",
         "sick",
-        Setup(burgers(), phases=(Phase(lr=1e-2, budget=1200),)),
+        Setup(fit(2.0, dimensions=2), phases=(Phase("sgd", lr=0.05, budget=1500),)),
         "ill_conditioning",
         also=("under_trained",),
-        strength="Adam at the edge of its stability",
+        strength="plain descent near the edge of its stability, in the plane",
         curable="L-BFGS",
     ),
     Case(
@@ -172,7 +172,6 @@ CASES = [
         "gradient_noise",
         strength="two of 400 points a step",
         curable="a larger batch",
-        judged="run",
         quick=True,
     ),
     Case(

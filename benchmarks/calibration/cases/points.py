@@ -69,7 +69,7 @@ CASES = [
     Case(
         "propagation_failure/advection/fast",
         "sick",
-        Setup(advection(20.0), mlp(30), USUAL),
+        Setup(advection(20.0), mlp(30), USUAL).weighted(ic=100.0),
         "propagation_failure",
         also=("causality_violation", "spectral_bias"),
         strength="speed 20 (Krishnapriyan et al. 2021: hard from 10 on)",
@@ -103,7 +103,7 @@ CASES = [
         "sick",
         Setup(oscillator(20.0), mlp(30), USUAL),
         "causality_violation",
-        also=("propagation_failure",),
+        also=("propagation_failure", "trivial_solution"),
         strength="just beyond: three periods",
         curable="causal weights, time windows, an exact start",
     ),

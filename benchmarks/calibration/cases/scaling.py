@@ -114,12 +114,12 @@ CASES = [
         "input_scaling/fit/just-beyond",
         "sick",
         Setup(
-            lambda dtype: _widened(fit(waves=1.0)(dtype), 40.0),
+            lambda dtype: _widened(fit(waves=1.0)(dtype), 200.0),
             RAW,
             LONG,
         ),
         "input_scaling",
-        strength="just beyond: coordinates from -40 to 40",
+        strength="just beyond: coordinates from -200 to 200",
         curable="inputs mapped to [-1, 1]",
     ),
     Case(
@@ -175,9 +175,9 @@ CASES = [
     Case(
         "precision_floor/poisson/offset",
         "sick",
-        _offset(2e5),
+        _offset(1e6),
         "precision_floor",
-        strength="coordinates from 200000 to 200001 in float32: 65 different ones",
+        strength="coordinates from 1000000 to 1000001 in float32: 17 different ones",
         curable="shifted coordinates, or float64",
     ),
     Case(

@@ -53,7 +53,8 @@ def check_create_graph(name: str) -> Prescription:
         code="""\
 u_x = torch.autograd.grad(u.sum(), x, create_graph=True)[0]
 u_xx = torch.autograd.grad(u_x.sum(), x, create_graph=True)[0]
-# also look for .data, .detach(), in-place changes, and custom autograd.Function backwards
+# also look for .data, .detach(), in-place changes, and custom autograd.Function backwards; and for nn.LayerNorm and
+# nn.BatchNorm1d, whose higher derivatives torch 2.13 gets wrong: nn.GroupNorm(1, width) is right, and normalises alike
 """,
     )
 

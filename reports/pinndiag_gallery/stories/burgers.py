@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pinndiag_gallery.results import Figures, Results, Run, errors
+from pinndiag_gallery.results import Figures, Results, Run, against
 from pinndiag_gallery.story import Arm, Claim, Group, Story
 from pinndiag_reports._numbers import percent
 
@@ -40,7 +40,7 @@ def story(*, full: bool) -> Story:
                 "No scheme helps by much",
                 f"{SOURCE}, table 1, beta 0.99",
                 "PINN 9.26e-3 ± 1.36e-3, MA 8.58e-3, ID 7.12e-3, DN 7.49e-3",
-                errors(*ARMS),
+                against(*ARMS),
                 "no scheme is three times better than PINN",
                 lambda ours: 3 * min(ours.values()) > ours["PINN"],
                 "In a training this short, MA sharpens the initial condition first and is ahead for a while; the "

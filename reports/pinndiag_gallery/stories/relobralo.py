@@ -39,11 +39,11 @@ def story(*, full: bool) -> Story:
         + " The learning rate of the plate is constant, where the authors' falls on plateaus.",
         arms=(
             replace(none, seeds=seeds),
-            replace(balanced, key="Helmholtz, ReLoBRaLo", title="ReLoBRaLo, the article's settings"),
+            replace(balanced, key="Helmholtz, ReLoBRaLo", title="ReLoBRaLo (article)"),
             replace(
                 balanced,
                 key="Helmholtz, sharp",
-                title="ReLoBRaLo, the paper's settings",
+                title="ReLoBRaLo (paper)",
                 settings={"preset": "helmholtz"},
                 seeds=1,
             ),
@@ -59,8 +59,9 @@ def story(*, full: bool) -> Story:
                 _improvement("Helmholtz", "Helmholtz, ReLoBRaLo"),
                 "the squared error falls by half or more",
                 lambda ours: ours["improvement"] > 0.5,
-                "Its weights sum to the number of terms, so that the boundary's can at most double; the authors' own "
-                "table (7.1e-2 against 2.6e-5) needs their 100 000 steps and falling learning rate.",
+                "Its weights sum to the number of terms: at most 2 for the boundary, to which the source's own sum "
+                "over the edges gives 4. The authors' table (7.1e-2 against 2.6e-5) is of 100 000 steps with a "
+                "learning rate that falls on plateaus.",
                 shown=percent,
             ),
             Claim(

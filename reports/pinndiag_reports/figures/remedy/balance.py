@@ -122,5 +122,6 @@ def _table(stage: Stage, terms: tuple[str, ...], pairs: list[str]) -> Table:
         rows.append((f"cosine {pair.replace('|', ' | ')}", *(number(d.cosine.get(pair)) for d in networks)))
     rows.append(("alignment", *(number(d.alignment) for d in networks)))
     for name in (*terms, TOTAL):
-        rows.append((f"sigma_max of {name}", *(number(_sharp(d, terms).get(name)) for d in networks)))
+        if any(name in _sharp(d, terms) for d in networks):
+            rows.append((f"sigma_max of {name}", *(number(_sharp(d, terms).get(name)) for d in networks)))
     return Table(("", *(name for name, _ in stage.networks)), tuple(rows), title="The same in numbers")
