@@ -84,6 +84,8 @@ def _outcome(case: Case, home: Path, half: str) -> Outcome:
     if chosen.get("title") != (found.first or {"title": "nothing is prescribed"})["title"]:
         chosen = {}  # of an earlier judgement
     effect = _read(home / f"treated-{chosen.get('key', '')}.json")
+    if chosen.get("key") and not effect:
+        chosen = {}  # interrupted
     return Outcome(
         **known,
         found=found.found,

@@ -132,8 +132,9 @@ def _treat(case: Case, home: Path, found: Judged) -> str:
     chosen = None if prescription is None else treatment(case, prescription)
     title = "nothing is prescribed" if prescription is None else prescription["title"]
     key = "" if chosen is None else chosen.key
-    write_atomically(home / "treatment.json", json.dumps({"key": key, "title": title}))
+    told = json.dumps({"key": key, "title": title})
     if chosen is None:
+        write_atomically(home / "treatment.json", told)
         return f"not applied: {title}"
     path = home / f"treated-{key}.json"
     if not path.exists():
@@ -144,6 +145,7 @@ def _treat(case: Case, home: Path, found: Judged) -> str:
         errors = {"untreated": result.untreated, "treated": result.treated, "before": result.before}
         plain = {k: _number(v) for k, v in {"factor": result.factor, **errors}.items()}
         write_atomically(path, json.dumps({"key": key, "budget": result.budget, "seconds": seconds, **plain}))
+    write_atomically(home / "treatment.json", told)  # last: an interrupted treatment is none
     return f"{key}: {_stored(path)['factor']:.3g}"
 
 
