@@ -10,24 +10,19 @@ from pinndiag._records import DiagnosisRecord, TermRecord
 from pinndiag.checks._measures import counted
 
 __all__ = [
-    "NARROW",
     "NEAR",
-    "WIDE",
     "Columns",
     "boundary_terms",
     "box_of",
     "columns_of",
     "equation",
-    "largest_box",
     "on_faces",
     "sounds_like_condition",
     "sounds_like_equation",
-    "unusual",
 ]
 
 Columns = list[list[float]]
 NEAR = 1e-6  # of the width of the box
-WIDE, NARROW = 10.0, 0.1  # coordinates of ordinary size lie within one and span the other
 EQUATION_WORDS = ("pde", "resid", "equation", "interior", "physics", "govern", "momentum", "continuity")
 CONDITION_WORDS = {
     *("bc", "bcs", "ic", "ics", "boundary", "boundaries", "initial", "wall", "walls", "inlet", "outlet", "inflow"),
@@ -52,25 +47,6 @@ def equation(record: DiagnosisRecord) -> str | None:
 def boundary_terms(record: DiagnosisRecord) -> set[str]:
     """Terms nine in ten of whose points lie on a face of the box around the points of all terms."""
     return {name for name, share in on_faces(record).items() if share >= 0.9}
-
-
-def largest_box(record: DiagnosisRecord) -> tuple[list[float], list[float]]:
-    """The box of the points of the term with the most coordinates; empty when no points are known."""
-    fields = [(name, found.field) for name, found in sorted(record.pointwise.items()) if found.field is not None]
-    largest = max((field for _, field in fields), key=lambda f: (len(f.coordinates), f.of), default=None)
-    if largest is None:
-        return [], []
-    axes = [[x for x in axis if math.isfinite(x)] for axis in largest.coordinates]
-    return ([min(a) for a in axes], [max(a) for a in axes]) if all(axes) else ([], [])
-
-
-def unusual(low: float, high: float) -> bool:
-    """Whether a coordinate that spans this range is far from order one.
-
-    >>> unusual(-1.0, 1.0), unusual(0.0, 1e3), unusual(0.0, 1e-3), unusual(300.0, 310.0)
-    (False, True, True, True)
-    """
-    return max(abs(low), abs(high)) > WIDE or high - low < NARROW or abs(low + high) / 2 > WIDE * (high - low)
 
 
 def on_faces(record: DiagnosisRecord) -> dict[str, float]:

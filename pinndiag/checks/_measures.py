@@ -70,8 +70,10 @@ def start_gradients(record: DiagnosisRecord) -> dict[str, float]:
     """|w_i g_i| at the stored initial parameters."""
     if record.start is None:
         return {}
-    found = record.start.grad_l2
-    return _finite({name: abs(t.weight) * found[name] for name, t in counted(record).items() if name in found})
+    found, weights = record.start.grad_l2, record.start.weights
+    return _finite(
+        {name: abs(weights.get(name, t.weight)) * found[name] for name, t in counted(record).items() if name in found}
+    )
 
 
 def pulls(record: DiagnosisRecord) -> dict[str, float]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pinndiag._records import DiagnosisRecord, Evidence
+from pinndiag._records import DiagnosisRecord
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
 from pinndiag.checks._gate import gate
-from pinndiag.checks._geometry import NARROW, WIDE, largest_box, unusual
+from pinndiag.checks._inputs import input_box, unusual_ranges, weights_at_fault
 from pinndiag.checks._measures import first_layer_at_start, first_layer_now
 from pinndiag.checks._thresholds import Thresholds
 from pinndiag.checks._wording import number, quoted
@@ -26,14 +26,14 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     flat = bounds[1].passed(spread)
     if not (saturated or flat):
         return CHECK.passed()
+    if weights_at_fault(record, thresholds):
+        return CHECK.passed()  # the coordinates are of order one (PD404)
     state = gate(record, thresholds)
-    low, high = largest_box(record)
-    if low and not any(map(unusual, low, high)):
-        return CHECK.passed()  # ordinary inputs: the weights are at fault
+    low, high = input_box(record)
     evidence = [
         compared(f"saturated share of layer {quoted(layer)} {when}", saturation, bounds[0]),
         compared(f"spread of the units of layer {quoted(layer)} over the points {when}", spread, bounds[1]),
-        *_ranges(low, high),
+        *unusual_ranges(low, high),
     ]
     gain = None if record.trials is None else record.trials.rescaling
     words = [] if at_start else ["The start is not known: trained layers saturate too."]
@@ -59,15 +59,6 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     )
 
 
-def _ranges(low: list[float], high: list[float]) -> list[Evidence]:
-    source = f"convention: within [-{WIDE:g}, {WIDE:g}] and wider than {NARROW:g}, not far from zero for its width"
-    return [
-        Evidence(name=f"range of coordinate {axis}", value=f"{a:.6g} to {b:.6g}", source=source)
-        for axis, (a, b) in enumerate(zip(low, high, strict=True))
-        if unusual(a, b)
-    ]
-
-
 CHECK = Check(
     code="PD101",
     pathology="input_scaling",
@@ -77,10 +68,10 @@ CHECK = Check(
     thresholds=("first_saturation", "first_spread", "saturation", "trial"),
     decide=decide,
     detected="At the stored initial parameters the first layer is saturated, or its units hardly vary over the "
-    "points. Ranges of the points that are far from one are named beside it; where the points are known and all of "
-    "ordinary size, the initialisation is blamed instead (PD404). A range alone judges nothing: a normalising first "
-    "layer may take care of it. Without the start the present first layer is looked at, and the finding is a warning "
-    "at most. Where --thorough trained a scaled copy, the comparison stands beside it.",
+    "points. The range of the points is named beside it and accuses nobody: a normalising first layer may take care "
+    "of it. Where all coordinates are of order one, the weights are blamed (PD404). Without the start the present "
+    "first layer is looked at, and the finding is a warning at most. Where --thorough trained a scaled copy, the "
+    "comparison stands beside it.",
     why="Coordinates far from one saturate tanh; tiny ones leave the network linear, so that all derivatives vanish. "
     "Neither weights nor another optimizer help.",
     fix="Map the coordinates to [-1, 1] inside the model; autograd takes care of the chain rule.",

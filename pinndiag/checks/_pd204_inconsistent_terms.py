@@ -26,8 +26,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     constant = constancy(record, thresholds).constant
     stuck = thresholds.stuck.value >= factor
     state = gate(record, thresholds)
-    asked = state.open if len(state.open) > 1 else falls  # one that is solved need not take part
-    every = all(thresholds.alone_falls.value <= falls[name] for name in asked)
+    every = bool(state.open) and all(thresholds.alone_falls.value <= falls[name] for name in state.open)
     if not (stuck and every) or constant or state.state == "finished" or held > thresholds.standstill.value:
         return CHECK.passed()
     if in_use(record, thresholds) is not None:
@@ -89,11 +88,11 @@ CHECK = Check(
     needs=("pair", "probe", "terms.probe_alone", "terms.work"),
     thresholds=("stuck", "alone_falls", "standstill", "output_spread", "work", "trial"),
     decide=decide,
-    detected="With work left, a hundred L-BFGS iterations on the sum do not lower it, sixty on each term alone lower "
-    "each that has work left tenfold, the weighted gradients cancel, and the output is not constant. Not judged where "
+    detected="With work left, a hundred L-BFGS iterations on the sum do not lower it, sixty on each term alone that "
+    "has work left lower it tenfold, the weighted gradients cancel, and the output is not constant. Not judged where "
     "the solution has not travelled away from its conditions (PD302), nor of a network all of whose parameters are in "
-    "use (PD403): they look the same. "
-    "Where --thorough tried other weights: none of them serves every unfinished term, and a front is named.",
+    "use (PD403): they look the same. Where --thorough tried other weights: none of them serves every unfinished term, "
+    "and a front is named.",
     why="A wrong sign or coefficient, data that do not fit the equation, or corner values that do not fit each other "
     "leave no function that satisfies all terms. The network then settles for a compromise that solves none.",
     fix="No weight cures it. Put a solution you know into every residual and see which does not vanish.",

@@ -25,15 +25,16 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     if not state.open or not thresholds.alone_stuck.passed(factor):
         return CHECK.passed()
     worst = state.open[0]
-    few = in_use(record, thresholds)
+    used = in_use(record, thresholds)
     bend = None if record.constant is None else record.constant.bend
     bent = record.activations is not None and bool(record.activations.layers)
     held = thresholds.alone_stuck.passed(falls.get(worst, math.inf))
     affine = held and not bent and bend is not None and thresholds.bend.passed(bend)
-    if not affine and few is None:
-        return CHECK.passed()
     parameters = record.run.parameters
     entries = sum(term.entries for term in counted(record).values())
+    crowded = held and FEW * parameters < entries
+    if not (affine or crowded or used is not None):
+        return CHECK.passed()
     evidence = [
         compared("factor the loss falls by (descent probe)", factor, thresholds.stuck),
         Evidence(name="trainable parameters", value=float(parameters)),
@@ -41,16 +42,17 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     ]
     if worst in falls:
         evidence.append(compared(f"factor {quoted(worst)} falls by alone", falls[worst], thresholds.alone_stuck))
-    if few is not None:
+    if used is not None:
         name = "independent directions of a term's kernel / trainable parameters"
-        evidence.append(compared(name, few, thresholds.full_rank))
+        evidence.append(compared(name, used, thresholds.full_rank))
     if affine and bend is not None:
         evidence.append(compared("share of the output that is not affine in the coordinates", bend, thresholds.bend))
+    only = "only " if used is None else ""
     title = (
         f"the output is affine in the coordinates, and {quoted(worst)} does not fall even alone: an activation is "
         "missing"
         if affine
-        else f"{parameters} parameters are in use for {entries} residuals, and the loss falls no further "
+        else f"{only}{parameters} parameters are in use for {entries} residuals, and the loss falls no further "
         f"({number(factor)}-fold)"
     )
     return CHECK.finding(
@@ -72,9 +74,10 @@ CHECK = Check(
     thresholds=("alone_stuck", "stuck", "full_rank", "bend", "work"),
     decide=decide,
     detected="With work left a hundred L-BFGS iterations on the sum do not gain twofold, and either the network has "
-    "fewer parameters than residuals and most of them move the residuals independently (the kernel's rank), or no "
-    "activation was seen, the output is affine in the coordinates, and the worst term does not fall alone either. A "
-    "problem where the sum does not even gain by a fifth.",
+    "fewer parameters than residuals and most of them move the residuals independently (the kernel's rank); or sixty "
+    "iterations on the worst term alone do not gain twofold either, and there are ten residuals to each parameter, or "
+    "no activation was seen and the output is affine in the coordinates. A problem where the sum does not even gain by "
+    "a fifth.",
     why="Where every parameter is in use already there is no function left that fits better, however one trains.",
     fix="Make the network wider, then deeper; put an activation between the layers.",
     overturned_by="Four times the width that does not help: then it is spectral bias, or the data are noisy and no "

@@ -9,7 +9,7 @@ from pinndiag._records import DiagnosisRecord
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
 from pinndiag.checks._gate import gate
-from pinndiag.checks._geometry import largest_box, unusual
+from pinndiag.checks._inputs import weights_at_fault
 from pinndiag.checks._measures import quotient, start_spread
 from pinndiag.checks._thresholds import Thresholds
 from pinndiag.checks._wording import number, quoted
@@ -26,11 +26,9 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     if len(spread) < 2:
         return CHECK.not_applicable("needs the activations of two layers at the start")
     layers = list(spread)
-    first = share.get(layers[0], 0.0)
-    low, high = largest_box(record)
-    ordinary = bool(low) and not any(map(unusual, low, high))
     flat = thresholds.first_spread.passed(spread[layers[0]])
-    if not ordinary and (flat or thresholds.first_saturation.passed(first)):
+    saturated = thresholds.first_saturation.passed(share.get(layers[0], 0.0))
+    if (flat or saturated) and not weights_at_fault(record, thresholds):
         return CHECK.passed()  # wrong from the first layer on: the inputs' scale
     ratio = quotient(spread[layers[-1]], spread[layers[0]])
     falls = all(spread[b] <= STEP * spread[a] for a, b in itertools.pairwise(layers))
@@ -82,8 +80,8 @@ CHECK = Check(
     thresholds=("layer_fall", "first_saturation", "first_spread", "trial"),
     decide=decide,
     detected="At the stored initial parameters the units' spread over the points falls geometrically from layer to "
-    "layer, or all layers behind the first are saturated, or the units hardly vary from the first layer on though the "
-    "points are of ordinary size. Else, when the first layer is at fault already, the inputs' scale is blamed. Where "
+    "layer, or all layers behind the first are saturated, or the units hardly vary from the first layer on. When the "
+    "first layer is at fault already, the inputs' scale is blamed, unless all coordinates are of order one. Where "
     "--thorough began the training again with another draw, the comparison stands beside it.",
     why="A signal that dies or saturates on the way leaves the deeper layers nothing to learn from.",
     fix="Use Glorot's rule for tanh, SIREN's for sine.",

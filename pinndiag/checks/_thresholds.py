@@ -169,6 +169,9 @@ class Thresholds(Record):
     )
     edge: Threshold = Threshold.above(0.5, _measured("runs at the edge of stability have 0.56 to 1.02"))
     rise: Threshold = Threshold.above(3.0, "own estimate: the total loss against its start")
+    leap: Threshold = Threshold.above(
+        10.0, "own estimate: spikes of healthy runs reach 200 times the median, but not the loss they began with"
+    )
     trial: Threshold = Threshold.above(3.0, "own estimate: short runs on a copy that differ by less are alike")
     stop_probe: Threshold = Threshold.above(
         100.0, _measured("float64 probe where L-BFGS had stopped by its tolerances")

@@ -68,8 +68,8 @@ def story(*, full: bool) -> Story:
                 _clusters,
                 "two neighbouring runs, ordered by the initial loss, are more than ten times apart",
                 lambda ours: ours["largest gap, a factor"] > 10,
-                "The published clusters part after 10 000 epochs of a training to t = 1; all of these runs are still on "
-                "the plateau, or leaving it.",
+                "The published clusters part after 10 000 epochs of a training to t = 1; all of these runs are still "
+                "on the plateau, or leaving it.",
             ),
             Claim(
                 "The time that the weights cost is negligible with large batches",
