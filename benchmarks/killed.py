@@ -6,54 +6,77 @@ python benchmarks/killed.py [--times 50]
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import signal
-import subprocess
-import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 
+import torch
+
+import pinndiag
 from pinndiag._store import read_run
 
-TRAINING = """
-import sys, torch, pinndiag
-torch.set_num_threads(1)
-net = torch.nn.Sequential(torch.nn.Linear(2, 20), torch.nn.Tanh(), torch.nn.Linear(20, 1))
-optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
-watch = pinndiag.watch(net, optimizer, to=sys.argv[1], every=1, histograms=20, curvature=50)
-x, step = torch.rand(50, 2), 0
-while True:
-    optimizer.zero_grad()
-    watch({"a": net(x) - 1, "b": net(x[:3])}).backward()
-    optimizer.step()
-    step += 1
-    print(step, flush=True)
-"""
+
+def train(run: Path, told: int) -> None:
+    """Train without end; the number of steps taken goes into a pipe."""
+    net = torch.nn.Sequential(torch.nn.Linear(2, 20), torch.nn.Tanh(), torch.nn.Linear(20, 1))
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
+    watch = pinndiag.watch(net, optimizer, to=run, every=1, histograms=20, curvature=50, scheme="dynamic_norm")
+    x, step = torch.rand(50, 2), 0
+    while True:
+        optimizer.zero_grad()
+        watch({"a": net(x) - 1, "b": net(x[:3])}).backward()
+        optimizer.step()
+        step += 1
+        os.write(told, f"{step}\n".encode())
+
+
+def killed(run: Path, after: float) -> int:
+    """Kill a training `after` seconds behind its first step; returns the steps that it took."""
+    reading, writing = os.pipe()
+    child = os.fork()  # torch is imported once
+    if child == 0:
+        train(run, writing)
+    os.close(writing)
+    with os.fdopen(reading) as told:
+        told.readline()
+        deadline = time.monotonic() + after
+        last = "1"
+        while time.monotonic() < deadline:
+            last = told.readline()
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        rest = told.read().split("\n")[:-1]
+    return int(rest[-1] if rest else last)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--times", type=int, default=50)
     times = parser.parse_args().times
-    lost, torn = [], 0
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    lost, torn, steps = [], 0, 0
     for seed in range(times):
         with tempfile.TemporaryDirectory() as folder:
             run = Path(folder) / "run"
-            command = [sys.executable, "-W", "ignore", "-c", TRAINING, str(run)]
-            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-                assert process.stdout is not None
-                process.stdout.readline()
-                time.sleep(random.Random(seed).uniform(0.0, 1.0))
-                process.send_signal(signal.SIGKILL)
-                told = [int(line) for line in process.stdout.read().split() if line.isdigit()]
+            taken = killed(run, random.Random(seed).uniform(0.0, 1.0))
             found = read_run(run)
-            for line in found.histograms:
-                found.gradients(line)
-            lost.append(max(0, (told[-1] if told else 1) - len(found.steps)))
+            for histogram in found.histograms:
+                found.gradients(histogram)
+            for curvature in found.curvature:
+                found.lanczos(curvature)
+            lost.append(max(0, taken - len(found.steps)))
             torn += any("is not whole" in note for note in found.notes)
+            steps += taken
+            assert found.alive is False
+            assert torch.load(run / "state.pt", weights_only=True)["step"] <= taken + 1
     print(
-        f"{times} kills: at most {max(lost)} records lost, {sum(n > 0 for n in lost)} runs lost one, {torn} torn lines"
+        f"{times} kills in {steps} steps: at most {max(lost)} records lost, {sum(n > 0 for n in lost)} runs lost one, "
+        f"{torn} torn lines"
     )
     if max(lost) > 1:
         raise SystemExit(1)

@@ -27,7 +27,6 @@ class Diagnosis(AbstractDocument[DiagnosisRecord]):
     >>> Diagnosis.read("checkpoint.pt.diagnosis.json").findings  # doctest: +SKIP
     """
 
-    record: DiagnosisRecord
     renderers: ClassVar[str] = ""
 
     def __init__(self, record: DiagnosisRecord) -> None:

@@ -296,6 +296,12 @@ def test_a_function_needs_its_parameter_mapping() -> None:
         pinndiag.wrap(lambda p, x: x, {"a": lambda: torch.ones(1)}, parameters=[nn.Parameter(torch.ones(1))])
 
 
+@pytest.mark.parametrize("given", [{"names": ["a"]}, {"data": torch.ones(1)}])
+def test_what_goes_with_frameworks_is_refused_beside_terms(given: dict[str, object]) -> None:
+    with pytest.raises(TermError, match="names= and data= go with the object of a framework"):
+        pinndiag.wrap(mlp(), {"a": lambda: torch.ones(1)}, **given)  # type: ignore[arg-type]
+
+
 def test_each_random_term_has_its_own_draws_whoever_is_evaluated() -> None:
     model = mlp()
 

@@ -81,6 +81,8 @@ def _outcome(case: Case, home: Path, half: str) -> Outcome:
         return Outcome(**known, error=error, failed=f"not sick after all: its error is {error:.2g}")
     found = judged(case, home)
     chosen = _read(home / "treatment.json")
+    if chosen.get("title") != (found.first or {"title": "nothing is prescribed"})["title"]:
+        chosen = {}  # of an earlier judgement
     effect = _read(home / f"treated-{chosen.get('key', '')}.json")
     return Outcome(
         **known,

@@ -26,7 +26,7 @@ WORDS = {
     "first": "sick: the right pathology first",
     "quiet": "healthy: nothing called a problem",
     "short": "just short: not called a problem",
-    "helped": f"curable: the first prescription helps by {HELPS} or more",
+    "helped": f"curable and treated: the first prescription helps by {HELPS} or more",
 }
 
 
@@ -148,10 +148,14 @@ def _sick_of(outcome: Outcome, pathologies: tuple[str, ...]) -> bool:
 
 def _remedies(outcomes: Sequence[Outcome]) -> str:
     rows = [[r.key, str(r.helped), str(r.alike), str(r.hurt), f"{r.median:.3g}"] for r in remedies(outcomes)]
-    untried = [o for o in outcomes if o.curable and o.state == "sick" and math.isnan(o.factor) and not o.failed]
-    words = "; ".join(f"{o.name} ({o.words or 'nothing found'})" for o in untried) or "none"
+    curable = [o for o in outcomes if o.curable and o.state == "sick" and not o.failed]
+    useless = "; ".join(f"{o.name} ({o.words})" for o in curable if o.words and math.isnan(o.factor)) or "none"
+    untreated = ", ".join(o.name for o in curable if not o.words) or "none"
     head = ["treatment", f"helped ({HELPS} or more)", "alike", f"hurt ({1 / HELPS:.2f} or less)", "median factor"]
-    return f"{REMEDIES}\n\n{_table(head, rows)}\n\nNot tried, and counted as no help: {words}."
+    return (
+        f"{REMEDIES}\n\n{_table(head, rows)}\n\nNo lines of code for the case, or nothing prescribed (counted as no "
+        f"help): {useless}.\n\nNot treated in this run, and not counted: {untreated}."
+    )
 
 
 def _cases(outcomes: Sequence[Outcome]) -> str:

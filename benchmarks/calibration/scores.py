@@ -35,7 +35,8 @@ class Outcome:
         name, half, state, pathology, right, curable: of the case.
         found: (code, pathology, severity) of every finding, worst first.
         figures: threshold's name -> figure.
-        treatment: key of what the first prescription asked for; "" where nothing was tried, with `words` saying why.
+        treatment: key of what the first prescription asked for; "" where it could not be applied.
+        words: its title; "" where the case was not treated (yet).
         factor: error of training on / error after the treatment; NaN where nothing was tried.
         failed: what went wrong with the case itself.
     """
@@ -124,7 +125,7 @@ def summary(outcomes: Iterable[Outcome]) -> Summary:
     sick = [o for o in known if o.state == "sick"]
     healthy = [o for o in known if o.state == "healthy"]
     short = [o for o in known if o.state == "short"]
-    curable = [o for o in sick if o.curable]
+    curable = [o for o in sick if o.curable and o.words]
     return Summary(
         named=(sum(o.named for o in sick), len(sick)),
         first=(sum(o.first for o in sick), len(sick)),

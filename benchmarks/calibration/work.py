@@ -47,6 +47,11 @@ class Judged:
     prescriptions: list[dict[str, Any]]
     figures: dict[str, float]
 
+    @property
+    def first(self) -> dict[str, Any] | None:
+        """The first prescription that changes something, and does not ask to look closer."""
+        return next((p for p in self.prescriptions if "experiments" not in p["title"]), None)
+
 
 def work(name: str, folder: Path, *, treat: bool) -> str:
     """Train and measure a case, and treat it if it is sick, unless that was done before. Returns a line to print."""
@@ -122,29 +127,24 @@ def _watched(case: Case, training: Training, to: Path) -> None:
 
 
 def _treat(case: Case, home: Path, found: Judged) -> str:
-    """Apply the first prescription that changes the training."""
-    for prescription in found.prescriptions:
-        chosen = treatment(case, prescription)
-        if chosen is None:
-            if "experiments" in prescription["title"]:
-                continue  # it asks to look closer
-            write_atomically(home / "treatment.json", json.dumps({"key": "", "title": prescription["title"]}))
-            return f"not tried: {prescription['title']}"
-        path = home / f"treated-{chosen.key}.json"
-        write_atomically(home / "treatment.json", json.dumps({"key": chosen.key, "title": prescription["title"]}))
-        if not path.exists():
-            began = time.process_time()
-            state = torch.load(home / "state.pt", weights_only=False)
-            result = effect(case, chosen, state, float(_stored(home / "case.json")["error"]))
-            fields = {"factor": result.factor, "untreated": result.untreated, "treated": result.treated}
-            seconds = {"treatment": time.process_time() - began}
-            plain = {k: _number(v) for k, v in {**fields, "before": result.before}.items()}
-            write_atomically(
-                path, json.dumps({"key": result.key, "budget": result.budget, "seconds": seconds, **plain})
-            )
-        return f"{chosen.key}: {_stored(path)['factor']:.3g}"
-    write_atomically(home / "treatment.json", json.dumps({"key": "", "title": "nothing is prescribed"}))
-    return "nothing is prescribed"
+    """Apply the first prescription."""
+    prescription = found.first
+    chosen = None if prescription is None else treatment(case, prescription)
+    title = "nothing is prescribed" if prescription is None else prescription["title"]
+    key = "" if chosen is None else chosen.key
+    write_atomically(home / "treatment.json", json.dumps({"key": key, "title": title}))
+    if chosen is None:
+        return f"not applied: {title}"
+    path = home / f"treated-{key}.json"
+    if not path.exists():
+        began = time.process_time()
+        state = torch.load(home / "state.pt", weights_only=False)
+        result = effect(case, chosen, state, float(_stored(home / "case.json")["error"]))
+        seconds = {"treatment": time.process_time() - began}
+        errors = {"untreated": result.untreated, "treated": result.treated, "before": result.before}
+        plain = {k: _number(v) for k, v in {"factor": result.factor, **errors}.items()}
+        write_atomically(path, json.dumps({"key": key, "budget": result.budget, "seconds": seconds, **plain}))
+    return f"{key}: {_stored(path)['factor']:.3g}"
 
 
 def _fingerprint(case: Case) -> str:

@@ -16,7 +16,7 @@ __all__ = ["Progress", "of_training", "progress"]
 
 SPARSE = 2.0  # seconds between two lines about equal steps, at least, where stderr is not a terminal
 SHORT = 1.0  # seconds after which what is under way is worth a line there
-AGAIN = 10.0  # seconds after which it is worth another
+AGAIN = 10.0  # seconds after which it is worth another; the pauses grow as it goes on
 LONG = 30.0  # seconds of equal steps after which a line is written in any case
 
 
@@ -153,7 +153,7 @@ class _Lines:
             return
         words, since = under_way
         note(words + (f", {now - since:.0f} s so far" if now - since >= AGAIN else ""))
-        self._next = now + AGAIN
+        self._next = now + max(AGAIN, now - since)
 
     def steps(self, what: str, done: int, total: int) -> None:
         self._now = None

@@ -51,15 +51,13 @@ Writes TARGET.remedy.html, TARGET.remedy.json and TARGET.treated.pt; TARGET stay
     default="checkpoint",
     help="Where every arm begins. [default: checkpoint]",
 )
-@click.option(
-    "--resample", metavar="N", type=click.IntRange(0), default=0, help="Fresh points every N steps. [default: never]"
-)
+@click.option("--resample", metavar="N", type=click.IntRange(0), default=0, help="Fresh points every N steps.")
 @click.option("--jobs", metavar="N", type=click.IntRange(1), default=1, help="Arms at a time. [default: 1]")
 @click.option("--explain", is_flag=True, help="Tell what was tried and why this one.")
 @options.factory()
 @options.device()
 @options.dtype()
-@options.output("Folder (made if missing), or FILE.html. [default: beside TARGET]")
+@options.output("Folder, or FILE.html. [default: beside TARGET]")
 @options.as_json("Print exactly the content of remedy.json.")
 @options.open_page()
 @options.exit_zero("Exit with 0 also when it got worse.")
@@ -87,8 +85,7 @@ def remediate(
     """Treat a PINN, and show before and after.
 
     TARGET is a checkpoint that `pinn.save` wrote. It is trained on as it is and under each scheme (`pinndiag schemes`
-    lists them), equally long and from the same start. Ctrl-C keeps what is done. Exit status 1: the treatment made it
-    worse.
+    lists them), equally long and from the same start. Ctrl-C keeps what is done. Exit status 1: it got worse.
     """
     _check_target(existing(target))
     page, plain, treated = places(target, output, "remedy.html", "remedy.json", "treated.pt")

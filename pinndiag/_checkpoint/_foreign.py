@@ -321,6 +321,8 @@ def _orders(pinn: PINN) -> Iterator[Sequence[str]]:
     owned = [by_id.get(id(p), "") for module in pinn.modules for p in module.parameters()]
     yield owned  # with the frozen ones
     yield [*owned, *(name for name in pinn.parameters if name not in owned)]
+    for naming in pinn.namings:  # all that the framework's object has, each once
+        yield [by_id.get(i, "") for i in dict.fromkeys(id(t) for t in naming.values() if isinstance(t, nn.Parameter))]
 
 
 def _fits(entry: object, tensor: Tensor | None) -> bool:

@@ -176,6 +176,11 @@ class Evaluation:
         return self._gradients
 
     @property
+    def alone(self) -> bool:
+        """Whether this is the only process."""
+        return self._reduce is None
+
+    @property
     def formed(self) -> bool:
         """Whether the gradients are known."""
         return self._gradients is not None

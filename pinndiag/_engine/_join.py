@@ -167,11 +167,10 @@ class _Backward:
         if self._combination.direction:  # no gradient of any sum
             return inside
         whole = evaluation.pull(self._sum(), seed)
-        if not whole.rows.isfinite().all():
-            return inside
         scale = weights.abs().to(inside.rows.dtype) @ torch.linalg.vector_norm(inside.rows, dim=1)
         apart = torch.linalg.vector_norm(weights.to(inside.rows.dtype) @ inside.rows - whole.rows[0])
-        if bool(apart <= evaluation.verify * scale):
+        apart, scale = evaluation.reduced(torch.stack([apart, scale])).unbind()  # one answer for all processes
+        if bool(apart <= evaluation.verify * scale) or not bool(apart.isfinite()):
             return inside
         evaluation.whole = (
             "terms share a forward pass, and a hook inside of it is not linear: their gradients do not add up"
@@ -189,7 +188,7 @@ class _Backward:
             RuntimeError: the first error, where the sum's own backward pass fails as well.
         """
         evaluation = self._evaluation
-        if self._combination.direction:
+        if self._combination.direction or not evaluation.alone:  # other processes wait for these rows
             raise error
         try:
             whole = evaluation.pull(self._sum(), seed)

@@ -45,18 +45,11 @@ def diagnose_run(
 ) -> DiagnosisRecord:
     """The diagnosis of a run.
 
-    <<<<<<< HEAD
     The last measured step that the optimizer took is judged, and up to 48 along the run beside it. A finding of the
-    last one says in which steps it held, and whether it is persistent, growing or recent. What held in half of the run
-    or more but not at its end is a warning; what held only in the first fifth is the usual transient of a healthy
-    training and no finding.
-    =======
-    The last measured step is judged, and up to 48 steps along the run beside it. A finding of the last step says in
-    which steps it held, and whether it is persistent, growing or recent. It is a problem only where it held in most of
-    the second half (a fault of the program is one at once): the last step alone may be a spike. What held in half of
-    the run or more but not at its end is a warning; what held only in the first fifth is the usual transient of a
-    healthy training and no finding.
-    >>>>>>> main
+    last one says in which steps it held, and whether it is persistent, growing or recent. It is a problem only where it
+    held in most of the second half (a fault of the program is one at once): the last step alone may be a spike. What
+    held in half of the run or more but not at its end is a warning; what held only in the first fifth is the usual
+    transient of a healthy training and no finding.
 
     Args:
         run: the run.

@@ -139,6 +139,7 @@ class Moments:
             saturation={},
             spread={},
             slow_share={},
+            weights={name: term.weight for name, term in line.terms.items()},
             lr_sigma_max=curvature.stability.lr * curvature.stability.sigma_max.value
             if plain and curvature is not None and curvature.stability is not None
             else None,

@@ -129,6 +129,7 @@ class Start(Record):
         lr_sigma_max: learning rate times sigma_max of the total at the start, for plain gradient descent.
         update: length of the optimizer's first step / length of the initial parameters, for plain descent and for
             optimizers that move every parameter by the learning rate at first (Adam and its kin).
+        weights: weight of each term then, where it may have been another than now.
         reasons: what could not be measured -> why.
     """
 
@@ -141,6 +142,7 @@ class Start(Record):
     slow_share: dict[str, float]
     lr_sigma_max: float | None = None
     update: float | None = None
+    weights: dict[str, float] = {}
     reasons: dict[str, str] = {}
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from pinndiag._errors import PinndiagError
 from pinndiag._pinn import PINN
 from pinndiag._records import DiagnosisRecord
 from pinndiag._remediate._points import bound
 from pinndiag.checks._geometry import equation
 from pinndiag.checks._time import beginnings
-from pinndiag.schemes import AbstractScheme, Causal, make
+from pinndiag.schemes import AbstractScheme, Causal, by_key, make
 
-__all__ = ["Candidate", "candidates", "fitting", "reference"]
+__all__ = ["Candidate", "candidates", "fitting", "named"]
 
 MOST = 4  # raced at a time; each costs half of the steps at least
 
@@ -68,6 +69,25 @@ def reference(pinn: PINN, record: DiagnosisRecord) -> str:
     """The term the others are measured against: the one taken for the equation, else the first."""
     found = equation(record)
     return found if found in pinn.names else pinn.names[0]
+
+
+def named(key: str, pinn: PINN, record: DiagnosisRecord) -> AbstractScheme:
+    """A scheme that was asked for by its key.
+
+    Raises:
+        PinndiagError: there is none of that key, or it needs to know more than the PINN tells.
+    """
+    if by_key(key) is not Causal:
+        return make(key, reference=reference(pinn, record))
+    found = _causal(pinn, reference(pinn, record))
+    if found is None:
+        raise PinndiagError(
+            "causal weights need the time of each point",
+            where=f"terms: {', '.join(pinn.names)}",
+            cause="no axis is told to be the time: that at whose beginning all points of a term lie",
+            fix="remediate(pinn, [pinndiag.schemes.Causal(time={name: t})]), with the times of that term's points",
+        )
+    return found
 
 
 def fitting(key: str, pinn: PINN, record: DiagnosisRecord, *, fresh: bool = False) -> AbstractScheme | None:

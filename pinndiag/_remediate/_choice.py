@@ -33,7 +33,7 @@ def unfinished(run: Run, work: Mapping[str, float], losses: Mapping[str, float])
     steps = run.steps
     if not len(steps):
         return _summed(work)
-    late = steps.steps >= (1 - LATE) * (steps.steps[-1] + 1)
+    late = steps.steps >= (1 - LATE) * steps.steps[-1]
     total: Float64[np.ndarray, " late"] = np.zeros(int(late.sum()))
     for name, left in work.items():
         scale = left / losses[name] if losses[name] else 0.0

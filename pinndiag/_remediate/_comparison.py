@@ -16,7 +16,6 @@ __all__ = ["Comparison"]
 class Comparison(AbstractDocument[RemedyRecord]):
     """Before and after."""
 
-    record: RemedyRecord
     renderers: ClassVar[str] = "remedy_"
 
     def __init__(self, record: RemedyRecord, treated: PINN | None) -> None:

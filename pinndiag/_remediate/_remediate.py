@@ -19,7 +19,7 @@ from pinndiag._errors import PinndiagError
 from pinndiag._pinn import PINN
 from pinndiag._plan import Event
 from pinndiag._records import REMEDY_SCHEMA, Arm, DiagnosisRecord, OptimizerCard, Outcome, RemedyRecord, Trial
-from pinndiag._remediate._candidates import Candidate, candidates, reference
+from pinndiag._remediate._candidates import Candidate, candidates, named
 from pinndiag._remediate._choice import FINALISTS, finalists, least
 from pinndiag._remediate._comparison import Comparison
 from pinndiag._remediate._lanes import Lane, run
@@ -29,7 +29,7 @@ from pinndiag._remediate._points import Draws, drawn
 from pinndiag._remediate._starts import placed
 from pinndiag._remediate._training import Plan
 from pinndiag._remediate._verdict import judged, measure_of, sentence
-from pinndiag.schemes import AbstractScheme, make
+from pinndiag.schemes import AbstractScheme
 
 __all__ = ["Progress", "remediate"]
 
@@ -315,7 +315,7 @@ def _named(schemes: Schemes, pinn: PINN, record: DiagnosisRecord) -> list[Candid
     given = [schemes] if isinstance(schemes, (str, AbstractScheme)) else list(schemes)
     found: list[Candidate] = []
     for one in given:
-        scheme = make(one, reference=reference(pinn, record)) if isinstance(one, str) else one
+        scheme = named(one, pinn, record) if isinstance(one, str) else one
         key = scheme.about.key
         count = sum(known.key.split(" ")[0] == key for known in found)
         found.append(Candidate(key if count == 0 else f"{key} ({count + 1})", scheme, "asked for"))

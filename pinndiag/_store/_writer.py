@@ -62,19 +62,16 @@ class RunWriter:
                 cause="the training was started before with the same to=",
                 fix="choose another folder, or pass resume=True to go on, or overwrite=True to begin anew",
             )
+        self._waits = layout.exists and resume
         try:
             layout.arrays.mkdir(parents=True, exist_ok=True)
             self._lock = Lock(layout.lock)
-            self._waits = layout.exists and resume
-            if self._waits:  # what is resumed began then, with those terms
-                before = read_header(folder)
-                header = msgspec.structs.replace(header, created=before.created, terms=before.terms)
-            else:
-                self._clear()
-                write_atomically(layout.header, _text(header))
-            self._header = header
-            _mend(layout.records)
-            self._file: IO[bytes] = layout.records.open("ab", buffering=0)
+            try:
+                self._header = self._prepared(header)
+                self._file: IO[bytes] = layout.records.open("ab", buffering=0)
+            except BaseException:
+                self._lock.release()
+                raise
         except OSError as error:
             raise PinndiagError(
                 f"the run folder {folder} cannot be written",
@@ -127,6 +124,18 @@ class RunWriter:
     def run(self) -> Run:
         """The run as it lies on disk."""
         return read_run(self.layout.folder)
+
+    def _prepared(self, header: RunHeader) -> RunHeader:
+        """The folder made ready for records under this header."""
+        if self._waits:  # what is resumed began then, with those terms
+            before = read_header(self.layout.folder)
+            header = msgspec.structs.replace(header, created=before.created, terms=before.terms)
+        else:
+            if self.layout.exists:
+                self._clear()
+            write_atomically(self.layout.header, _text(header))
+        _mend(self.layout.records)
+        return header
 
     def _begin(self) -> None:
         """Something is about to be written.

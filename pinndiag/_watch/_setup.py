@@ -16,13 +16,13 @@ from pinndiag import _parameters
 from pinndiag._errors import PinndiagError
 from pinndiag._optimizer import OptimizerState
 from pinndiag._pinn import Reference
-from pinndiag._records import RUN_SCHEMA, Environment, OptimizerCard, RunHeader
+from pinndiag._records import RUN_SCHEMA, Environment, OptimizerCard, RunHeader, to_plain
 from pinndiag._version import __version__
 from pinndiag._watch._balance import Balance
 from pinndiag._watch._rates import Rates
 from pinndiag._wrap import Model, forward_of, modules_of, optimized_by, reference_of
 
-__all__ = ["Subject", "check_continued", "header", "run_name"]
+__all__ = ["Subject", "check_continued", "differences", "header", "run_name"]
 
 
 @final
@@ -180,6 +180,20 @@ def check_continued(before: RunHeader, subject: Subject, balance: Balance) -> No
             cause="the architecture changed, or to= is the folder of another training",
             fix="choose another folder, or pass overwrite=True instead of resume=True",
         )
+
+
+def differences(before: RunHeader, now: RunHeader) -> str:
+    """What may change when a run goes on, and did: weights and settings of the scheme, in words."""
+    found = []
+    for what, old, new in (
+        ("weights", before.weights, now.weights),
+        ("settings", before.settings, to_plain(now.settings)),
+    ):
+        keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+        if keys:
+            shown = ", ".join(f"{key} {old.get(key)} -> {new.get(key)}" for key in keys)
+            found.append(f"{what} ({shown})")
+    return " and ".join(found)
 
 
 def _steps(optimizer: object) -> bool:

@@ -33,7 +33,7 @@ from pinndiag._watch._error import ErrorGauge
 from pinndiag._watch._ledger import Ledger, loaded
 from pinndiag._watch._pending import Pending, tables_of
 from pinndiag._watch._rates import Due, Rates, When
-from pinndiag._watch._setup import Subject, check_continued, header, run_name
+from pinndiag._watch._setup import Subject, check_continued, differences, header, run_name
 from pinndiag._watch._step import Step
 from pinndiag._wrap import Model, modules_of, optimized_by
 
@@ -106,9 +106,12 @@ def watch(
             the graph of the step; default as for histograms. Costs about 40 gradients.
         weights: the fixed weights to train with (default 1).
         scheme: a balancing scheme, or its key in `pinndiag.schemes`; it sets the weights, also while measuring is off.
+            All terms have to come in one call. One that weighs points wants all points of a term at once: others are
+            refused within a step, and told of between steps, where they require grad (else only their number is seen).
         solution: (points, values) of a known solution, for the relative L2 error.
         parameters: trainable tensors outside the module.
-        resume: go on with the run in `to`: its step number and the scheme's state, new records after the old ones.
+        resume: go on with the run in `to`: its step number and the scheme's state, new records after the old ones. Of a
+            run that was killed it is told where; `state_dict` and `load_state_dict` go on exactly at your checkpoint.
         overwrite: replace the run in `to`.
         tensorboard: a folder for TensorBoard, where the figures are written as well (`pip install
             'pinndiag[tensorboard]'`).
@@ -127,21 +130,24 @@ def watch(
     rates, balance = Rates.of(every, histograms, curvature), Balance.of(weights, scheme)
     off = os.environ.get(OFF, "") not in ("", "0") or rates.never
     sink: Sink | None = None
+    changed = ""
     waiting = 1 if subject.device.type == "cpu" else WAITING
     before = read_header(Path(to)) if resume and to is not None and Layout(Path(to)).exists else None
     if before is not None:
         check_continued(before, subject, balance)
     if not off and processes.writes:
         head = header(subject, balance, rates, name=run_name(to), waiting=waiting, processes=processes.count)
+        changed = "" if before is None else differences(before, head)
         sink = MemorySink(head) if to is None else RunWriter(Path(to), head, resume=resume, overwrite=overwrite)
-        sink = sink if tensorboard is None else TensorBoardSink(sink, tensorboard)
-    found = Watch(subject, processes, rates, balance, Ledger(sink, waiting), off=off)
-    if before is not None and to is not None:
-        try:
-            found.go_on(Path(to))
-        except BaseException:
-            found.close()
-            raise
+    try:
+        sink = sink if sink is None or tensorboard is None else TensorBoardSink(sink, tensorboard)
+        found = Watch(subject, processes, rates, balance, Ledger(sink, waiting), off=off)
+        if before is not None and to is not None:
+            found.go_on(Path(to), changed)
+    except BaseException:
+        if sink is not None:
+            sink.close()
+        raise
     return found
 
 
@@ -316,10 +322,14 @@ class Watch:
         else:
             self._ledger.event("resumed", text, self._clock.step)
 
-    def go_on(self, folder: Path) -> None:
+    def go_on(self, folder: Path, changed: str = "") -> None:
         """Take up the run in a folder where it stopped. Nothing is written before the first evaluation.
 
         After a kill it is told at which step the run goes on, and how old the scheme's state is.
+
+        Args:
+            folder: of the run.
+            changed: what else is different now, in words.
         """
         layout = Layout(folder)
         state, run = loaded(layout.state), read_run(folder)
@@ -327,7 +337,7 @@ class Watch:
         step = max(kept, run.last_step + 1)
         self._balance.load_state_dict(state.get("scheme", {}))
         self.continue_at(step, float(state.get("seconds", 0.0)))
-        self._resumed = f"goes on at step {step}"
+        self._resumed = f"goes on at step {step}" + (f" with other {changed}" if changed else "")
         scheme = self._balance.scheme is not None
         if step == 0 or (run.ended and (kept == step or not scheme)):
             return

@@ -122,12 +122,21 @@ class Check:
             severity=severity,
             terms=list(terms),
             evidence=list(evidence),
-            prescriptions=[] if severity == "note" else list(prescriptions),
+            prescriptions=[] if severity == "note" else _in_order(prescriptions),
             why=self.why,
             overturned_by=self.overturned_by,
             reference=self.reference,
             sure=sure,
         )
+
+
+def _in_order(prescriptions: Sequence[Prescription]) -> list[Prescription]:
+    """The remedies; what comes first is no alternative to anything."""
+    found = list(prescriptions)
+    if found and found[0].title.startswith("Or "):
+        title = found[0].title.removeprefix("Or ")
+        found[0] = msgspec.structs.replace(found[0], title=title[:1].upper() + title[1:])
+    return found
 
 
 def compared(name: str, value: float, bound: Threshold) -> Evidence:

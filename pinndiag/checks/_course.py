@@ -8,7 +8,7 @@ import statistics
 from pinndiag._records import Band, DiagnosisRecord, History
 from pinndiag.checks._measures import counted
 
-__all__ = ["fallen_late", "rate_left", "risen_again", "standing_since"]
+__all__ = ["fallen_late", "leap", "rate_left", "risen_again", "standing_since"]
 
 FEWEST = 12  # columns with a value without which a quarter says nothing
 
@@ -35,18 +35,31 @@ def rate_left(history: History) -> float | None:
 def risen_again(record: DiagnosisRecord) -> float | None:
     """Median of the last quarter / the smallest of the quarters' medians, of the losses with their present weights.
 
-    None if unknown. The present weights, since a scheme that raises them would raise the total as well.
+    None if unknown.
     """
-    assert record.history is not None
-    series = {n: _middles(record.history.losses[n]) for n in counted(record) if n in record.history.losses}
-    lengths = {len(values) for values in series.values()}
-    if len(lengths) != 1 or min(lengths) < FEWEST:
+    totals = _totals(record)
+    if len(totals) < FEWEST:
         return None
-    weights = {n: record.terms[n].weight for n in series}
-    totals = [sum(weights[n] * values[i] for n, values in series.items()) for i in range(min(lengths))]
     quarter = len(totals) // 4
     medians = [statistics.median(totals[len(totals) - k * quarter :][:quarter]) for k in (1, 2, 3, 4)]
     return medians[0] / min(medians) if min(medians) > 0 and medians[0] < math.inf else None
+
+
+def leap(record: DiagnosisRecord) -> float | None:
+    """The largest total of the run / the first one; None if unknown."""
+    totals = [value for value in _totals(record) if value < math.inf]
+    return max(totals) / totals[0] if totals and totals[0] > 0 else None
+
+
+def _totals(record: DiagnosisRecord) -> list[float]:
+    """The weighted total of each column, with the present weights: a scheme that raises them would raise it as well."""
+    assert record.history is not None
+    series = {n: _middles(record.history.losses[n]) for n in counted(record) if n in record.history.losses}
+    lengths = {len(values) for values in series.values()}
+    if len(lengths) != 1:
+        return []
+    weights = {n: record.terms[n].weight for n in series}
+    return [sum(weights[n] * values[i] for n, values in series.items()) for i in range(min(lengths))]
 
 
 def standing_since(history: History) -> tuple[int, float] | None:

@@ -13,7 +13,15 @@ from pinndiag._records import DiagnosisRecord, Evidence, Severity
 from pinndiag.checks._check import compared
 from pinndiag.checks._constancy import Constancy, constancy
 from pinndiag.checks._digits import lost_digits
-from pinndiag.checks._measures import counted, first_layer_at_start, first_layer_now, held_out, noise_like, works
+from pinndiag.checks._measures import (
+    counted,
+    first_layer_at_start,
+    first_layer_now,
+    held_out,
+    noise_like,
+    unsolved,
+    works,
+)
 from pinndiag.checks._thresholds import Threshold, Thresholds
 from pinndiag.checks._wording import listed, number, quoted, worst_first
 
@@ -58,18 +66,25 @@ class Gate:
 
 
 def gate(record: DiagnosisRecord, thresholds: Thresholds) -> Gate:
-    """Finished: the largest work is small, fresh points agree, the output is not constant, the precision is sound."""
+    """Finished: little work is left, and little of a zero output's loss, beyond noise in the data; fresh points agree,
+    the output is not constant, and the precision is sound.
+    """
     known = works(record)
     terms = counted(record)
     scalar = {n for n, t in terms.items() if t.work is not None and t.work.how != "residuals" and t.loss != 0}
     limits: dict[str, Threshold] = {n: thresholds.work_scalar if n in scalar else thresholds.work for n in known}
-    left = worst_first({n: value for n, value in known.items() if limits[n].passed(value)})
+    by_work = worst_first({n: value for n, value in known.items() if limits[n].passed(value)})
+    shares = unsolved(record, thresholds)
+    left = [*by_work, *(n for n in worst_first(shares) if n in known and n not in by_work)]
     unseen = _unseen(record, thresholds)
     noise = noise_like(record, thresholds)
     if left and noise.issuperset(left):
         why = f"what is left in {listed(left)} does not agree between neighbouring points, as of noise"
         return Gate("unknown", (), f"unknown: {why}", unseen)
     left = [name for name in left if name not in noise]
+    if left and left[0] not in by_work:
+        share = f"{number(100 * shares[left[0]])} % of the loss of a zero output is left in {quoted(left[0])}"
+        return Gate("unfinished", tuple(left), f"unfinished: {share}", unseen)
     if left:
         worst = left[0]
         most = "at most " if worst in scalar else ""

@@ -1,4 +1,4 @@
-"""The range of the inputs, and whether it or the weights saturate the first layer at the start."""
+"""The range of the inputs, and whether they or the weights are at fault for a bad first layer at the start."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pinndiag._records import DiagnosisRecord, Evidence
 from pinndiag.checks._measures import first_layer_at_start
 from pinndiag.checks._thresholds import Thresholds
 
-__all__ = ["input_box", "unusual_ranges", "weights_saturate"]
+__all__ = ["input_box", "unusual_ranges", "weights_at_fault"]
 
 WIDE, NARROW = 10.0, 0.1
 
@@ -34,9 +34,11 @@ def unusual_ranges(low: Sequence[float], high: Sequence[float]) -> list[Evidence
     ]
 
 
-def weights_saturate(record: DiagnosisRecord, thresholds: Thresholds) -> bool:
-    """Whether the first layer is saturated at the start though all coordinates are of order one."""
+def weights_at_fault(record: DiagnosisRecord, thresholds: Thresholds) -> bool:
+    """Whether the first layer is saturated, or flat, at the start though all coordinates are of order one."""
     layer = first_layer_at_start(record)
     low, high = input_box(record)
     ordinary = bool(low) and not unusual_ranges(low, high)
-    return layer is not None and ordinary and thresholds.first_saturation.passed(layer.saturation)
+    if layer is None or not ordinary:
+        return False
+    return thresholds.first_saturation.passed(layer.saturation) or thresholds.first_spread.passed(layer.spread)

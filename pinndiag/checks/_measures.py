@@ -14,22 +14,28 @@ from pinndiag.checks._thresholds import Thresholds
 
 __all__ = [
     "alone",
+    "by_lbfgs",
     "counted",
     "fall",
     "first_layer_at_start",
     "first_layer_now",
     "growth",
     "held_out",
+    "in_use",
     "lost_gradients",
     "noise_like",
     "pulls",
     "quotient",
     "start_gradients",
     "start_spread",
+    "unsolved",
     "weighted_gradients",
     "without_gradient",
     "works",
 ]
+
+
+WORTH = 0.03  # of the loss of a zero output: what a term must make up for its share to count
 
 
 def quotient(a: float, b: float) -> float:
@@ -64,8 +70,10 @@ def start_gradients(record: DiagnosisRecord) -> dict[str, float]:
     """|w_i g_i| at the stored initial parameters."""
     if record.start is None:
         return {}
-    found = record.start.grad_l2
-    return _finite({name: abs(t.weight) * found[name] for name, t in counted(record).items() if name in found})
+    found, weights = record.start.grad_l2, record.start.weights
+    return _finite(
+        {name: abs(weights.get(name, t.weight)) * found[name] for name, t in counted(record).items() if name in found}
+    )
 
 
 def pulls(record: DiagnosisRecord) -> dict[str, float]:
@@ -140,6 +148,41 @@ def alone(record: DiagnosisRecord) -> dict[str, float]:
         elif term.probe_alone is not None and not math.isnan(term.probe_alone.factor):
             found[name] = term.probe_alone.factor
     return found
+
+
+def unsolved(record: DiagnosisRecord, thresholds: Thresholds) -> dict[str, float]:
+    """Terms with much left of the loss that a zero output has, and the share of it.
+
+    Of those that make up a few per cent of that loss: the others a zero output solves as well. Little remaining work
+    may mean that the network has become steep, not that it is near.
+    """
+    found, solution = record.constant, record.solution
+    near = solution is not None and not thresholds.relative.passed(solution.rel_l2**2)
+    if found is None or near:
+        return {}
+    terms = counted(record)
+    zero = {n: abs(terms[n].weight) * loss for n, loss in found.zero.items() if n in terms}
+    shares = {n: found.relative[n] for n, loss in zero.items() if loss > WORTH * sum(zero.values())}
+    return {n: share for n, share in shares.items() if thresholds.relative.passed(share)}
+
+
+def by_lbfgs(record: DiagnosisRecord) -> bool:
+    """Whether the optimizer is known to be L-BFGS."""
+    optimizer = record.run.optimizer
+    return optimizer is not None and "lbfgs" in optimizer.kind.casefold().replace("-", "")
+
+
+def in_use(record: DiagnosisRecord, thresholds: Thresholds) -> float | None:
+    """Largest rank of a term's kernel / trainable parameters, where these are few and in use; else None.
+
+    Only of kernels with as many rows as there are parameters: the rank of others says nothing of them.
+    """
+    parameters = record.run.parameters
+    entries = sum(term.entries for term in counted(record).values())
+    kernels = {} if record.ntk is None else record.ntk.terms
+    ranks = [k.rank / parameters for n, k in kernels.items() if n in counted(record) and k.residuals >= parameters > 0]
+    used = max(ranks, default=0.0)
+    return used if parameters < entries and ranks and not thresholds.full_rank.passed(used) else None
 
 
 def start_spread(record: DiagnosisRecord) -> dict[str, float]:

@@ -6,7 +6,7 @@ from pinndiag._records import DiagnosisRecord
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
 from pinndiag.checks._gate import gate
-from pinndiag.checks._inputs import input_box, unusual_ranges, weights_saturate
+from pinndiag.checks._inputs import input_box, unusual_ranges, weights_at_fault
 from pinndiag.checks._measures import first_layer_at_start, first_layer_now
 from pinndiag.checks._thresholds import Thresholds
 from pinndiag.checks._wording import number, quoted
@@ -26,8 +26,8 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     flat = bounds[1].passed(spread)
     if not (saturated or flat):
         return CHECK.passed()
-    if saturated and not flat and weights_saturate(record, thresholds):
-        return CHECK.passed()  # the coordinates are of order one: the weights saturate it (PD404)
+    if weights_at_fault(record, thresholds):
+        return CHECK.passed()  # the coordinates are of order one (PD404)
     state = gate(record, thresholds)
     low, high = input_box(record)
     evidence = [
@@ -69,9 +69,9 @@ CHECK = Check(
     decide=decide,
     detected="At the stored initial parameters the first layer is saturated, or its units hardly vary over the "
     "points. The range of the points is named beside it and accuses nobody: a normalising first layer may take care "
-    "of it. Where all coordinates are of order one, saturation is blamed on the weights (PD404). Without the start "
-    "the present first layer is looked at, and the finding is a warning at most. Where --thorough trained a scaled "
-    "copy, the comparison stands beside it.",
+    "of it. Where all coordinates are of order one, the weights are blamed (PD404). Without the start the present "
+    "first layer is looked at, and the finding is a warning at most. Where --thorough trained a scaled copy, the "
+    "comparison stands beside it.",
     why="Coordinates far from one saturate tanh; tiny ones leave the network linear, so that all derivatives vanish. "
     "Neither weights nor another optimizer help.",
     fix="Map the coordinates to [-1, 1] inside the model; autograd takes care of the chain rule.",

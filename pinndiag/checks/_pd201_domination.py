@@ -156,6 +156,7 @@ CHECK = Check(
         "unscaled_problem",
         "bad_initialisation",
         "lr_too_high",
+        "insufficient_capacity",
         "trivial_solution",
         "inconsistent_terms",
     ),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pinndiag._records import DiagnosisRecord
+from pinndiag._records import DiagnosisRecord, Prescription
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
 from pinndiag.checks._gate import gate
-from pinndiag.checks._measures import held_out, works
+from pinndiag.checks._measures import by_lbfgs, held_out, works
 from pinndiag.checks._thresholds import Thresholds
 from pinndiag.checks._wording import number, quoted
 
@@ -37,9 +37,15 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         state.severity(thresholds.held_out.far(high[worst]) and worst not in harmless),
         terms=names,
         evidence=evidence,
-        prescriptions=[remedies.resample(), remedies.more_points()],
+        prescriptions=_cures(record),
         sure=state.sure(f"{found.points} fresh points, {found.drawn}."),
     )
+
+
+def _cures(record: DiagnosisRecord) -> list[Prescription]:
+    """L-BFGS learns from the changes of its gradient, which points that change spoil: there more points come first."""
+    cures = [remedies.resample(), remedies.more_points()]
+    return cures[::-1] if by_lbfgs(record) else cures
 
 
 CHECK = Check(

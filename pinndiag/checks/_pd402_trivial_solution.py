@@ -149,5 +149,12 @@ CHECK = Check(
     overturned_by="A solution that really is constant; the first hundred steps; a homogeneous condition with far too "
     "large a weight.",
     reference="Rohrhofer et al. 2022 (arXiv 2203.13648); Leiteritz, Pflueger 2021",
-    symptom_of=("input_scaling", "bad_initialisation", "unscaled_problem", "lr_too_high", "condition_dominates"),
+    symptom_of=(
+        "input_scaling",
+        "bad_initialisation",
+        "unscaled_problem",
+        "lr_too_high",
+        "premature_stop",
+        "condition_dominates",
+    ),
 )

@@ -8,7 +8,7 @@ from pinndiag._records import DiagnosisRecord, Evidence
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
 from pinndiag.checks._gate import gate
-from pinndiag.checks._measures import alone, counted
+from pinndiag.checks._measures import alone, counted, in_use
 from pinndiag.checks._thresholds import Thresholds
 from pinndiag.checks._wording import number, quoted
 
@@ -22,38 +22,38 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     factor, falls, state = record.probe.factor, alone(record), gate(record, thresholds)
     if math.isnan(factor):
         return CHECK.not_applicable(record.probe.reason or "the descent probe gave no number")
-    if not state.open:
+    if not state.open or not thresholds.alone_stuck.passed(factor):
         return CHECK.passed()
     worst = state.open[0]
-    stuck = thresholds.alone_stuck.passed(factor) and thresholds.alone_stuck.passed(falls.get(worst, math.inf))
+    used = in_use(record, thresholds)
     bend = None if record.constant is None else record.constant.bend
-    seen = record.activations is not None and bool(record.activations.layers)
-    affine = bend is not None and thresholds.bend.passed(bend) and not seen
-    entries = sum(term.entries for term in counted(record).values())
+    bent = record.activations is not None and bool(record.activations.layers)
+    held = thresholds.alone_stuck.passed(falls.get(worst, math.inf))
+    affine = held and not bent and bend is not None and thresholds.bend.passed(bend)
     parameters = record.run.parameters
-    used = _rank(record, worst, parameters)
-    full = used is not None and not thresholds.full_rank.passed(used)
-    few = parameters < entries and (full or FEW * parameters < entries)
-    if not stuck or not (affine or few):
+    entries = sum(term.entries for term in counted(record).values())
+    crowded = held and FEW * parameters < entries
+    if not (affine or crowded or used is not None):
         return CHECK.passed()
     evidence = [
         compared("factor the loss falls by (descent probe)", factor, thresholds.stuck),
-        compared(f"factor {quoted(worst)} falls by alone", falls[worst], thresholds.alone_stuck),
         Evidence(name="trainable parameters", value=float(parameters)),
         Evidence(name="residuals", value=float(entries)),
     ]
+    if worst in falls:
+        evidence.append(compared(f"factor {quoted(worst)} falls by alone", falls[worst], thresholds.alone_stuck))
     if used is not None:
-        name = f"independent directions of the kernel of {quoted(worst)} / trainable parameters"
+        name = "independent directions of a term's kernel / trainable parameters"
         evidence.append(compared(name, used, thresholds.full_rank))
-    if bend is not None:
+    if affine and bend is not None:
         evidence.append(compared("share of the output that is not affine in the coordinates", bend, thresholds.bend))
+    only = "only " if used is None else ""
     title = (
         f"the output is affine in the coordinates, and {quoted(worst)} does not fall even alone: an activation is "
         "missing"
         if affine
-        else f"{'all' if full else 'only'} {parameters} parameters are in use, for {entries} residuals, and "
-        f"{quoted(worst)} does not fall "
-        f"even alone ({number(falls[worst])}-fold)"
+        else f"{only}{parameters} parameters are in use for {entries} residuals, and the loss falls no further "
+        f"({number(factor)}-fold)"
     )
     return CHECK.finding(
         title,
@@ -65,26 +65,19 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     )
 
 
-def _rank(record: DiagnosisRecord, name: str, parameters: int) -> float | None:
-    """Independent directions that the residuals of a term move in / trainable parameters, where as many were drawn."""
-    found = None if record.ntk is None else record.ntk.terms.get(name)
-    if found is None or found.residuals < parameters:
-        return None
-    return found.rank / parameters
-
-
 CHECK = Check(
     code="PD403",
     pathology="insufficient_capacity",
     title="The network is too small",
     passing="The network has room for more, or does not need it",
-    needs=("probe", "terms.probe_alone", "terms.work"),
+    needs=("probe", "terms.work"),
     thresholds=("alone_stuck", "stuck", "full_rank", "bend", "work"),
     decide=decide,
-    detected="With work left, neither a hundred L-BFGS iterations on the sum nor sixty on the worst term alone gain "
-    "twofold, and either the network has fewer parameters than residuals and nearly all of them move the residuals "
-    "independently (the kernel's rank), or ten residuals to each parameter, or no activation was seen and its output "
-    "is affine in the coordinates. A problem where the sum does not even gain by a fifth.",
+    detected="With work left a hundred L-BFGS iterations on the sum do not gain twofold, and either the network has "
+    "fewer parameters than residuals and most of them move the residuals independently (the kernel's rank); or sixty "
+    "iterations on the worst term alone do not gain twofold either, and there are ten residuals to each parameter, or "
+    "no activation was seen and the output is affine in the coordinates. A problem where the sum does not even gain by "
+    "a fifth.",
     why="Where every parameter is in use already there is no function left that fits better, however one trains.",
     fix="Make the network wider, then deeper; put an activation between the layers.",
     overturned_by="Four times the width that does not help: then it is spectral bias, or the data are noisy and no "

@@ -9,7 +9,7 @@ from pinndiag._records import DiagnosisRecord
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
 from pinndiag.checks._gate import gate
-from pinndiag.checks._inputs import weights_saturate
+from pinndiag.checks._inputs import weights_at_fault
 from pinndiag.checks._measures import quotient, start_spread
 from pinndiag.checks._thresholds import Thresholds
 from pinndiag.checks._wording import number, quoted
@@ -26,15 +26,16 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     if len(spread) < 2:
         return CHECK.not_applicable("needs the activations of two layers at the start")
     layers = list(spread)
-    saturated = share.get(layers[0], 0.0)
-    first = thresholds.first_saturation.passed(saturated) and not weights_saturate(record, thresholds)
-    if first or thresholds.first_spread.passed(spread[layers[0]]):
+    flat = thresholds.first_spread.passed(spread[layers[0]])
+    saturated = thresholds.first_saturation.passed(share.get(layers[0], 0.0))
+    if (flat or saturated) and not weights_at_fault(record, thresholds):
         return CHECK.passed()  # wrong from the first layer on: the inputs' scale
     ratio = quotient(spread[layers[-1]], spread[layers[0]])
     falls = all(spread[b] <= STEP * spread[a] for a, b in itertools.pairwise(layers))
     later = [layer for layer in layers[1:] if layer in share]
     saturated = bool(later) and all(thresholds.first_saturation.passed(share[layer]) for layer in later)
-    if not (saturated or (falls and thresholds.layer_fall.passed(ratio))):
+    lost = flat and thresholds.first_spread.far(spread[layers[-1]])
+    if not (saturated or lost or (falls and thresholds.layer_fall.passed(ratio))):
         return CHECK.passed()
     state = gate(record, thresholds)
     evidence = [compared("spread of the last layer / of the first, at the start", ratio, thresholds.layer_fall)]
@@ -42,6 +43,9 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         compared(f"saturated share of layer {quoted(x)} at the start", share[x], thresholds.first_saturation)
         for x in later
     ]
+    if lost:
+        name = f"spread of the units of layer {quoted(layers[-1])} over the points at the start"
+        evidence.insert(0, compared(name, spread[layers[-1]], thresholds.first_spread))
     restart = None if record.trials is None else record.trials.restart
     more = ""
     if restart is not None:
@@ -51,10 +55,12 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     title = (
         "every layer behind the first is saturated at the start"
         if saturated
+        else f"the units hardly vary from the first layer on, at the start (in the last {number(spread[layers[-1]])})"
+        if lost
         else f"the signal fell to {number(ratio)} of its size from the first layer to the last, at the start"
     )
     grave = saturated and any(thresholds.first_saturation.far(share[x]) for x in later)
-    grave = grave or (falls and thresholds.layer_fall.far(ratio))
+    grave = grave or lost or (falls and thresholds.layer_fall.far(ratio))
     return CHECK.finding(
         title,
         state.severity(grave),
@@ -74,9 +80,9 @@ CHECK = Check(
     thresholds=("layer_fall", "first_saturation", "first_spread", "trial"),
     decide=decide,
     detected="At the stored initial parameters the units' spread over the points falls geometrically from layer to "
-    "layer, or all layers behind the first are saturated. When the first layer is at fault already, the inputs' "
-    "scale is blamed, unless all coordinates are of order one. Where --thorough began the training again with another "
-    "draw, the comparison stands beside it.",
+    "layer, or all layers behind the first are saturated, or the units hardly vary from the first layer on. When the "
+    "first layer is at fault already, the inputs' scale is blamed, unless all coordinates are of order one. Where "
+    "--thorough began the training again with another draw, the comparison stands beside it.",
     why="A signal that dies or saturates on the way leaves the deeper layers nothing to learn from.",
     fix="Use Glorot's rule for tanh, SIREN's for sine.",
     overturned_by="A finished network; another draw of the same rule that trains well.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pinndiag._records import DiagnosisRecord, Evidence, Stability
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
-from pinndiag.checks._course import risen_again
+from pinndiag.checks._course import leap, risen_again
 from pinndiag.checks._gate import gate
 from pinndiag.checks._measures import growth, lost_gradients, start_gradients
 from pinndiag.checks._needs import reason
@@ -49,6 +49,11 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         evidence.append(compared("median loss of the last quarter of the run / of its best one", back, thresholds.rise))
         titles.append(f"the loss has risen {number(back)}-fold again since its best quarter of the run")
         grave |= thresholds.rise.far(back)
+    leapt = None if record.history is None else leap(record)
+    if leapt is not None and thresholds.leap.passed(leapt):
+        evidence.append(compared("largest loss of the run / the first one", leapt, thresholds.leap))
+        titles.append(f"the loss leapt to {number(leapt)} times its first value")
+        grave |= thresholds.leap.far(leapt)
     if rate is not None and start.passed(rate / 2):
         evidence.append(compared("learning rate x sigma_max / 2 at the start (stable below 1)", rate / 2, start))
         titles.append(f"the learning rate was {number(rate / 2)} times the stability limit at the start")
@@ -115,17 +120,18 @@ CHECK = Check(
     title="The learning rate is too high",
     passing="The learning rate is below the stability limit",
     needs=("terms",),
-    thresholds=("sharpness", "start_sharpness", "update", "rise", "stuck", "saturation"),
+    thresholds=("sharpness", "start_sharpness", "update", "rise", "leap", "stuck", "saturation"),
     decide=decide,
     detected="The learning rate against the largest one that is stable for the local quadratic model: 2 / sigma_max "
     "for gradient descent; for Adam the limit of its preconditioned Hessian; not where the descent probe finds no way "
     "down, for steps that overshoot do not end at a minimum. At the start it counts for plain descent only. A first "
-    "step that is large against the parameters, a total loss that has grown since the start, one that has risen again "
-    "in the last quarter of a run, and a gradient that vanished in the training count too; a large first step together "
-    "with a grown loss is a problem. Between 0.8 and the bound it is a note: riding the edge is normal.",
+    "step that is large against the parameters, a total loss that has grown since the start, one that leapt far above "
+    "its first value in a run or has risen again in the last quarter, and a gradient that vanished in the training "
+    "count too; a large first step together with a grown loss is a problem. Between 0.8 and the bound it is a note: "
+    "riding the edge is normal.",
     why="Beyond the limit each step overshoots along the sharpest direction; the loss rises until the units saturate.",
     fix="Lower the learning rate to half the limit, or let it decay.",
     overturned_by="A loss whose medians still fall: training at the edge of stability is normal.",
     reference="Cohen et al. 2021; Cohen et al. 2022 (arXiv 2207.14484)",
-    symptom_of=("input_scaling", "unscaled_problem"),
+    symptom_of=("input_scaling", "unscaled_problem", "bad_initialisation"),
 )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pinndiag._records import DiagnosisRecord, Evidence
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
-from pinndiag.checks._course import standing_since
+from pinndiag.checks._course import rate_left, standing_since
 from pinndiag.checks._gate import Gate, gate
-from pinndiag.checks._measures import counted
+from pinndiag.checks._measures import by_lbfgs, counted
 from pinndiag.checks._needs import reason
 from pinndiag.checks._thresholds import Thresholds
 from pinndiag.checks._wording import number
@@ -18,10 +18,12 @@ __all__ = ["CHECK"]
 def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     state = gate(record, thresholds)
     stood = None if record.history is None else standing_since(record.history)
-    if stood is not None and thresholds.standing.passed(stood[1]) and state.state != "finished":
+    rate = None if record.history is None else rate_left(record.history)
+    decayed = rate is not None and thresholds.rate_left.passed(rate)  # then PD503 says so
+    if stood is not None and thresholds.standing.passed(stood[1]) and not decayed and state.state != "finished":
         return _stood(state, *stood, thresholds)
     optimizer, probe = record.run.optimizer, record.probe
-    if optimizer is None or "lbfgs" not in optimizer.kind.casefold().replace("-", ""):
+    if optimizer is None or not by_lbfgs(record):
         if record.history is not None:
             return CHECK.passed()  # it moved to the end
         return CHECK.not_applicable("the optimizer is not L-BFGS" if optimizer else "the optimizer is not known")
@@ -64,11 +66,11 @@ CHECK = Check(
     title="The optimizer stopped by itself",
     passing="The optimizer did not stop by itself",
     needs=("terms",),
-    thresholds=("standing", "stop_probe", "stop_loss"),
+    thresholds=("standing", "rate_left", "stop_probe", "stop_loss"),
     decide=decide,
     detected="The optimizer is L-BFGS, the weighted total is far below one in absolute size, and the same method in "
     "float64 with a scaled loss still falls a hundredfold, with work left. In a run, of whatever optimizer: the loss "
-    "is the same to six digits up to the end, with work left.",
+    "is the same to six digits up to the end, with work left and a learning rate that has not decayed.",
     why="torch's L-BFGS stops at absolute sizes of gradient and change. A small loss reaches them long before it is "
     "solved.",
     fix="Scale the loss to between 1 and 1e4, set the tolerances to zero, use float64; or Adam.",

@@ -104,8 +104,8 @@ def _tell_of_rest(loss: Tensor, terms: Mapping[str, Tensor], weights: Mapping[st
     total = _sum(terms, weights)
     if not torch.allclose(total, loss.reshape(()), rtol=1e-4):
         warnings.warn(
-            f"pinndiag: the loss of training_step is {float(loss):.4g}, the weighted sum of the terms that it returns "
-            f"{float(total):.4g}: what is missing is not measured, and is left out where a scheme moves the weights",
+            f"pinndiag: the loss of training_step is {loss.item():.4g}, the weighted sum of the terms that it returns "
+            f"{total.item():.4g}: what is missing is not measured, and is left out where a scheme moves the weights",
             UserWarning,
             stacklevel=2,
         )

@@ -117,18 +117,29 @@ class SelfAdaptive(AbstractPointScheme):
         return self.scale * self._mask(self.sharpness * fields["v"])
 
     def _risen(self, fields: Fields, residuals: Points) -> Fields:
-        with torch.enable_grad():
-            v = fields["v"].detach().requires_grad_()
-            (slope,) = torch.autograd.grad(self.factor({"v": v}).sum(), v)
-        rise = 0.5 * slope * residuals.square()
+        rise = 0.5 * self._slope(fields["v"]) * residuals.square()
         if self.ascent == "sgd":
             return {"v": fields["v"] + self.lr * rise}
         v, inner = adam(fields["v"], -rise, fields, self.lr, self.betas)
         return {"v": v, **inner}
+
+    def _slope(self, v: Points) -> Points:
+        """Derivative of the factor."""
+        if isinstance(self.mask, str):
+            return self.scale * self.sharpness * _SLOPES[self.mask](self.sharpness * v)
+        with torch.enable_grad():
+            leaf = v.detach().requires_grad_()
+            (slope,) = torch.autograd.grad(self.factor({"v": leaf}).sum(), leaf)
+        return slope
 
 
 _MASKS: dict[str, Callable[[Tensor], Tensor]] = {
     "square": torch.square,
     "sigmoid": torch.sigmoid,
     "identity": lambda v: v,
+}
+_SLOPES: dict[str, Callable[[Tensor], Tensor]] = {
+    "square": lambda v: 2 * v,
+    "sigmoid": lambda v: torch.sigmoid(v) * torch.sigmoid(-v),
+    "identity": torch.ones_like,
 }

@@ -166,7 +166,7 @@ def _setting(record: RemedyRecord) -> str:
     rate = f", learning rate {number(optimizer.lr)}" if optimizer.lr is not None else ""
     runs = max((len(arm.runs) for arm in all_arms(record)), default=record.seeds)
     seeds = plural(runs, "seed") + (f" of {record.seeds} asked for" if runs < record.seeds else "")
-    points = f"fresh points every {plural(record.resample, 'step')}, the same" if record.resample else "the same points"
+    points = f"the same fresh points every {plural(record.resample, 'step')}" if record.resample else "the same points"
     return (
         f"Every arm: from the {place}, {plural(record.steps, 'step')} of {one_line(optimizer.kind)}{rate}, "
         f"{seeds}, {points}"

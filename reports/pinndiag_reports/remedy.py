@@ -127,13 +127,18 @@ def _explained(console: Console, page: RemedyView) -> None:
 
     console.print()
     if page.trials:
-        table = plain_table(page.trials_head, right=0)
-        for row in page.trials:
+        columns = {head: [row[i] for row in page.trials] for i, head in enumerate(page.trials_head)}
+        spare = [head for head in columns if head.startswith("loss of ")] + ["steps", "time"]
+        while _wide(columns) > console.width and spare:
+            del columns[spare.pop(0)]  # the report has them
+        table = plain_table(tuple(columns), right=0)
+        for row in zip(*columns.values(), strict=True):
             table.add_row(*row)
         console.print(table)
         console.print(
             Text(
-                "work left: squared distance in parameters that would make the residuals vanish, over all terms",
+                "work left: squared distance in parameters that would make the residuals vanish, over all terms; "
+                "median over the last quarter of the steps taken",
                 "dim",
             )
         )

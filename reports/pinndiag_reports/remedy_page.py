@@ -58,7 +58,8 @@ def _trials(head: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> Part | 
     if not rows:
         return None
     note = "Work left: squared distance in parameters that would make the typical residuals vanish, summed over the "
-    note += "terms; what the candidates are chosen by. Losses are unweighted, at half of the steps."
+    note += "terms, median over the last quarter of the steps taken; what the candidates are chosen by. Losses are "
+    note += "unweighted, at half of the steps."
     return Table(head, rows, note=note)
 
 

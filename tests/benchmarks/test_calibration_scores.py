@@ -24,10 +24,19 @@ def case(name, state="sick", pathology="aliasing", found=(), **more):
 
 
 TABLE = [
-    case("found first", found=[ALIAS, BIAS], curable="points", treatment="resample", factor=2.0),
-    case("found second", found=[BIAS, ALIAS], curable="points", treatment="resample", factor=0.5),
-    case("a note is nothing", found=[NOTE], curable="points"),
-    case("missed", found=[BIAS]),
+    case(
+        "found first", found=[ALIAS, BIAS], curable="points", treatment="resample", words="Draw new points.", factor=2.0
+    ),
+    case(
+        "found second",
+        found=[BIAS, ALIAS],
+        curable="points",
+        treatment="resample",
+        words="Draw new points.",
+        factor=0.5,
+    ),
+    case("a note is nothing", found=[NOTE], curable="points", words="nothing is prescribed"),
+    case("missed", found=[BIAS], curable="points"),  # and not treated: no part of the count of remedies
     case("well", "healthy", found=[BIAS]),
     case("alarmed", "healthy", found=[ALIAS]),
     case("short and called", "short", found=[ALIAS]),

@@ -102,3 +102,14 @@ def test_noise_is_no_unfinished_work():
     assert gate(replace(base, pointwise=smooth), DEFAULT).open == ("bc",)
     both = gate(replace(unfinished(), pointwise=noisy), DEFAULT)
     assert (both.state, both.open) == ("unfinished", ("pde",))  # what is left of the equation is looked at
+
+
+def test_little_work_means_nothing_while_the_loss_of_a_zero_output_is_left():
+    base = replace(record(), solution=None, constant=constant(5.0))  # a fifth of it is left
+    found = gate(base, DEFAULT)
+    assert (found.state, found.open) == ("unfinished", ("bc", "pde"))
+    assert found.words == "unfinished: 20 % of the loss of a zero output is left in 'bc'"
+    assert gate(replace(base, constant=constant(1e3)), DEFAULT).state == "finished"
+    tiny = replace(base.constant, zero={"pde": 1.0, "bc": 1e-3}, relative={"pde": 1e-6, "bc": 1.0})
+    assert gate(replace(base, constant=tiny), DEFAULT).state == "finished"  # what a zero output solves as well
+    assert gate(replace(base, solution=record().solution), DEFAULT).state == "finished"  # the known solution is met

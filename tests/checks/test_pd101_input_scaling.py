@@ -36,6 +36,13 @@ def test_prescribes_the_map_of_the_widest_points():
     assert any(e.value == "0 to 1000" for e in found.evidence)
 
 
+def test_ordinary_inputs_are_not_to_blame():
+    small = {"pde": pointwise(field=field([[0.0, 1.0], [-2.0, 2.0]])), "bc": pointwise(field=field([[0.0, 1.0]]))}
+    tiny = replace(unfinished(), start=begun(0.0, 1e-5), pointwise=small)
+    assert passes("PD101", tiny)
+    assert passes("PD101", replace(tiny, start=begun(0.9)))
+
+
 def test_without_the_start_the_present_is_a_warning():
     now = activations(activation("0", 0.99), activation("2", 0.1))
     assert finding("PD101", replace(unfinished(), start=None, activations=now)).severity == "warning"

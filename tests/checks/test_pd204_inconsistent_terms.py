@@ -1,5 +1,16 @@
 from pinndiag._records import Trials, WeightTrial, WeightTrials
-from tests.checks.records import finding, passes, probe, quick, replace, skipped, travelling, unfinished, with_terms
+from tests.checks.records import (
+    finding,
+    passes,
+    probe,
+    quick,
+    replace,
+    skipped,
+    travelling,
+    unfinished,
+    with_terms,
+    work,
+)
 
 
 def contradictory(total=1.05, alone=1e4, cancellation=0.01):
@@ -18,6 +29,13 @@ def test_does_not_flag_a_way_down_or_a_term_that_is_stuck_alone():
     assert passes("PD204", contradictory(total=5.0))
     assert passes("PD204", contradictory(alone=2.0))
     assert passes("PD204", contradictory(cancellation=0.5))
+
+
+def test_a_term_that_is_solved_need_not_fall():
+    third = replace(contradictory().terms["pde"], loss=1e-9, work=work(1e-8), probe_alone=probe(3.0))
+    base = replace(contradictory(), terms={**contradictory().terms, "ic": third})
+    assert finding("PD204", base).severity == "problem"
+    assert passes("PD204", with_terms(base, ic={"work": work(1e-2)}))  # it has work left, and does not fall alone
 
 
 def test_does_not_flag_a_trivial_solution():

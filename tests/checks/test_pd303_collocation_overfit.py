@@ -2,7 +2,8 @@ import math
 
 import pytest
 
-from tests.checks.records import finding, held_out, passes, quick, record, skipped, with_terms, work
+from pinndiag._records import OptimizerCard
+from tests.checks.records import finding, held_out, passes, quick, record, replace, skipped, with_terms, work
 
 
 def overfitted(ratio, standard_error=0.1, left=1e-6):
@@ -32,3 +33,11 @@ def test_does_not_flag():
 
 def test_not_applicable():
     assert "left out by quick" in skipped("PD303", quick(record()))
+
+
+def test_an_optimizer_that_learns_from_changes_of_the_gradient_gets_more_points_first():
+    titles = [p.title for p in finding("PD303", overfitted(500.0)).prescriptions]
+    assert titles[0].startswith("Draw new points")
+    run = replace(record().run, optimizer=OptimizerCard(kind="LBFGS", lr=1.0))
+    titles = [p.title for p in finding("PD303", replace(overfitted(500.0), run=run)).prescriptions]
+    assert titles[0].startswith("Use more points")  # and not "Or use"

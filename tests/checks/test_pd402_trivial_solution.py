@@ -52,7 +52,8 @@ def test_detects_by_the_loss_of_the_best_constant():
     found = finding("PD402", unsolved(unfinished(), 1.02))
     assert (found.pathology, found.severity) == ("trivial_solution", "problem")
     assert found.evidence[0].value == 1.02
-    assert finding("PD402", unsolved(record(), 1.02, factor=1e3)).severity == "problem"  # it looks finished
+    assert finding("PD402", unsolved(record(), 1.02)).severity == "problem"  # it looks finished
+    assert passes("PD402", unsolved(record(), 1.02, factor=1e3))  # and is not: it has not left its start
 
 
 def test_a_term_that_is_solved_shows_that_the_output_is_no_constant():

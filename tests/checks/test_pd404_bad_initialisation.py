@@ -30,6 +30,16 @@ def test_detects_saturation_behind_the_first_layer():
     assert finding("PD404", begun(unfinished(), (0.5, 0.9, 0.9), (0.1, 0.9, 0.95))).severity == "problem"
 
 
+def test_detects_weights_that_are_too_small_from_the_first_layer_on():
+    points = {"pde": pointwise(field=field([[0.0, 1.0], [-2.0, 2.0]]))}
+    dead = replace(begun(unfinished(), (5e-3, 4e-4, 3e-5)), pointwise=points)
+    found = finding("PD404", dead)
+    assert found.severity == "problem"
+    assert "from the first layer on" in found.title
+    wide = {"pde": pointwise(field=field([[0.0, 1e-3], [-2.0, 2.0]]))}
+    assert passes("PD404", replace(dead, pointwise=wide))  # PD101
+
+
 def test_saturation_from_the_first_layer_on_is_blamed_on_the_weights_where_the_inputs_are_of_order_one():
     saturated = begun(unfinished(), (0.9, 0.9, 0.9), (0.5, 0.9, 0.95))
     ordinary = replace(saturated, pointwise={"pde": pointwise(field=field([[0.0, 1.0], [-1.0, 1.0]]))})

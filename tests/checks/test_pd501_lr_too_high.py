@@ -54,6 +54,18 @@ def test_a_network_at_rest_has_not_overshot():
     assert finding("PD501", replace(base, probe=None)).severity == "problem"
 
 
+@pytest.mark.parametrize(("peak", "severity"), [(5.0, None), (20.0, "warning"), (500.0, "problem")])
+def test_a_run_whose_first_steps_raised_the_loss(peak, severity):
+    losses = [1.0, peak, *[0.7] * 38]
+    band = Band(low=losses, high=losses)
+    leapt = replace(unfinished(), history=run(list(range(40)), total=band, losses={"pde": band, "bc": band}))
+    if severity is None:
+        assert passes("PD501", leapt)
+        return
+    assert finding("PD501", leapt).severity == severity
+    assert finding("PD501", leapt).evidence[0].value == pytest.approx(peak)
+
+
 @pytest.mark.parametrize(("factor", "severity"), [(5.0, "warning"), (100.0, "problem")])
 def test_a_run_whose_loss_has_risen_again(factor, severity):
     losses = [10 ** (-i / 10) if i < 30 else factor * 10**-2.45 for i in range(40)]  # the median of the best quarter

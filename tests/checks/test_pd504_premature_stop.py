@@ -52,5 +52,14 @@ def test_a_run_that_stood_still_to_its_end(moving, severity):
     assert not isinstance(by_code("PD504").judge(replace(record(), history=still)), Finding)
 
 
+def test_a_run_whose_learning_rate_has_decayed_is_told_by_another_check():
+    losses = [1 / (1 + min(i, 20)) for i in range(40)]
+    rates = [10 ** (-i / 8) for i in range(40)]
+    band, lr = Band(low=losses, high=losses), Band(low=rates, high=rates)
+    still = replace(unfinished(), probe=None, history=run(list(range(40)), total=band, lr=lr))
+    assert passes("PD504", still)
+    assert "decayed" in finding("PD503", still).title
+
+
 def test_a_run_that_moved_to_its_end():
     assert passes("PD504", replace(unfinished(), history=course(0.001)))

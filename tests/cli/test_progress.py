@@ -107,23 +107,6 @@ def test_equal_steps_tell_how_long_the_rest_takes(
     assert len(lines) == 11
 
 
-def test_what_takes_long_is_heard_of_when_it_begins(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    now = [100.0]
-    monkeypatch.setattr("pinndiag_cli._progress.time.monotonic", lambda: now[0])
-    with progress(quiet=False) as shown:
-        for what, seconds in (
-            ("loading", 0.5),
-            ("analysing: gradients", 2.5),
-            ("analysing: curvature", 9.0),
-            ("end", 0),
-        ):
-            shown.begin(what)
-            now[0] += seconds
-    assert capsys.readouterr().err.splitlines() == ["analysing: curvature", "end"]
-
-
 def test_slow_steps_are_heard_of_all_the_same(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -122,8 +122,8 @@ def test_the_next_step_keeps_what_was_asked_for(
 ) -> None:
     given(severity=severity)
     asked = ("--scheme", "lra", "--scheme", "rba", "--from", "initial", "--seeds", "2", "--resample", "5")
-    done = run("remediate", "p.pt", *asked, "--steps", "400", "--exit-zero")
-    again = "pinndiag remediate p.pt --scheme lra --scheme rba --from initial --steps 2000 --seeds 2 --resample 5"
+    done = run("remediate", "p.pt", *asked, "--steps", "1500", "--exit-zero")
+    again = "pinndiag remediate p.pt --scheme lra --scheme rba --from initial --steps 3000 --seeds 2 --resample 5"
     assert (f"next: {again}" in done.stdout) == asks
 
 

@@ -23,6 +23,8 @@ from pinndiag._records import (
     Work,
 )
 from pinndiag._store import read_run
+from pinndiag.checks._measures import start_gradients
+from tests.checks.records import start
 from tests.store.runs import curvature, header, put, step
 
 COUNT = 48  # one record a judged step
@@ -214,6 +216,21 @@ def test_a_weight_that_runs_away(tmp_path: Path) -> None:
     finding = found(judged(tmp_path, run, WHEN["always"]), "PD205")
     assert finding is not None
     assert finding.severity == "problem"
+
+
+def test_the_start_is_judged_by_the_weights_of_the_start(tmp_path: Path) -> None:
+    """A scheme that has lowered a weight since then did not do so at the first step."""
+
+    def weighed(i: int) -> tuple[StepLine, CurvatureLine]:
+        weights = {"pde": 10.0 ** (-i / 16)}
+        return step(i, {"pde": 1e-2, "bc": 1e-2}, {"pde": 8.0, "bc": 2.0}, weights=weights), healthy(i)[1]
+
+    record = judged(tmp_path, weighed, WHEN["always"])
+    assert record.terms["pde"].weight < 2e-3
+    assert start_gradients(record) == {"pde": 8.0, "bc": 2.0}
+    assert start_gradients(msgspec.structs.replace(record, start=start())) == pytest.approx(
+        {"pde": 20 * record.terms["pde"].weight, "bc": 1.0}  # a checkpoint: the weights it is trained with
+    )
 
 
 def test_a_finished_run_has_no_findings_whatever_it_went_through(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 import pinndiag
 from pinndiag._store import read_run
 from pinndiag.integrations import FRAMEWORKS, known
+from pinndiag.integrations._applied import applied
 from pinndiag.integrations._framework import unique
 from pinndiag.integrations._taps import Replaced, beneath, tapped
 
@@ -156,6 +157,32 @@ def test_a_value_set_by_the_user_meanwhile_is_kept() -> None:
     replaced.set(3.0)
     replaced.remove()
     assert thing.weight == 5.0
+
+
+def test_weights_are_read_off_the_graph_of_a_loss() -> None:
+    theta = torch.tensor([0.5, 2.0], requires_grad=True)
+    terms = {"pde": theta * torch.tensor([1.0, 3.0]), "bc": theta.sum(), "seen": theta.prod(), "zero": 0 * theta}
+    squares = {name: term.square().mean() if term.ndim else term for name, term in terms.items()}
+    loss = (squares["pde"] + 7 * squares["bc"]) ** 2 + squares["zero"]
+    outer = 2 * (squares["pde"] + 7 * squares["bc"]).item()
+    found = applied(loss, {**terms, "fixed": torch.ones(2)})
+    assert found == pytest.approx({"pde": outer, "bc": 7 * outer, "seen": 0, "zero": 1, "fixed": 1})
+    loss.backward()  # its graph is whole
+
+
+def test_a_coefficient_that_is_replaced_during_a_training_is_followed(tmp_path: Path) -> None:
+    net, outside = nn.Linear(1, 1), {"k": torch.ones((), requires_grad=True)}
+    with pinndiag.watch(net, to=tmp_path / "run", every=1, parameters=outside) as watch:
+        for k in (1.0, 2.0):
+            outside["k"] = torch.tensor(k, requires_grad=True)
+            watch({"data": outside["k"] * net(torch.ones(3, 1))}).backward()
+            watch.step()
+            assert outside["k"].grad is not None
+    steps = read_run(tmp_path / "run").steps
+    (weight, bias), (k,) = (p.item() for p in net.parameters()), (outside["k"].item(),)
+    u = weight + bias
+    wanted = [2 * k * k * u, 2 * k * k * u, 2 * k * u * u]  # of the loss (k u)^2: three coordinates, not four
+    assert steps.at(1).terms["data"].grad_mean == pytest.approx(sum(map(abs, wanted)) / 3, rel=1e-5)
 
 
 def test_names_are_made_unique() -> None:

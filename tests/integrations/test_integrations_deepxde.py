@@ -131,6 +131,11 @@ def test_another_loss_comes_as_a_scalar() -> None:
     assert [loss.item() for loss in pinn.losses().values()] == pytest.approx(state.tolist(), rel=1e-5)
 
 
+def test_data_that_it_has_already_are_refused() -> None:
+    with pytest.raises(pinndiag.PinndiagError, match="takes no data="):
+        pinndiag.wrap(inverse()[0], data=np.ones((3, 1)))
+
+
 def test_the_equations_are_residuals_at_points_of_ones_own() -> None:
     model, _ = inverse()
     pinn = pinndiag.wrap(model)

@@ -91,10 +91,11 @@ class TestTorchPhysics(Battery):
             old = sum(weight * handle.run().steps.at(0).terms[n].loss for n, weight in training.weights.items())
         assert float(training.subject.trainer.callback_metrics["train/loss"]) == pytest.approx(old, rel=1e-5)
 
-    def test_its_checkpoint_has_the_unknown_coefficient(self, tmp_path: Path) -> None:
+    def test_its_checkpoint_has_the_unknown_coefficient_and_the_optimizer(self, tmp_path: Path) -> None:
         training = self.make(unknown=True)
         training.run(1)
-        content = torch.load(self.saved(training, tmp_path), weights_only=True)
+        training.subject.trainer.save_checkpoint(tmp_path / "solver.ckpt")
+        content = torch.load(tmp_path / "solver.ckpt", weights_only=True)
         fresh = self.make(unknown=True)
         pinn = fresh.wrap()
         fill(pinn, content, tmp_path / "solver.ckpt")
@@ -102,6 +103,8 @@ class TestTorchPhysics(Battery):
         assert fresh.coefficient is not None
         assert torch.equal(fresh.coefficient(), training.coefficient())
         assert pinn.notes[-1].startswith("the state of the optimizer (Adam) was taken")
+        assert pinn.optimizer is not None
+        assert list(pinn.optimizer.state) == ["pinncondition_0.pinncondition_params", *training.net.state_dict()]
 
 
 def trainer(steps: int) -> Any:

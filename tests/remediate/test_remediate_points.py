@@ -10,7 +10,7 @@ from torch import nn
 import pinndiag
 from pinndiag import PINN, PinndiagError
 from pinndiag._records import Finding
-from pinndiag._remediate._candidates import candidates
+from pinndiag._remediate._candidates import candidates, named
 from pinndiag._remediate._points import drawn
 from pinndiag._remediate._training import Plan, advance
 from pinndiag.schemes import RBA, Causal, DynamicNorm, LRAnnealing
@@ -41,6 +41,14 @@ def problem(sampler: bool = True) -> PINN:
         sampler={"pde": lambda n: span * torch.rand(n, 2, dtype=torch.float64)} if sampler else None,
         initial=start,
     )
+
+
+def elsewhere() -> PINN:
+    """A PINN without a beginning."""
+    net = nn.Linear(1, 1).double()
+    ends = torch.tensor([[0.0], [1.0]], dtype=torch.float64)
+    inside = torch.linspace(0, 1, 5, dtype=torch.float64)[1:-1, None]
+    return pinndiag.wrap(net, {"pde": net, "bc": net}, points={"pde": inside, "bc": ends})
 
 
 def places(pinn: PINN, every: int, seed: int, step: int, others: bool = True) -> dict[str, torch.Tensor]:
@@ -101,7 +109,7 @@ def test_points_that_a_scheme_weighs_do_not_change_under_it() -> None:
 def test_the_report_says_that_points_were_drawn_anew() -> None:
     found = pinndiag.remediate(problem(), ["lra"], steps=4, resample=2, start="initial", diagnosis=healthy())
     assert found.record.resample == 2
-    assert "fresh points every 2 steps, the same points" in " ".join(str(found).split())
+    assert "the same fresh points every 2 steps" in " ".join(str(found).split())
 
 
 def test_time_is_the_axis_at_whose_beginning_a_term_lies() -> None:
@@ -115,4 +123,9 @@ def test_time_is_the_axis_at_whose_beginning_a_term_lies() -> None:
     assert first.before == "ic"
     assert pinn.infos["pde"].points is not None
     assert torch.equal(first.time["pde"], pinn.infos["pde"].points.coordinates[:, 0])  # type: ignore[arg-type]
+    asked = named("causal", pinn, healthy())
+    assert isinstance(asked, Causal)
+    assert asked.before == "ic"
+    with pytest.raises(PinndiagError, match="causal weights need the time of each point"):
+        named("causal", elsewhere(), healthy())
     assert {one.key for one in candidates(pinn, record, fresh=True)}.isdisjoint({"causal", "rba"})

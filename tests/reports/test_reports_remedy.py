@@ -183,6 +183,14 @@ def test_what_auto_tried() -> None:
         assert re.search(r"ntk\s?PD201 ntk\s?0\.5\s?0\.5\s?2\s?6\s?7\s?1\.50? s\s?left behind", shown)
 
 
+def test_runs_are_counted_that_were_made() -> None:
+    """From the checkpoint nothing is drawn at random: two seeds were asked for, one run was made."""
+    assert "1 seed of 2 asked for, the same points" in remedy_view(replace(remedy(), seeds=2)).setting
+    assert "2 seeds, the same points" in remedy_view(hostile_remedy()).setting
+    fresh = remedy_view(replace(remedy(), resample=5)).setting
+    assert "the same fresh points every 5 steps" in fresh
+
+
 def test_hostile_names_are_text(hostile_page: Page) -> None:
     record = hostile_remedy()
     html = remedy_to_html(record)

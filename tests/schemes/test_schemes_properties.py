@@ -403,3 +403,18 @@ def test_making_by_key_says_what_is_missing() -> None:
     assert isinstance(schemes.make("rba", gamma=0.9), schemes.RBA)
     with pytest.raises(PinndiagError, match="without time"):
         schemes.make("causal")
+
+
+@pytest.mark.parametrize(
+    ("mask", "same"), [("square", torch.square), ("sigmoid", torch.sigmoid), ("identity", lambda v: 1.0 * v)]
+)
+def test_masks_rise_as_autograd_says(mask: str, same: Callable[[Tensor], Tensor]) -> None:
+    residuals = {"pde": torch.linspace(0.1, 2, 9, dtype=torch.float64)}
+    found = []
+    for choice in (mask, same):
+        scheme = schemes.SelfAdaptive(mask=choice, scale=2.0, sharpness=3.0, ascent="sgd", lr=0.1, normalise=None)  # type: ignore[arg-type]
+        scheme.reference = "pde"
+        for step in range(3):
+            scheme.weigh(residuals, step)
+        found.append(scheme.remembered["pde"]["v"])
+    torch.testing.assert_close(found[0], found[1], rtol=1e-12, atol=0)

@@ -155,3 +155,9 @@ def test_a_run_is_known_to_be_written_or_killed(tmp_path: Path) -> None:
     writer.write(CLOSED)
     writer.close()
     assert read_run(tmp_path / "run").alive is False
+
+
+def test_a_folder_that_holds_no_run_keeps_its_files(tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text("mine")
+    RunWriter(tmp_path, header()).close()
+    assert (tmp_path / "report.html").read_text() == "mine"

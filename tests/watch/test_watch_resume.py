@@ -163,3 +163,24 @@ def test_the_weights_of_a_scheme_are_taken_up_while_measuring_is_off(
     assert content(tmp_path / "run") == before
     trained(tmp_path / "none", 1, resume=True)
     assert not (tmp_path / "none").exists()
+
+
+def test_other_weights_and_settings_are_told_of(tmp_path: Path) -> None:
+    trained(tmp_path / "a", 2, scheme=None, weights={"bc": 1.0})
+    trained(tmp_path / "a", 2, scheme=None, weights={"bc": 10.0}, resume=True)
+    trained(tmp_path / "b", 2, scheme=pinndiag.schemes.DynamicNorm(keep=0.9, every=1))
+    trained(tmp_path / "b", 2, scheme=pinndiag.schemes.DynamicNorm(keep=0.5, every=1), resume=True)
+    texts = [[e.text for e in read_run(tmp_path / run).events if e.event == "resumed"] for run in ("a", "b")]
+    assert texts == [
+        ["goes on at step 2 with other weights (bc 1.0 -> 10.0)"],
+        ["goes on at step 2 with other settings (keep 0.9 -> 0.5)"],
+    ]
+
+
+def test_a_damaged_state_is_refused_and_nothing_is_lost(tmp_path: Path) -> None:
+    trained(tmp_path / "run", 3)
+    (tmp_path / "run" / "state.pt").write_bytes(b"PK")
+    before = content(tmp_path / "run")
+    with pytest.raises(PinndiagError, match=r"state\.pt cannot be read"):
+        trained(tmp_path / "run", 2, resume=True)
+    assert content(tmp_path / "run") == before

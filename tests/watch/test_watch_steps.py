@@ -287,9 +287,72 @@ def _hooked(problem: Problem, join: Callable[[Terms], Tensor]) -> Tensor:
     return join({"data": u - 1, "more": u[:5] * 3})
 
 
+class CompiledFunction(torch.autograd.Function):
+    """Stands for what torch.compile makes of a forward pass: its graph goes backward once."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        ctx.passed = False
+        return values.clone()
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> Tensor:
+        if ctx.passed:
+            raise RuntimeError("compiled with non-empty donated buffers")
+        ctx.passed = True
+        return upstream
+
+
+def _compiled(problem: Problem, join: Callable[[Terms], Tensor]) -> Tensor:
+    u = CompiledFunction.apply(problem.net(problem.x))  # type: ignore[no-untyped-call]
+    return join({"data": u - 1, "more": u[:5] * 3})
+
+
+class Fragile(torch.autograd.Function):
+    """Fails in some of its backward passes."""
+
+    fails: tuple[int, ...] = ()
+    passes = 0
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        return values.clone()
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> Tensor:
+        Fragile.passes += 1
+        if Fragile.passes in Fragile.fails:
+            raise RuntimeError("out of something\nin detail")
+        return upstream
+
+
+def _fragile(problem: Problem, join: Callable[[Terms], Tensor]) -> Tensor:
+    Fragile.fails, Fragile.passes = (2,), 0 if isinstance(join, pinndiag.Watch) else 2
+    u = Fragile.apply(problem.net(problem.x))  # type: ignore[no-untyped-call]
+    return join({"data": u - 1, "more": u[:5] * 3})
+
+
+def test_an_error_of_the_plain_pass_too_is_the_users_with_a_note() -> None:
+    problem = Problem()
+    watch = watched(problem, sgd(problem))
+    loss = _fragile(problem, watch)
+    Fragile.fails = (1, 2, 3)
+    with pytest.raises(RuntimeError, match="out of something") as raised:
+        loss.backward()
+    assert "every=0" in raised.value.__notes__[0]
+    watch.close()
+
+
 @pytest.mark.parametrize(
     ("loop", "why"),
-    [(_regularised, ""), (_kept, ""), (_checkpointed, "use_reentrant=True"), (_hooked, "is not linear")],
+    [
+        (_regularised, ""),
+        (_kept, ""),
+        (_checkpointed, "use_reentrant=True"),
+        (_hooked, "is not linear"),
+        (_compiled, "torch.compile"),
+        (_fragile, "failed: out of something;"),
+    ],
 )
 def test_where_terms_cannot_be_taken_apart_the_training_is_the_plain_one(loop: Loop, why: str) -> None:
     found = []
