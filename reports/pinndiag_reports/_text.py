@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from textwrap import fill
 from typing import Any, Literal
 
 from rich import box
@@ -132,7 +133,7 @@ def _terms(console: Console, page: View) -> None:
         if COLUMNS[k].brief and any(row.cells[k] != number(None) for row in rows)
     ]
     if legend:
-        console.print(Text("; ".join(legend), style="dim"))
+        console.print(Text(fill("; ".join(legend), console.width), style="dim"))
     if dropped:
         console.print(
             Text(f"not shown at this width: {', '.join(COLUMNS[k].plain for k in sorted(dropped))}", style="dim")

@@ -88,6 +88,14 @@ def test_a_picture_is_a_file_of_its_own() -> None:
         assert float(item.get("y", 0)) + float(item.get("height", 0)) <= down
 
 
+def test_a_picture_of_maps_is_sound_xml() -> None:
+    (section,) = (s for s in dict(drawn(tale(), trained()))["all"] if s.id == "all-solution")
+    figure = section.parts[0]
+    assert isinstance(figure, Figure)
+    images = [item for item in ElementTree.fromstring(picture(figure)).iter() if item.tag.endswith("image")]
+    assert len(images) >= 4  # the solution, the start and two arms at least, some with a scale
+
+
 def test_the_readme_has_a_row_a_claim_and_what_is_missing() -> None:
     told = summary(tale(), trained(), full=False)
     text = readme([told], {"tiny": "tiny.svg"}, {"other": "python -m pinndiag_gallery other"})
@@ -137,6 +145,11 @@ def test_nothing_in_the_committed_readme_was_typed_in(tmp_path: Path) -> None:
         (tmp_path / path.name).write_bytes(path.read_bytes())
     write_readme(tmp_path)
     assert (tmp_path / "README.md").read_text(encoding="utf-8") == (GALLERY / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", sorted(GALLERY.glob("*.svg")), ids=lambda path: path.name)
+def test_committed_pictures_are_sound_xml(path: Path) -> None:
+    ElementTree.fromstring(path.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("path", sorted(GALLERY.glob("*.html")), ids=lambda path: path.name)

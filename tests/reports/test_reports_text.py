@@ -121,10 +121,17 @@ def test_rich_markup_in_names_is_text(make: Callable[..., DiagnosisRecord]) -> N
     assert ":smile:" in text
 
 
+def test_the_error_and_what_the_columns_mean(sick: DiagnosisRecord) -> None:
+    text = to_text(sick, width=120, color=False)
+    assert sick.solution is not None
+    assert f"error against the reference solution: {sick.solution.rel_l2:.3g}" in text
+    assert "work: what is left to be solved" in text
+
+
 def test_weights_only_says_so(bare: DiagnosisRecord) -> None:
     text = " ".join(to_text(bare, width=80, color=False).split())
     assert "Only the weights could be judged" in text
-    assert "needs the loss terms" in text
+    assert "No terms" not in text  # the verdict says it
 
 
 def test_markdown_tables_are_whole(sick: DiagnosisRecord, hostile: DiagnosisRecord) -> None:

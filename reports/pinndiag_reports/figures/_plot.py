@@ -330,9 +330,10 @@ class Plot:
         """A PNG over the panel, or over `box` (left, bottom, right, top in pixels)."""
         left, bottom, right, top = box or self.box
         source = base64.b64encode(data).decode("ascii")
+        kind = ' class="crisp"' if crisp else ""
         self._images.append(
             f'<image x="{left:g}" y="{self.height - top:g}" width="{right - left:g}" height="{top - bottom:g}" '
-            f'preserveAspectRatio="none"{" class=crisp" if crisp else ""} href="data:image/png;base64,{source}"/>'
+            f'preserveAspectRatio="none"{kind} href="data:image/png;base64,{source}"/>'
         )
 
     def backing(self) -> None:

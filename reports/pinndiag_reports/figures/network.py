@@ -87,9 +87,7 @@ def _panel(
         shorten(name, 9) if len(layers) <= 6 or index % math.ceil(len(layers) / 6) == 0 else ""
         for index, name in enumerate(layers)
     )
-    plot = Plot(
-        Rows(names, downward=False), y, y_label=label, x_label="layer, from input to output", grid="y", right=24
-    )
+    plot = Plot(Rows(names, downward=False), y, x_label="layer, from input to output", grid="y", right=24)
     places = range(len(layers))
     if any(math.isfinite(value) for value in before):
         plot.line(places, [factor * value for value in before], _START, markers=True)

@@ -96,7 +96,6 @@ def _panel(scene: Scene, before: Mapping[str, float], after: Mapping[str, float]
         top=12,
         grid="x",
         height=max(130, 62 + 28 * len(pairs)),
-        x_label=title,
     )
     for row, (name, (was, now)) in enumerate(pairs.items()):
         style = scene.style(name)
