@@ -120,5 +120,11 @@ def against(first: str, *arms: str) -> Callable[[Results], Figures]:
 
 
 def medians(figure: Callable[[Run], float] | None, *arms: str) -> Callable[[Results], Figures]:
-    """The median over the seeds of a figure, for some arms; None for the error."""
-    return lambda results: {arm: results.median(arm, figure) for arm in arms}
+    """The median of a figure over the seeds that all these arms were trained from; None for the error."""
+
+    def found(results: Results) -> Figures:
+        shared = set.intersection(*({run.seed for run in results.of(arm)} for arm in arms))
+        alike = Results({arm: [run for run in results.of(arm) if run.seed in shared] for arm in arms})
+        return {arm: alike.median(arm, figure) for arm in arms}
+
+    return found

@@ -67,6 +67,12 @@ def test_figures_are_medians_over_the_seeds() -> None:
     assert medians(lambda one: one.error, "dn")(found) == {"dn": pytest.approx(0.6)}
 
 
+def test_arms_are_compared_over_the_seeds_they_share() -> None:
+    found = results({"plain": [0.3, 0.1, 0.1], "dn": 0.4})
+    assert errors("plain", "dn")(found) == {"plain": 0.3, "dn": 0.4}
+    assert errors("plain")(found) == {"plain": 0.1}
+
+
 def test_overheads_need_to_be_measured() -> None:
     found = results({"plain": 1.0}, {"dn": 0.1})
     assert found.overheads("dn") == {"dn": 0.1}
