@@ -12,7 +12,7 @@ from pinndiag.checks._geometry import equation
 from pinndiag.checks._measures import pulls, quotient, start_gradients, weighted_gradients, without_gradient, works
 from pinndiag.checks._thresholds import Thresholds
 
-__all__ = ["Domination", "domination", "pathology_of", "step_of_weight"]
+__all__ = ["Domination", "domination", "pathology_of", "sides", "step_of_weight"]
 
 
 @final
@@ -72,6 +72,12 @@ def domination(record: DiagnosisRecord, thresholds: Thresholds, state: Gate) -> 
 def pathology_of(record: DiagnosisRecord, strong: str) -> str:
     """The pathology's identifier, by which term dominates."""
     return "pde_dominates" if strong == equation(record) else "condition_dominates"
+
+
+def sides(record: DiagnosisRecord, otherwise: str) -> tuple[str, list[str]]:
+    """The term that the others are balanced against, the equation where one is known, and those others."""
+    center = equation(record) or otherwise
+    return center, sorted(name for name, term in record.terms.items() if name != center and term.weight != 0)
 
 
 def step_of_weight(ratio: float) -> float:

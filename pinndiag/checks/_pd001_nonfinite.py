@@ -7,6 +7,7 @@ import math
 from pinndiag._records import DiagnosisRecord, Evidence, TermRecord
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome
+from pinndiag.checks._rates import lower_rate
 from pinndiag.checks._thresholds import Thresholds
 from pinndiag.checks._wording import listed, quoted
 
@@ -37,7 +38,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     evidence += _where(record, losses + points)
     if entries:
         title = f"{entries} parameters are NaN or infinite"
-        cures = [remedies.smaller_rate(None), remedies.safe_where()]
+        cures = [remedies.smaller_rate(lower_rate(record, thresholds), anew=True), remedies.safe_where()]
         if _broken_start(record):
             evidence.append(_evidence("gradients at the stored initial parameters", "not finite"))
             cures.reverse()
@@ -52,7 +53,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         cures = []
     if not entries and _finite_start(record):
         evidence.append(_evidence("losses at the stored initial parameters", "finite"))
-        cures.append(remedies.smaller_rate(None))
+        cures.append(remedies.smaller_rate(lower_rate(record, thresholds), anew=True))
     terms = list(dict.fromkeys(losses + points + gradients + weights))
     return CHECK.finding(title, "problem", terms=terms, evidence=evidence, prescriptions=cures, sure="Certain.")
 
@@ -106,7 +107,7 @@ CHECK = Check(
     why="One NaN in a gradient makes every parameter NaN at the next step. Nothing else can be judged before it is "
     "mended.",
     fix="Guard the argument of the operator, or move or drop the points. If all was finite at the start, lower the "
-    "learning rate.",
+    "learning rate, to half the limit at the start where that is known, and begin anew: nothing leads back from NaN.",
     overturned_by="Nothing: a finding is a fact. Only its cause is open: finite at the start and not now means "
     "divergence.",
     reference="PyTorch documentation on torch.where and the gradients of masked values",

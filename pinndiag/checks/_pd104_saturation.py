@@ -8,6 +8,7 @@ from pinndiag._records import DiagnosisRecord
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
 from pinndiag.checks._gate import gate
+from pinndiag.checks._rates import lower_rate
 from pinndiag.checks._thresholds import Thresholds
 from pinndiag.checks._wording import number, quoted, worst_first
 
@@ -18,7 +19,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     shares = saturated_now(record)
     if not shares:
         return CHECK.not_applicable("no layer has an activation that saturates")
-    high = {layer: share for layer, share in shares.items() if thresholds.saturation.passed(share)}
+    high = saturated(record, thresholds)
     if not high:
         return CHECK.passed()
     state = gate(record, thresholds)
@@ -39,9 +40,14 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         state.severity(every and thresholds.saturation.far(high[names[0]])),
         terms=[],
         evidence=evidence,
-        prescriptions=[remedies.smaller_rate(None), remedies.glorot()],
+        prescriptions=[remedies.smaller_rate(lower_rate(record, thresholds), anew=True), remedies.glorot()],
         sure=state.sure(),
     )
+
+
+def saturated(record: DiagnosisRecord, thresholds: Thresholds) -> dict[str, float]:
+    """Those of `saturated_now` that are unusual."""
+    return {layer: share for layer, share in saturated_now(record).items() if thresholds.saturation.passed(share)}
 
 
 def saturated_now(record: DiagnosisRecord) -> dict[str, float]:

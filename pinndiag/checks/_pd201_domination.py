@@ -6,10 +6,9 @@ import math
 
 from pinndiag._records import DiagnosisRecord, Evidence, Prescription
 from pinndiag.checks import _remedies as remedies
-from pinndiag.checks._balance import Domination, domination, pathology_of, step_of_weight
+from pinndiag.checks._balance import Domination, domination, pathology_of, sides, step_of_weight
 from pinndiag.checks._check import Check, Outcome, compared
 from pinndiag.checks._gate import gate, work_left
-from pinndiag.checks._geometry import equation
 from pinndiag.checks._measures import held_out, quotient, works
 from pinndiag.checks._thresholds import Thresholds
 from pinndiag.checks._travel import standing
@@ -67,8 +66,7 @@ def _unhindered(record: DiagnosisRecord, weak: str, thresholds: Thresholds) -> b
 
 def cures(record: DiagnosisRecord, found: Domination, thresholds: Thresholds) -> list[Prescription]:
     """Balance by gradient norms first, then the feedback form of annealing, a fixed weight, an exact condition."""
-    center = equation(record) or found.strong
-    others = sorted(name for name, term in record.terms.items() if name != center and term.weight != 0)
+    center, others = sides(record, found.strong)
     ratios = (found.start, found.now, found.pull)
     factor = step_of_weight(next((r for r in ratios if thresholds.pull_ratio.passed(r)), math.nan))
     name, factor = (found.strong, 1 / factor) if found.weak == center else (found.weak, factor)

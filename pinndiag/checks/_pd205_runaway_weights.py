@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
-from pinndiag._records import Band, DiagnosisRecord, Evidence, History
+from pinndiag._records import Band, DiagnosisRecord, Evidence, History, Prescription
 from pinndiag.checks import _remedies as remedies
+from pinndiag.checks._balance import sides
 from pinndiag.checks._check import Check, Outcome, compared
 from pinndiag.checks._gate import gate
 from pinndiag.checks._thresholds import Thresholds
@@ -38,9 +39,16 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
             Evidence(name="its weight at the end", value=weight),
             *([Evidence(name="scheme", value=history.scheme)] if history.scheme else []),
         ],
-        prescriptions=[remedies.damped_weights(name)],
+        prescriptions=_cures(record, history, name),
         sure=state.sure(),
     )
+
+
+def _cures(record: DiagnosisRecord, history: History, name: str) -> list[Prescription]:
+    """Balance by gradient norms first, unless that is what ran away."""
+    balanced = remedies.gradient_norm_weights(*sides(record, name), record)
+    damped = remedies.damped_weights(name)
+    return [damped, balanced] if history.scheme == "dynamic_norm" else [balanced, damped]
 
 
 def _pull(history: History, name: str) -> float:
@@ -70,8 +78,9 @@ CHECK = Check(
     "turned over.",
     why="A large weight makes the term's residual and so its gradient small, and a rule that divides by that gradient "
     "answers with a larger weight still. The network settles where that term alone is satisfied, often at zero.",
-    fix="Use a form with the present weight in the denominator (the feedback form of LR annealing), or a largest "
-    "weight; leave terms out that any constant satisfies, such as periodicity.",
+    fix="Balance the gradient norms (dynamic norm) instead, or use a form with the present weight in the denominator "
+    "(the feedback form of LR annealing), with a largest weight; leave terms out that any constant satisfies, such as "
+    "periodicity.",
     overturned_by="A term whose weight levels off while the other terms still fall.",
     reference="measured on seven runs of LR annealing as first printed (Wang, Teng, Perdikaris 2020, arXiv 2001.04536)",
 )

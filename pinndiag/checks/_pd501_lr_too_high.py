@@ -9,7 +9,8 @@ from pinndiag.checks._course import leap, risen_again
 from pinndiag.checks._gate import gate
 from pinndiag.checks._measures import growth, lost_gradients, start_gradients
 from pinndiag.checks._needs import reason
-from pinndiag.checks._pd104_saturation import saturated_now
+from pinndiag.checks._pd104_saturation import saturated, saturated_now
+from pinndiag.checks._rates import lower_rate
 from pinndiag.checks._thresholds import Thresholds
 from pinndiag.checks._wording import listed, number, quoted
 
@@ -70,13 +71,14 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         evidence += _limits(stability, thresholds)
     state = gate(record, thresholds)
     if titles:
-        suggested = None if stability is None or not stability.limit > 0 else _suggested(stability, thresholds)
+        grown = risen is not None and thresholds.rise.passed(risen)
+        spoiled = grown or bool(lost or saturated(record, thresholds))
         return CHECK.finding(
             titles[0],
             state.severity(grave),
             terms=[],
             evidence=evidence,
-            prescriptions=[remedies.smaller_rate(suggested)],
+            prescriptions=[remedies.smaller_rate(lower_rate(record, thresholds), anew=spoiled)],
             sure=state.sure(
                 "The limit is that of the quadratic model at this point; Lanczos may miss a larger eigenvalue."
             ),
@@ -87,15 +89,6 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         )
         return CHECK.finding(title, "note", terms=[], evidence=evidence, sure="Usual: the loss still falls there.")
     return CHECK.passed()
-
-
-def _suggested(stability: Stability, thresholds: Thresholds) -> float:
-    """Half the limit; a tenth of the rate where that is less and the rate is below the limit.
-
-    The limit is that of the present place, and too large a rate may have driven the network to where it is flat.
-    """
-    half = 0.5 * stability.limit
-    return half if thresholds.sharpness.passed(stability.sharpness) else min(half, 0.1 * stability.lr)
 
 
 def _at_rest(record: DiagnosisRecord, thresholds: Thresholds) -> bool:
@@ -130,7 +123,9 @@ CHECK = Check(
     "count too; a large first step together with a grown loss is a problem. Between 0.8 and the bound it is a note: "
     "riding the edge is normal.",
     why="Beyond the limit each step overshoots along the sharpest direction; the loss rises until the units saturate.",
-    fix="Lower the learning rate to half the limit, or let it decay.",
+    fix="Lower the learning rate to half the limit, or let it decay; begin anew where the loss has grown, a gradient "
+    "is lost or units are saturated. The start counts, by half the limit of plain descent and by a first step of about "
+    "a hundredth of the parameters: where too large steps have ended, the present limit may be high.",
     overturned_by="A loss whose medians still fall: training at the edge of stability is normal.",
     reference="Cohen et al. 2021; Cohen et al. 2022 (arXiv 2207.14484)",
     symptom_of=("input_scaling", "unscaled_problem", "bad_initialisation"),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 
-from pinndiag._records import DiagnosisRecord, Evidence, History
+from pinndiag._records import DiagnosisRecord, Evidence, History, Prescription
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
 from pinndiag.checks._course import fallen_late, rate_left
 from pinndiag.checks._gate import Gate, gate, work_left
-from pinndiag.checks._measures import works
+from pinndiag.checks._measures import by_lbfgs, works
 from pinndiag.checks._needs import absent
+from pinndiag.checks._rates import spare_rate
 from pinndiag.checks._thresholds import Thresholds
 from pinndiag.checks._wording import number, quoted
 
@@ -26,14 +27,12 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     evidence = [*course, *(work_left(record, n, thresholds) for n in state.open)]
     if math.isnan(factor):
         return _of_course(record, thresholds, state, evidence)
-    stability = None if record.spectrum is None else record.spectrum.stability
-    limit, rate = (None, None) if stability is None else (stability.limit, stability.lr)
     return CHECK.finding(
         f"the training ended too early: the loss still falls {number(factor)}-fold in a short descent",
         state.severity(thresholds.probe.far(factor)),
         terms=list(state.open),
         evidence=[compared("factor the loss falls by (descent probe)", factor, thresholds.probe), *evidence],
-        prescriptions=[remedies.train_longer(), remedies.larger_rate(limit, rate), remedies.lbfgs()],
+        prescriptions=[*_onward(record, thresholds), remedies.lbfgs()],
         sure=state.sure("No other cause was found." + ("" if course else " The course of the loss is not known.")),
     )
 
@@ -60,9 +59,19 @@ def _of_course(record: DiagnosisRecord, thresholds: Thresholds, state: Gate, evi
         state.severity(grave),
         terms=list(state.open),
         evidence=evidence,
-        prescriptions=[*remedies.look_closer(record), remedies.train_longer()],
+        prescriptions=[*remedies.look_closer(record), *_onward(record, thresholds)],
         sure=state.sure(f"Without the descent probe the cause is a guess ({why}). {more}".strip()),
     )
+
+
+def _onward(record: DiagnosisRecord, thresholds: Thresholds) -> list[Prescription]:
+    """Larger steps first where they are known to be short, else more of them."""
+    spare = spare_rate(record, thresholds)
+    if spare is None or by_lbfgs(record):
+        return [remedies.train_longer(at_its_limit=spare is None)]
+    if math.isnan(spare):
+        return [remedies.train_longer(), remedies.larger_rate(None)]
+    return [remedies.larger_rate(spare), remedies.train_longer()]
 
 
 def _course(history: History | None, thresholds: Thresholds) -> list[Evidence]:
@@ -90,7 +99,8 @@ CHECK = Check(
     "medians of the quarters), or a learning rate that has decayed a thousandfold. Else it is a warning that no cause "
     "was seen, where there is no other warning.",
     why="The network has not got where it can get.",
-    fix="Train longer, with a larger rate if the stability limit is far away; add an L-BFGS phase.",
+    fix="Where the first step was short against the parameters and the stability limit is far away, raise the learning "
+    "rate: more of such steps gain next to nothing. Else train longer. Then add an L-BFGS phase.",
     overturned_by="Any other cause: this check speaks last.",
     reference="Own measurements",
     last=True,

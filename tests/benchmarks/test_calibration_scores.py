@@ -12,6 +12,7 @@ from benchmarks.calibration.report import write
 from benchmarks.calibration.scores import Outcome, confusion, first_found, remedies, summary, told
 from benchmarks.calibration.training import Setup
 from benchmarks.calibration.treatments import Effect, treatment
+from pinndiag.schemes import DynamicNorm, LRAnnealing
 
 ALIAS = ("PD304", "aliasing", "problem")
 BIAS = ("PD401", "spectral_bias", "warning")
@@ -104,6 +105,16 @@ def test_a_command_is_tried_by_remediate():
     found = treatment(mine, {"title": "Balance the gradient norms.", "command": command})
     assert found is not None
     assert (found.scheme, found.start, found.setup) == ("dynamic_norm", "initial", None)
+
+
+def test_a_scheme_takes_the_place_of_another_one():
+    setup = Setup(lambda dtype: None, scheme=LRAnnealing)  # type: ignore[arg-type, return-value]
+    found = treatment(
+        Case("runaway_weights/x@0", "sick", setup, "runaway_weights"), {"title": "Balance the gradient norms."}
+    )
+    assert found is not None
+    assert found.setup is not None
+    assert (found.setup.scheme, found.start) == (DynamicNorm, "initial")
 
 
 def test_lines_that_only_a_person_can_write_come_from_the_case():

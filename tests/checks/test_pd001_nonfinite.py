@@ -2,8 +2,8 @@ import math
 
 import pytest
 
-from pinndiag._records import LayerParameters, Parameters
-from tests.checks.records import field, finding, passes, pointwise, record, replace, skipped, with_terms
+from pinndiag._records import LayerParameters, OptimizerCard, Parameters
+from tests.checks.records import card, field, finding, passes, pointwise, record, replace, skipped, start, with_terms
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -38,6 +38,15 @@ def test_divergence_is_told_from_a_bad_point_by_the_start():
     titles = [p.title for p in finding("PD001", spoiled).prescriptions]
     assert any("learning rate" in title for title in titles)
     assert not any("learning rate" in p.title for p in finding("PD001", replace(spoiled, start=None)).prescriptions)
+
+
+def test_after_divergence_the_rate_is_by_the_limit_at_the_start():
+    spoiled = replace(with_terms(record(), bc={"loss": math.nan}), spectrum=None)
+    descent = card(optimizer=OptimizerCard(kind="SGD", lr=3.0))
+    steep = replace(spoiled, run=descent, start=start(lr_sigma_max=1500.0))
+    assert finding("PD001", steep).prescriptions[-1].title == "Lower the learning rate to about 0.002, and begin anew."
+    long = replace(steep, start=start(lr_sigma_max=1500.0, update=90.0))  # 3 x 0.015 / 90
+    assert "about 0.0005, and" in finding("PD001", long).prescriptions[-1].title
 
 
 def test_does_not_flag_a_kurtosis_without_meaning():

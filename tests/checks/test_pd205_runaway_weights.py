@@ -28,6 +28,12 @@ def history(growth=1e6, pull=30.0, scheme="lra"):
 def test_detects_a_weight_that_feeds_on_itself():
     outcome = finding("PD205", replace(unfinished(), history=history()))
     assert (outcome.pathology, outcome.severity, outcome.terms) == ("runaway_weights", "problem", ["bc"])
+    assert "DynamicNorm(reference='pde')" in outcome.prescriptions[0].code
+    assert "LRAnnealing(w_max=" in outcome.prescriptions[1].code
+
+
+def test_the_scheme_that_ran_away_is_not_prescribed_first():
+    outcome = finding("PD205", replace(unfinished(), history=history(scheme="dynamic_norm")))
     assert "LRAnnealing(w_max=" in outcome.prescriptions[0].code
 
 

@@ -78,6 +78,20 @@ def test_a_run_whose_loss_has_risen_again(factor, severity):
     assert finding("PD501", weighted).evidence[0].value == pytest.approx(factor, rel=0.01)
 
 
+@pytest.mark.parametrize(
+    ("update", "rate"),
+    [
+        (1.5, "1e-05"),  # the first step is a hundred times too long
+        (0.01, "0.0001"),  # not too long: then by the present place, a tenth
+        (None, "0.0001"),
+    ],
+)
+def test_the_start_says_which_rate_would_have_been_stable(update, rate):
+    grown = replace(unfinished(pde=500.0), start=start(update=update), spectrum=spectrum(0.1))
+    (cure,) = finding("PD501", grown).prescriptions
+    assert cure.title == f"Lower the learning rate to about {rate}, and begin anew."
+
+
 def test_detects_a_gradient_that_was_lost_in_the_training():
     dead = {"loss": 1.0, "grad_l2": 0.0, "work": work(math.inf)}
     found = finding("PD501", with_terms(unfinished(), pde=dead))

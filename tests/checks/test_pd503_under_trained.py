@@ -12,6 +12,7 @@ from tests.checks.records import (
     replace,
     skipped,
     spectrum,
+    start,
     unfinished,
     with_terms,
     work,
@@ -22,6 +23,29 @@ def test_detects():
     found = finding("PD503", replace(unfinished(), probe=probe(1e3), spectrum=spectrum(0.01)))
     assert (found.pathology, found.severity) == ("under_trained", "problem")
     assert any("learning rate" in p.title for p in found.prescriptions)
+
+
+@pytest.mark.parametrize(
+    ("sharpness", "update", "first"),
+    [
+        (1e-3, 4.5e-5, "Raise the learning rate to 0.25."),  # a quarter of the limit of 1, less than 0.33 of the step
+        (1e-2, 4.5e-3, "Raise the learning rate to 0.0033."),  # by the step: 1e-3 x 0.015 / 4.5e-3
+        (1e-2, 4.5e-2, "Train on"),  # the limit is far away, but the steps are long already
+        (0.5, 4.5e-3, "Train on"),
+        (1e-2, None, "Raise the learning rate to 0.0033."),  # a thirtieth of the limit of 0.1
+        (3e-2, None, "Train on"),
+    ],
+)
+def test_a_larger_rate_comes_first_where_the_steps_are_short(sharpness, update, first):
+    base = replace(unfinished(), probe=probe(1e3), spectrum=spectrum(sharpness), start=start(update=update))
+    titles = [p.title for p in finding("PD503", base).prescriptions]
+    assert titles[0].startswith(first)
+    assert any("learning rate" in title for title in titles) == first.startswith("Raise")
+
+
+def test_where_nothing_is_known_of_the_steps_a_larger_rate_is_tried_after_more_of_them():
+    titles = [p.title for p in finding("PD503", replace(unfinished(), probe=probe(1e3), spectrum=None)).prescriptions]
+    assert ("Train on" in titles[0], "larger learning rate" in titles[1]) == (True, True)
 
 
 def test_without_the_probe_it_says_that_no_cause_was_seen():

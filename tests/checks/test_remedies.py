@@ -1,6 +1,7 @@
 """The lines that users are told to paste: they parse whatever a term is called, and the central ones run."""
 
 import ast
+import math
 import shlex
 
 import pytest
@@ -24,7 +25,7 @@ MADE = {
     "fixed_weight": (HOSTILE, 100.0, 1.0),
     "affine_inputs": ([0.0, -1.0], [1e3, 1.0]),
     "smaller_rate": (1e-4,),
-    "larger_rate": (1e-2, 1e-4),
+    "larger_rate": (1e-2,),
     "point_weights": (HOSTILE,),
     "attach_term": (HOSTILE,),
     "check_create_graph": (HOSTILE,),
@@ -139,6 +140,19 @@ def test_a_smaller_rate_is_set():
     model = torch.nn.Linear(1, 1)
     space = {"optimizer": torch.optim.SGD(model.parameters(), lr=1.0)}
     run(remedies.smaller_rate(0.25), space)
+    assert space["optimizer"].param_groups[0]["lr"] == 0.25
+
+
+def test_a_training_begins_anew_without_what_the_optimizer_remembers():
+    model = torch.nn.Linear(1, 1)
+    initial = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    space = {"model": model, "initial": initial, "optimizer": torch.optim.Adam(model.parameters(), lr=1.0)}
+    model(torch.ones(1, 1)).sum().mul(math.nan).backward()
+    space["optimizer"].step()
+    assert model.weight.isnan().all()
+    run(remedies.smaller_rate(0.25, anew=True), space)
+    assert torch.equal(model.weight, initial["weight"])
+    assert not space["optimizer"].state
     assert space["optimizer"].param_groups[0]["lr"] == 0.25
 
 

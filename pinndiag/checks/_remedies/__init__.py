@@ -1,7 +1,7 @@
 """Remedies as values: what to do, why here, what it did elsewhere, and lines to paste.
 
-Lines use the names `model`, `optimizer`, `x`, `steps` and `losses` (a dictionary of the unweighted losses by term); a
-term's name enters them only as a quoted string.
+Lines use the names `model`, `initial` (its state dict before training), `optimizer`, `x`, `steps` and `losses` (a
+dictionary of the unweighted losses by term); a term's name enters them only as a quoted string.
 """
 
 from pinndiag.checks._remedies._network import (

@@ -111,34 +111,42 @@ def scaled_lbfgs() -> Prescription:
     )
 
 
-def smaller_rate(rate: float | None) -> Prescription:
-    """A smaller learning rate, with a number where one is known."""
-    known = rate is not None and rate > 0
-    new = f"{rate:.2g}" if known else 'group["lr"] / 10'
+def smaller_rate(rate: float | None, *, anew: bool = False) -> Prescription:
+    """A smaller learning rate, with a number where one is known; `anew` where the parameters are past saving."""
+    new = 'group["lr"] / 10' if rate is None else f"{rate:.2g}"
+    lower = "Lower the learning rate by 5 to 25" if rate is None else f"Lower the learning rate to about {new}"
+    why = "The steps overshoot." if rate is None else "There the steps are stable, with room for the curvature to grow."
+    begin = """\
+model.load_state_dict(initial)  # the parameters before training, or the last that were sound
+optimizer.state.clear()  # its moments belong to the spoiled ones
+"""
     return Prescription(
-        title=f"Lower the learning rate to about {new}." if known else "Lower the learning rate by 5 to 25.",
-        why="Half the stability limit leaves room for the curvature to grow." if known else "The steps overshoot.",
+        title=f"{lower}, and begin anew." if anew else f"{lower}.",
+        why=f"{why} No small step leads back from where the large ones went." if anew else why,
         expect=f"{MEASURED}: 0.53 to between 3e-3 and 1e-2 with rates 5 to 25 times smaller, or with decay.",
-        code=f'for group in optimizer.param_groups:\n    group["lr"] = {new}\n',
+        code=(begin if anew else "") + f'for group in optimizer.param_groups:\n    group["lr"] = {new}\n',
     )
 
 
-def larger_rate(limit: float | None, rate: float | None) -> Prescription:
-    """A larger learning rate where there is room below the stability limit."""
-    room = limit is not None and rate is not None and 0 < 4 * rate < limit
-    new = f"{limit / 4:.2g}" if room and limit is not None else '3 * group["lr"]'
+def larger_rate(rate: float | None) -> Prescription:
+    """A larger learning rate, with a number where there is known to be room for it."""
+    new = '3 * group["lr"]' if rate is None else f"{rate:.2g}"
     return Prescription(
-        title=f"Or raise the learning rate to about {new}." if room else "Or try a three times larger learning rate.",
-        why="The stability limit is far away." if room else "Small steps may be all that is wrong.",
+        title="Or try a three times larger learning rate." if rate is None else f"Raise the learning rate to {new}.",
+        why="Small steps may be all that is wrong."
+        if rate is None
+        else "The steps are short, and the stability limit is far away: more of them would go nowhere soon.",
         code=f'for group in optimizer.param_groups:\n    group["lr"] = {new}\n',
     )
 
 
-def train_longer() -> Prescription:
-    """More steps, with a decay at the end."""
+def train_longer(*, at_its_limit: bool = False) -> Prescription:
+    """More steps, with a decay at the end; `at_its_limit` where the rate is known to have no room left."""
     return Prescription(
         title="Train on, three times as long to begin with, and let the rate decay at the end.",
-        why="The optimizer still finds a way down; no other cause was found.",
+        why="The optimizer still finds a way down, and its rate leaves little room: what is missing is steps."
+        if at_its_limit
+        else "The optimizer still finds a way down; no other cause was found.",
         expect="relative L2 error before and after three times the steps: 1.07 to 0.27 and 0.14 to 7e-3, in runs that "
         "also had an imbalance.",
         code="""\

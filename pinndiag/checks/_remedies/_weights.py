@@ -47,7 +47,7 @@ def lr_annealing(reference: str, record: DiagnosisRecord) -> Prescription:
 def damped_weights(name: str) -> Prescription:
     """A rule with feedback and a largest weight."""
     return Prescription(
-        title=f"Weight {quoted(name)} by a rule that damps itself, with a largest weight.",
+        title=f"Or weight {quoted(name)} by a rule that damps itself, with a largest weight.",
         why="With the present weight in the denominator the rule stops at the square root of the ratio, instead of "
         "running after a gradient that its own weight makes small.",
         expect=f"{MEASURED}: 1.0 and 0.94 with the printed form of LR annealing, 0.033 and 2.1e-3 with its feedback "
