@@ -71,6 +71,9 @@ def treatment(case: Case, prescription: dict[str, Any]) -> Treatment | None:
     title = prescription["title"].removeprefix("Or ")
     for pattern, scheme in SCHEMES.items():
         if re.search(pattern, title, re.IGNORECASE):
+            if case.setup.scheme is not None:  # it takes the place of another one; `remediate` knows fixed weights only
+                setup = replace(case.setup, scheme=pinndiag.schemes.SCHEMES[scheme])
+                return Treatment(scheme, setup, "initial")
             return Treatment(scheme, None, "initial", scheme)
     for pattern, key, start, change in RULES:
         found = re.search(pattern, title, re.IGNORECASE)

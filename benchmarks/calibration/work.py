@@ -136,8 +136,8 @@ def _treat(case: Case, home: Path, found: Judged) -> str:
     if chosen is None:
         write_atomically(home / "treatment.json", told)
         return f"not applied: {title}"
-    path = home / f"treated-{key}.json"
-    if not path.exists():
+    path, before = home / f"treated-{key}.json", _stored(home / "treatment.json")
+    if not path.exists() or (before.get("key") == key and before["title"] != title):  # another rate, say
         began = time.process_time()
         state = torch.load(home / "state.pt", weights_only=False)
         result = effect(case, chosen, state, float(_stored(home / "case.json")["error"]))
