@@ -8,7 +8,7 @@ from typing import Any
 from pinndiag._records import DiagnosisRecord
 from pinndiag.checks._thresholds import Thresholds
 
-__all__ = ["lower_rate", "rate_in_use", "spare_rate"]
+__all__ = ["lower_rate", "spare_rate"]
 
 USUAL = 0.1  # a first step of a tenth of the bound `update` is that of Adam with 3e-3 in three layers of 20 units
 SHORT = 3.0  # a rate is raised where there is room for so many times as much, or more
@@ -16,23 +16,15 @@ MARGIN = 4.0  # below the limit, as the curvature grows in a training
 WIDE = 30.0  # the same where the first step is not known: rates that had decayed lay up to 73-fold below the limit
 
 
-def rate_in_use(record: DiagnosisRecord) -> float | None:
-    """The present learning rate; None if unknown."""
-    stability = None if record.spectrum is None else record.spectrum.stability
-    if stability is not None:
-        return stability.lr
-    return None if record.run.optimizer is None else record.run.optimizer.lr
-
-
 def lower_rate(record: DiagnosisRecord, thresholds: Thresholds) -> float | None:
-    """A rate below the one in use that is known to be stable; None if none is known.
+    """A rate below the one in use that the figures speak for; None if they do not say.
 
     By the start where that is known; by half the present limit where the rate in use is beyond it. Too large a rate may
     have driven the network to where it is flat, so that a present limit above the rate in use vouches for nothing: then
     a tenth of the rate is proposed, or half the limit where that is less.
     """
     stability = None if record.spectrum is None else record.spectrum.stability
-    used = rate_in_use(record)
+    used = _in_use(record)
     half = math.inf if stability is None or not stability.limit > 0 else stability.limit / 2
     first = _suited_to_the_start(record, thresholds)
     if stability is not None and thresholds.sharpness.passed(stability.sharpness):
@@ -50,12 +42,20 @@ def spare_rate(record: DiagnosisRecord, thresholds: Thresholds) -> float | None:
     None where there is no such room; NaN where neither limit nor start is known.
     """
     stability = None if record.spectrum is None else record.spectrum.stability
-    used, first = rate_in_use(record), _suited_to_the_start(record, thresholds)
+    used, first = _in_use(record), _suited_to_the_start(record, thresholds)
     limit = math.inf if stability is None or not stability.limit > 0 else stability.limit
     rate = limit / WIDE if first is None else min(limit / MARGIN, first)
     if used is None or not used > 0 or rate == math.inf:
         return math.nan
     return rate if rate >= SHORT * used else None
+
+
+def _in_use(record: DiagnosisRecord) -> float | None:
+    """The present learning rate; None if unknown."""
+    stability = None if record.spectrum is None else record.spectrum.stability
+    if stability is not None:
+        return stability.lr
+    return None if record.run.optimizer is None else record.run.optimizer.lr
 
 
 def _suited_to_the_start(record: DiagnosisRecord, thresholds: Thresholds) -> float | None:
@@ -75,7 +75,7 @@ def _suited_to_the_start(record: DiagnosisRecord, thresholds: Thresholds) -> flo
 def _rates(record: DiagnosisRecord) -> tuple[float | None, float | None]:
     """The rates by which `lr_sigma_max` and `update` were measured at the start; of a run both are its first one."""
     history, optimizer = record.history, record.run.optimizer
-    if history is not None:
+    if history is not None and record.run.mode == "run":  # else the start was looked at on a copy of the network
         first = next((rate for rate in history.lr.high if rate is not None), None)
         return first, first
     if optimizer is None:

@@ -3,7 +3,19 @@ import math
 import pytest
 
 from pinndiag._records import LayerParameters, OptimizerCard, Parameters
-from tests.checks.records import card, field, finding, passes, pointwise, record, replace, skipped, start, with_terms
+from tests.checks.records import (
+    card,
+    course,
+    field,
+    finding,
+    passes,
+    pointwise,
+    record,
+    replace,
+    skipped,
+    start,
+    with_terms,
+)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -47,6 +59,13 @@ def test_after_divergence_the_rate_is_by_the_limit_at_the_start():
     assert finding("PD001", steep).prescriptions[-1].title == "Lower the learning rate to about 0.002, and begin anew."
     long = replace(steep, start=start(lr_sigma_max=1500.0, update=90.0))  # 3 x 0.015 / 90
     assert "about 0.0005, and" in finding("PD001", long).prescriptions[-1].title
+
+
+def test_of_a_run_the_limit_at_the_start_belongs_to_its_first_rate():
+    descent = card(mode="run", optimizer=OptimizerCard(kind="SGD", lr=1.0))
+    begun = record(spectrum=None, run=descent, start=start(lr_sigma_max=1500.0), history=course(0.1, lr=(3.0, 1.0)))
+    diverged = with_terms(begun, bc={"loss": math.nan})
+    assert "about 0.002, and" in finding("PD001", diverged).prescriptions[-1].title
 
 
 def test_does_not_flag_a_kurtosis_without_meaning():

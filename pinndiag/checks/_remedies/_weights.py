@@ -51,7 +51,7 @@ def damped_weights(name: str) -> Prescription:
         why="With the present weight in the denominator the rule stops at the square root of the ratio, instead of "
         "running after a gradient that its own weight makes small.",
         expect=f"{MEASURED}: 1.0 and 0.94 with the printed form of LR annealing, 0.033 and 2.1e-3 with its feedback "
-        "form (Wang et al. 2021).",
+        "form (Wang et al. 2021); with this largest weight one run became worse (0.87 to 4.4), so compare.",
         code=_scheme("LRAnnealing(w_max=1e4)  # or exclude=[...] for a term that any constant satisfies"),
     )
 
