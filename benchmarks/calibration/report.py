@@ -34,13 +34,15 @@ REMEDIES = (
     "Curable cases of both halves. The factor is the error of training on as it is, divided by the error after the "
     "treatment, for as many evaluations of the loss: the relative L2 error where the solution is known, else the worst "
     "unweighted term at fresh points. A treatment that begins anew gets as many evaluations as the first training and "
-    "training on together; `remediate` from the start compares two trainings from the start."
+    "training on together, and so does a scheme that takes the place of another one; else `remediate` from the start "
+    "compares two trainings from the start."
 )
 SEEN = (
-    "The order of prescriptions was changed after this half had been seen: a larger learning rate before more steps "
-    "(PD503), a smaller one by the figures of the start, and begun anew (PD001, PD104, PD501), dynamic norm before "
-    "damped weights (PD205). The reported half's rate for prescriptions is therefore no untouched evidence; before the "
-    "change it was 67 % (14 of 21), with fewer cases treated. The other rows do not depend on that order."
+    "The order of prescriptions and the rates they name were changed after the reported half had been seen: a larger "
+    "learning rate before more steps (PD503), a smaller one by the figures of the start, and begun anew (PD001, PD104, "
+    "PD501), dynamic norm before damped weights (PD205). Its rate for prescriptions is therefore no untouched "
+    "evidence: like that of the setting half it says how the order fits these cases. The other rows do not depend on "
+    "that order."
 )
 
 
