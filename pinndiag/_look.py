@@ -62,7 +62,7 @@ def reach(output: Tensor, parameters: Sequence[Tensor]) -> float:
 
 
 def _whole(nodes: Sequence[Any], *, shared: bool) -> str:
-    kinds = {type(node).__name__ for node in nodes}
+    kinds = {kind.__name__ for kind in set(map(type, nodes))}
     if CHECKPOINTED in kinds:
         return "a part of the network is under torch.utils.checkpoint with use_reentrant=True (False works)"
     if shared and COMPILED in kinds:

@@ -163,7 +163,7 @@ def unsolved(record: DiagnosisRecord, thresholds: Thresholds) -> dict[str, float
     terms = counted(record)
     zero = {n: abs(terms[n].weight) * loss for n, loss in found.zero.items() if n in terms}
     shares = {n: found.relative[n] for n, loss in zero.items() if loss > WORTH * sum(zero.values())}
-    return {n: share for n, share in shares.items() if thresholds.relative.passed(share)}
+    return {n: share for n, share in shares.items() if terms[n].loss != 0 and thresholds.relative.passed(share)}
 
 
 def by_lbfgs(record: DiagnosisRecord) -> bool:
