@@ -73,12 +73,15 @@ class Pulled:
         """
         total: list[Tensor | None] = [None] * len(self.parts[0])
         for row, weight in zip(self.parts, weights.unbind(), strict=True):
-            part = _times(row, weight)
+            part = row if _is_one(weight) else _times(row, weight)
             both = [(t, p) for t, p in zip(total, part, strict=True) if t is not None and p is not None]
-            if both:
-                torch._foreach_add_([t for t, _ in both], [p for _, p in both])
-            total = [p if t is None else t for t, p in zip(total, part, strict=True)]
-        return total
+            added = iter(torch._foreach_add([t for t, _ in both], [p for _, p in both]) if both else ())
+            total = [
+                next(added) if t is not None and p is not None else p if t is None else t
+                for t, p in zip(total, part, strict=True)
+            ]
+        mine = {id(g) for row in self.parts for g in row if g is not None}
+        return [g.clone() if g is not None and id(g) in mine else g for g in total]
 
 
 def _times(row: Sequence[Tensor | None], factor: Tensor) -> list[Tensor | None]:
