@@ -59,6 +59,7 @@ def write(outcomes: Sequence[Outcome], to: Path, chosen: str, seconds: float) ->
         "## First prescriptions\n\n" + _remedies(outcomes),
         "## Every case\n\n" + _cases(outcomes),
     ]
+    to.mkdir(parents=True, exist_ok=True)
     write_atomically(to / "RESULTS.md", "\n\n".join(pages) + "\n")
     rows = [_plain(asdict(outcome)) for outcome in outcomes]
     fields = {"chosen": chosen, "seconds": seconds, "machine": _machine(), "cases": rows}
