@@ -158,3 +158,14 @@ def test_leaves_and_sharing(k: Tensor) -> None:
     assert shares(list(outputs(net, k, shared=True).values()))
     assert not shares(list(outputs(net, k, shared=False).values()))
     assert leaves([k]) == [k]
+
+
+def test_gradients_that_a_caller_changes_in_place_are_his_own(k: Tensor) -> None:
+    """Of a leaf that one term of weight 1 reaches, too: a second pass gives what the first gave."""
+    net = network()
+    loss = joined(evaluation(net, k, shared=False), Combination(WEIGHTS), lambda step, rows: None)
+    first = torch.autograd.grad(loss, [*net.parameters(), k], retain_graph=True)
+    wanted = [g.clone() for g in first]
+    for g in first:
+        g.zero_()
+    close(list(torch.autograd.grad(loss, [*net.parameters(), k])), list(wanted))
