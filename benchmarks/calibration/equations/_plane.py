@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from benchmarks.calibration.equation import Equation, Term, equals
+from benchmarks.calibration.equation import Equation, Residual, Term, equals
 from benchmarks.calibration.equations._domain import Pose, box_of, known
 from pinndiag.nn import derivatives
+from pinndiag.problems import Box
 
 __all__ = ["advection", "burgers", "heat", "square"]
 
@@ -50,12 +52,7 @@ def heat(diffusivity: float = 0.3, *, points: int = 300) -> Pose:
             _, u_t, u_xx = derivatives(net, x, "t", "xx", axes="tx")
             return u_t - diffusivity * u_xx
 
-        terms = {
-            "pde": Term(equation, box.inside, points),
-            "bc": Term(equals(exact), box.faces([(1, 0), (1, 1)]), 60),
-            "ic": Term(equals(exact), box.faces([(0, 0)]), 60),
-        }
-        return Equation(box, terms, known(box, exact))
+        return _evolution(box, equation, exact, points)
 
     return pose
 
@@ -108,11 +105,16 @@ def burgers(viscosity: float = 0.1, *, points: int = 300) -> Pose:
             f = -known + known * e * math.pi * torch.cos(angle) + viscosity * math.pi**2 * known
             return u_t + u * u_x - viscosity * u_xx - f
 
-        terms = {
-            "pde": Term(equation, box.inside, points),
-            "bc": Term(equals(exact), box.faces([(1, 0), (1, 1)]), 60),
-            "ic": Term(equals(exact), box.faces([(0, 0)]), 60),
-        }
-        return Equation(box, terms, known(box, exact))
+        return _evolution(box, equation, exact, points)
 
     return pose
+
+
+def _evolution(box: Box, equation: Residual, exact: Callable[[Tensor], Tensor], points: int) -> Equation:
+    """An equation in time, with the solution given at the start and at both ends."""
+    terms = {
+        "pde": Term(equation, box.inside, points),
+        "bc": Term(equals(exact), box.faces([(1, 0), (1, 1)]), 60),
+        "ic": Term(equals(exact), box.faces([(0, 0)]), 60),
+    }
+    return Equation(box, terms, known(box, exact))
