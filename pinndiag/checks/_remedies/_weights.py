@@ -103,7 +103,7 @@ def _scheme(call: str) -> str:
     return f"""\
 # once, before the loop:
 scheme = pinndiag.schemes.{call}
-# in the loop, in place of the weighted sum; `losses` holds the unweighted losses or residuals by name:
+# in the loop, in place of the weighted sum; `losses`: name -> unweighted loss or residual
 loss = scheme(losses)
 """
 
