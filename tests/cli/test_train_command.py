@@ -81,6 +81,15 @@ def test_what_cannot_be_trained(run: Run, arguments: tuple[str, ...], words: str
     assert words in done.stderr
 
 
+def test_the_demo_is_sick_enough_to_be_diagnosed_quickly() -> None:
+    """A demo whose diagnosis misses what its treatment then cures would teach nothing."""
+    problem = problems.make("poisson_2d", omega=_demo.OMEGA, interior=_demo.POINTS)
+    problems.train(problem, _demo.FEW)
+    worst = pinndiag.analyze(problem.wrap(), quick=True).findings[0]
+    assert (worst.code, worst.severity) == ("PD201", "problem")
+    assert "Balance" in worst.prescriptions[0].title
+
+
 def test_the_demo_tells_four_steps_and_writes_its_files(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_demo, "POINTS", 36)
     monkeypatch.setattr(_demo, "FEW", 20)
