@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from pinndiag_gallery.cost import hours
 from pinndiag_gallery.runner import run, stored
 from pinndiag_gallery.stories import STORIES
 from pinndiag_gallery.writing import write_readme, write_story
@@ -34,7 +35,9 @@ def main() -> None:
         story = STORIES[name](full=full)
         results = stored(story, folder)
         if results.runs:
-            told = write_story(story, results, arguments.to, full=full)
+            published = STORIES[name](full=True)
+            takes = hours(published, folder) if published.arms != STORIES[name](full=False).arms else None
+            told = write_story(story, results, arguments.to, full=full, hours=takes)
             print(f"{arguments.to / told.name}.html: {told.counts}")
     write_readme(arguments.to)
 

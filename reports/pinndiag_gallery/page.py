@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from dataclasses import replace
 from importlib.resources import files
 
 from pinndiag._records import to_plain
@@ -39,7 +40,7 @@ def page(story: Story, told: Summary, figures: Drawn) -> str:
         told=told,
         signs=SIGNS,
         groups=[(group, dict(figures)[group.key]) for group in story.groups],
-        runs=runs_table(told),
+        runs=runs_tables(told),
         asked=Table(
             ("arm", "problem", "steps", "scheme", "its arguments"),
             tuple(
@@ -52,19 +53,31 @@ def page(story: Story, told: Summary, figures: Drawn) -> str:
     )
 
 
-def runs_table(told: Summary) -> Table:
-    """A row an arm: errors of every seed, losses of seed 0, time."""
-    terms = list(dict.fromkeys(term for row in told.arms for term in row.losses[0]))
-    extra = list(dict.fromkeys(name for row in told.arms for name in row.figures[0]))
+def runs_tables(told: Summary) -> list[Table]:
+    """A table a problem, the last one with the note of all."""
+    problems: dict[str, list[ArmRow]] = {}
+    for row in told.arms:
+        problems.setdefault(row.problem.split(",")[0], []).append(row)
+    tables = [_runs(rows, told) for rows in problems.values()]
     timed = any(row.overhead is not None for row in told.arms)
+    note = (
+        "Relative L2 errors, one a seed: the median of ten evaluations over the last tenth of the steps, and that "
+        "at the last step. Losses are unweighted, of seed 0, as is what follows them. CPU time of one run, with what "
+        'was measured in it. In the figures below, "as it was given" is the network before training. '
+        + ("Overhead: CPU time of a step against the first arm's, in alternating blocks." if timed else "")
+    )
+    return [*tables[:-1], *(replace(table, note=note) for table in tables[-1:])]
+
+
+def _runs(rows: list[ArmRow], told: Summary) -> Table:
+    """A row an arm: errors of every seed, losses of seed 0, time."""
+    terms = list(dict.fromkeys(term for row in rows for term in row.losses[0]))
+    extra = list(dict.fromkeys(name for row in rows for name in row.figures[0]))
+    timed = any(row.overhead is not None for row in rows)
     head = ("arm", "error", "at the last step", *(f"loss {shorten(t, 16)}" for t in terms), *extra, "CPU time")
     return Table(
         head + (("overhead",) if timed else ()),
-        tuple((_name(row, told), *_row(row, terms, extra, timed=timed)) for row in told.arms),
-        note="Relative L2 errors, one a seed: the median of ten evaluations over the last tenth of the steps, and that "
-        "at the last step. Losses are unweighted, of seed 0, as is what follows them. CPU time of one run, with what "
-        'was measured in it. In the figures below, "as it was given" is the network before training. '
-        + ("Overhead: CPU time of a step against the first arm's, in alternating blocks." if timed else ""),
+        tuple((_name(row, told), *_row(row, terms, extra, timed=timed)) for row in rows),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from pinndiag_gallery.verdicts import Judged, Summary
 from pinndiag_reports._markdown import escaped
-from pinndiag_reports._numbers import count
+from pinndiag_reports._numbers import count, plural
 
 __all__ = ["readme"]
 
@@ -82,16 +82,26 @@ def _missing(missing: Mapping[str, str]) -> str:
     return "\n".join(["Not run yet:\n", *rows, ""])
 
 
+def _runs(one: Summary) -> str:
+    """Steps and seeds: of all arms, or of those that share them."""
+    alike: dict[tuple[int, int], list[str]] = {}
+    for row in one.arms:
+        alike.setdefault((row.steps, len(row.seeds)), []).append(row.key)
+    told = [
+        f"{count(steps)} steps, {plural(seeds, 'seed')}{': ' + ', '.join(keys) if len(alike) > 1 else ''}"
+        for (steps, seeds), keys in alike.items()
+    ]
+    return f"Runs: {'; '.join(told)}."
+
+
 def _story(one: Summary, picture: str | None) -> str:
-    seeds = sorted({len(row.seeds) for row in one.arms})
-    runs = "1 seed" if seeds == [1] else f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else f"{seeds[0]} seeds"
-    steps = ", ".join(count(n) for n in sorted({row.steps for row in one.arms}))
     parts = [
         f"### {escaped(one.title)}\n",
         f"[The page]({one.name}.html), [the numbers]({one.name}.json). {one.counts}.\n",
-        f"After {escaped(one.source)}. {escaped(one.setting)} {steps} steps, {runs} an arm; made {one.made} on "
-        f"{escaped(one.machine)}.\n",
+        f"After {escaped(one.source)}. {escaped(one.setting)}\n",
+        f"{escaped(_runs(one))} Made {one.made} on {escaped(one.machine)}.\n",
         f"```bash\n{one.command}\n```\n",
     ]
+    parts += [f"{one.published_size}: `{one.command} --full`\n"] if one.published_size else []
     parts += [f"![{escaped(one.title)}]({picture})\n"] if picture else []
     return "\n".join(parts)

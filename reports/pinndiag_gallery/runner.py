@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import final
 
 from pinndiag_gallery import store
+from pinndiag_gallery.cost import measure_rates
 from pinndiag_gallery.overhead import overheads
 from pinndiag_gallery.results import Results, Run
 from pinndiag_gallery.stories import STORIES
@@ -75,6 +76,7 @@ def run(names: Sequence[str], *, full: bool, folder: Path, jobs: int, most: int 
                 done.result()
     for name in names:  # alone: a process beside it would disturb it
         _time(name, full=full, folder=folder)
+        measure_rates(STORIES[name](full=True), folder)
 
 
 def stored(story: Story, folder: Path) -> Results:

@@ -12,7 +12,7 @@ from pinndiag._files import write_atomically
 from pinndiag._records import from_plain, to_plain
 from pinndiag_gallery.story import Arm
 
-__all__ = ["known", "place", "place_of_overheads", "write"]
+__all__ = ["known", "place", "place_of_overheads", "place_of_rate", "write"]
 
 Stored = TypeVar("Stored")
 
@@ -25,6 +25,12 @@ def place(folder: Path, arm: Arm, seed: int) -> Path:
 def place_of_overheads(folder: Path, arms: Sequence[Arm]) -> Path:
     """The file of the time that some arms cost."""
     return folder / f"overhead-{_digest([_asked(arm) for arm in arms])}.json"
+
+
+def place_of_rate(folder: Path, arm: Arm) -> Path:
+    """The file of the time that a step of an arm takes, whatever the settings of its scheme."""
+    asked = _asked(arm)
+    return folder / f"rate-{_digest([asked[name] for name in ('problem', 'options', 'scheme')])}.json"
 
 
 def known(path: Path, kind: type[Stored]) -> Stored | None:

@@ -54,7 +54,7 @@ class Claim:
         ours: our figures, by name.
         rule: when it counts as reproduced, in words.
         holds: the same of our figures.
-        why: what is behind it where it is not.
+        why: what is behind it where it is not, in words, or made of what was measured.
         shown: how a figure of ours is written; default: three digits.
     """
 
@@ -64,7 +64,7 @@ class Claim:
     ours: Callable[[Results], Mapping[str, float]]
     rule: str
     holds: Callable[[Mapping[str, float]], bool]
-    why: str = ""
+    why: str | Callable[[Results], str] = ""
     shown: Callable[[float], str] | None = None
 
 

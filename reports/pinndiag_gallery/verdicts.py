@@ -63,7 +63,17 @@ class ArmRow(Record):
 
 
 class Summary(Record):
-    """NAME.json of the gallery: a story's runs in numbers, and what they say of the claims."""
+    """NAME.json of the gallery: a story's runs in numbers, and what they say of the claims.
+
+    Attributes:
+        name, title, source, setting: as in `Story`.
+        command: what makes the page again.
+        full: whether these are runs of the published size.
+        made, machine: the last day of the runs, and where they were made.
+        hours: CPU time that the published size would take there.
+        arms: what was trained.
+        claims: what was looked at.
+    """
 
     name: str
     title: str
@@ -73,6 +83,7 @@ class Summary(Record):
     full: bool
     made: str
     machine: str
+    hours: float | None
     arms: list[ArmRow]
     claims: list[Judged]
 
@@ -80,14 +91,21 @@ class Summary(Record):
     def counts(self) -> str:
         """How many claims were reproduced, in words.
 
-        >>> Summary(name="", title="", source="", setting="", command="", full=False, made="", machine="", arms=[],
-        ...         claims=[]).counts
+        >>> Summary(name="", title="", source="", setting="", command="", full=False, made="", machine="",
+        ...         hours=None, arms=[], claims=[]).counts
         '0 of 0 claims reproduced'
         """
         outcomes = [claim.outcome for claim in self.claims]
         words = f"{outcomes.count('reproduced')} of {len(outcomes)} claims reproduced"
         missing = outcomes.count("not run")
         return words + (f", {missing} not run" if missing else "")
+
+    @property
+    def published_size(self) -> str:
+        """What the published size takes, in words; none where it was not timed, or is what was run."""
+        if self.hours is None or self.full:
+            return ""
+        return f"The published size takes {number(self.hours, 2)} CPU hours here, as timed over a few steps of each arm"
 
 
 def judged(claim: Claim, results: Results) -> Judged:
@@ -96,11 +114,22 @@ def judged(claim: Claim, results: Results) -> Judged:
         ours = claim.ours(results)
     except NotRunError:
         return _row(claim, {}, "not run")
-    holds = all(math.isfinite(value) for value in ours.values()) and claim.holds(ours)
-    return _row(claim, ours, "reproduced" if holds else "not reproduced")
+    if all(math.isfinite(value) for value in ours.values()) and claim.holds(ours):
+        return _row(claim, ours, "reproduced")
+    return _row(claim, ours, "not reproduced", _why(claim, results))
 
 
-def _row(claim: Claim, ours: Mapping[str, float], outcome: Outcome) -> Judged:
+def _why(claim: Claim, results: Results) -> str:
+    """The reason in words; none where what it is made of was not trained."""
+    if isinstance(claim.why, str):
+        return claim.why
+    try:
+        return claim.why(results)
+    except NotRunError:
+        return ""
+
+
+def _row(claim: Claim, ours: Mapping[str, float], outcome: Outcome, why: str = "") -> Judged:
     shown = claim.shown or number
     return Judged(
         text=claim.text,
@@ -109,12 +138,12 @@ def _row(claim: Claim, ours: Mapping[str, float], outcome: Outcome) -> Judged:
         ours="; ".join(f"{name}: {shown(value)}" if name else shown(value) for name, value in ours.items()),
         rule=claim.rule,
         outcome=outcome,
-        why=claim.why if outcome == "not reproduced" else "",
+        why=why,
     )
 
 
-def summary(story: Story, results: Results, *, full: bool) -> Summary:
-    """All of a story in plain values."""
+def summary(story: Story, results: Results, *, full: bool, hours: float | None = None) -> Summary:
+    """All of a story in plain values; `hours` is what the published size would take."""
     runs = [run for found in results.runs.values() for run in found]
     return Summary(
         name=f"{story.name}-full" if full else story.name,
@@ -125,6 +154,7 @@ def summary(story: Story, results: Results, *, full: bool) -> Summary:
         full=full,
         made=max((run.made for run in runs), default="")[:10],
         machine="; ".join(sorted({run.machine for run in runs})),
+        hours=hours,
         arms=[_arm(arm, results) for arm in story.arms if arm.key in results.runs],
         claims=[judged(claim, results) for claim in story.claims],
     )

@@ -19,9 +19,9 @@ from pinndiag_reports._parts import Figure
 __all__ = ["write_readme", "write_story"]
 
 
-def write_story(story: Story, results: Results, folder: Path, *, full: bool) -> Summary:
-    """NAME.html, NAME.json and NAME.svg of a story that was run."""
-    told, figures = summary(story, results, full=full), drawn(story, results)
+def write_story(story: Story, results: Results, folder: Path, *, full: bool, hours: float | None = None) -> Summary:
+    """NAME.html, NAME.json and NAME.svg of a story that was run; `hours` is what its published size would take."""
+    told, figures = summary(story, results, full=full, hours=hours), drawn(story, results)
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / f"{told.name}.html", page(story, told, figures))
     write_atomically(folder / f"{told.name}.json", json.dumps(to_plain(told), indent=1, ensure_ascii=False) + "\n")

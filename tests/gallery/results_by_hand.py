@@ -17,6 +17,7 @@ def run(
     seed: int = 0,
     losses: Mapping[str, float] | None = None,
     figures: Mapping[str, float] | None = None,
+    weights: Mapping[str, float] | None = None,
     history: History | None = None,
     made: str = "2026-01-02T03:04:05+00:00",
 ) -> Run:
@@ -26,7 +27,7 @@ def run(
         error=2 * late,
         late=late,
         losses=dict(losses or {}),
-        weights={},
+        weights=dict(weights or {}),
         seconds=1.5,
         figures=dict(figures or {}),
         made=made,
@@ -39,12 +40,19 @@ def results(errors: Mapping[str, float | Sequence[float]], overhead: Mapping[str
     runs = {}
     for arm, late in errors.items():
         seeds = [late] if isinstance(late, float) else list(late)
-        runs[arm] = [run(value, seed=seed) for seed, value in enumerate(seeds)]
+        runs[arm] = [
+            run(value, seed=seed, history=history({"ic": [1.0, 0.1]}, errors=[1.0, value]))
+            for seed, value in enumerate(seeds)
+        ]
     return Results(runs, overhead or {})
 
 
-def history(losses: Mapping[str, Sequence[float]], sigma: Mapping[str, Sequence[float]] | None = None) -> History:
-    """One column a record; the trained one of a tiny network, with these losses and eigenvalues instead."""
+def history(
+    losses: Mapping[str, Sequence[float]],
+    sigma: Mapping[str, Sequence[float]] | None = None,
+    errors: Sequence[float] | None = None,
+) -> History:
+    """One column a record; the trained one of a tiny network, with these losses, eigenvalues and errors instead."""
     base = remedy().arms[0].runs[0].history
     assert base is not None
     count = len(next(iter(losses.values())))
@@ -70,7 +78,7 @@ def history(losses: Mapping[str, Sequence[float]], sigma: Mapping[str, Sequence[
         columns=steps,
         losses=bands,
         applied=bands,
-        rel_l2=Band(low=blank_of(count), high=blank_of(count)),
+        rel_l2=Band(low=list(errors or blank_of(count)), high=list(errors or blank_of(count))),
         curvature=series,
     )
 

@@ -10,9 +10,10 @@ import torch
 
 from pinndiag import problems, schemes
 from pinndiag.problems import make
-from pinndiag_gallery.results import Results
+from pinndiag_gallery.results import Results, Run
 from pinndiag_gallery.store import place
 from pinndiag_gallery.stories import STORIES
+from pinndiag_gallery.stories.allen_cahn import TIMES, steep
 from pinndiag_gallery.stories.cavity import speed
 from pinndiag_gallery.stories.race import centre_and_outer
 from pinndiag_gallery.verdicts import judged
@@ -101,7 +102,10 @@ def test_the_printed_figures_count_as_reproduced(name: str, text: str) -> None:
     [
         ("poisson_2d", "two orders of magnitude", {"PINN": 0.2, "ID": 0.03, "DN": 0.01}),
         ("poisson_2d", "MA helps as well", {"PINN": 0.2, "MA": 0.001, "DN": 0.01}),
-        ("poisson_2d", "The norm does not matter", {"DN p = 1": 0.03, "DN": 0.01, "DN p = inf": 0.01}),
+        ("poisson_2d", "slows the start", {"DN": 0.01, "DN 0.999": 0.014, "DN 0.999 corrected": 0.01}),
+        ("poisson_2d", "slows the start", {"DN": 0.01, "DN 0.999": 0.02, "DN 0.999 corrected": 0.014}),
+        ("burgers", "does not slow the start", {"DN": 0.01, "DN 0.999": 0.016}),
+        ("allen_cahn", "converge alike", {"DN corrected": 0.01, "DN 0.999 corrected": 0.021}),
         ("burgers", "No scheme helps", {"PINN": 0.1, "MA": 0.03, "ID": 0.1, "DN": 0.1}),
         ("allen_cahn", "order of magnitude", {"PINN": 0.1, "MA": 0.05, "ID": 0.01, "DN": 0.01}),
         ("helmholtz", "M4:", {"M1": 0.3, "M2": 0.01, "M3": 0.1, "M4": 0.02}),
@@ -110,6 +114,57 @@ def test_the_printed_figures_count_as_reproduced(name: str, text: str) -> None:
 )
 def test_other_figures_do_not(name: str, text: str, errors: Mapping[str, float]) -> None:
     assert outcome(name, text, results(errors)) == "not reproduced"
+
+
+def test_norms_that_differ_are_told_with_their_weights_and_the_scatter_of_the_seeds() -> None:
+    def arm(*late: float, weight: float) -> list[Run]:
+        return [run(error, seed=k, weights={"bc": weight}) for k, error in enumerate(late)]
+
+    found = {
+        "DN p = 1": arm(0.03, weight=5.0),
+        "DN": arm(0.01, 0.04, weight=50.0),
+        "DN p = inf": arm(0.01, weight=500.0),
+    }
+    (claim,) = (claim for claim in STORIES["poisson_2d"](full=False).claims if "norm does not matter" in claim.text)
+    told = judged(claim, Results(found))
+    assert told.outcome == "not reproduced"
+    assert "5 (DN p = 1), 50 (DN), 500 (DN p = inf)" in told.why
+    assert "The 2 seeds of DN alone are up to 4 times apart" in told.why
+    assert judged(claim, Results({**found, "DN p = 1": arm(0.015, weight=5.0)})).outcome == "reproduced"
+
+
+def test_unrest_is_told_by_the_moves_of_the_error_in_the_second_half() -> None:
+    def arm(*errors: float) -> list[Run]:
+        return [run(history=history({"pde": errors}, errors=errors))]
+
+    falling = arm(9.0, 0.1, 1e-2, 1e-2, 1e-2, 1e-2)
+    jumping = arm(1.0, 1.0, 1.0, 1e-2, 1.0, 1e-2)
+    for name in ("burgers", "allen_cahn"):
+        found = Results({"DN 0.9": falling, "DN 0.9 corrected": jumping})
+        assert outcome(name, "unstable", found) == "reproduced"
+        assert outcome(name, "unstable", Results({"DN 0.9": jumping, "DN 0.9 corrected": falling})) == "not reproduced"
+
+
+def test_self_adaptive_points_are_judged_where_the_solution_is_steep() -> None:
+    def arm(steep: float) -> list[Run]:
+        return [run(figures={"steep": steep, "elsewhere": 1.0})]
+
+    gain = "grows to 5 to 10 times"
+    assert outcome("race", gain, Results({"Allen-Cahn": arm(0.51), "Allen-Cahn, SA": arm(0.1)})) == "reproduced"
+    assert outcome("race", gain, Results({"Allen-Cahn": arm(0.49), "Allen-Cahn, SA": arm(0.1)})) == "not reproduced"
+
+
+def test_steep_is_the_tenth_of_the_reference_with_the_largest_slopes() -> None:
+    problem = make("allen_cahn")
+    points, values = problem.solution
+    grid = values.reshape(TIMES, -1)
+    inner = (grid[:, 2:] - grid[:, :-2]).abs()  # central differences, but for their common factor
+    limit = torch.cat([(grid[:, 1:2] - grid[:, :1]).abs() * 2, inner, (grid[:, -1:] - grid[:, -2:-1]).abs() * 2], dim=1)
+    hard = (limit >= limit.flatten().sort().values[-len(points) // 10]).reshape(-1, 1)
+    object.__setattr__(problem, "model", lambda x: values + torch.where(hard, 3.0, 0.5))
+    found = steep(problem)
+    assert found["steep"] == pytest.approx(3.0, rel=0.01)
+    assert found["elsewhere"] == pytest.approx(0.5, rel=0.01)
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.2, "reproduced"), (0.22, "not reproduced")])
@@ -127,7 +182,8 @@ def test_boundary_losses_are_compared_in_decades() -> None:
 
 def test_two_clusters_are_a_gap_between_neighbours() -> None:
     def found(*losses: float) -> Results:
-        return Results({"PINN": [run(seed=k, losses={"ic": loss}) for k, loss in enumerate(losses)]})
+        course = history({"ic": losses}, errors=[1.0] * len(losses))
+        return Results({"PINN": [run(seed=k, losses={"ic": loss}, history=course) for k, loss in enumerate(losses)]})
 
     assert outcome("allen_cahn", "two clusters", found(1e-2, 1.2e-4, 2e-2, 1e-4)) == "reproduced"
     assert outcome("allen_cahn", "two clusters", found(1e-2, 3e-3, 1e-3, 3e-4)) == "not reproduced"
@@ -150,9 +206,45 @@ def test_stiffness_is_the_typical_eigenvalue_of_training() -> None:
 
 
 def test_relobralo_is_judged_by_squared_errors() -> None:
-    halved = results({"Helmholtz": 1.0, "Helmholtz, ReLoBRaLo": 0.59, "plate": 1.0, "plate, ReLoBRaLo": 0.5})
+    halved = results({"Helmholtz, unscaled": 1.0, "Helmholtz, ReLoBRaLo": 0.59, "plate": 1.0, "plate, ReLoBRaLo": 0.5})
     assert outcome("relobralo", "65 %", halved) == "reproduced"  # 1 - 0.59^2 = 0.65
     assert outcome("relobralo", "order of magnitude", halved) == "not reproduced"  # 4 times, not 10
+
+
+def told_why(name: str, text: str, found: Results) -> str:
+    (claim,) = (claim for claim in STORIES[name](full=False).claims if text in claim.text)
+    return judged(claim, found).why
+
+
+def test_a_reason_is_made_of_the_weights_and_errors_that_were_measured() -> None:
+    plain, balanced = run(0.4, weights={"pde": 1.0, "bc": 1.0}), run(0.5, weights={"pde": 0.7, "bc": 1.3})
+    found = Results({"Helmholtz": [run(0.3)], "Helmholtz, unscaled": [plain], "Helmholtz, ReLoBRaLo": [balanced]})
+    words = told_why("relobralo", "65 %", found)
+    assert "0.7 for the equation and 1.3 for the boundary" in words
+    assert "0.5 with it, 0.4 with all weights 1, and 0.3 with 4 for the boundary" in words
+
+
+def test_a_reason_tells_how_far_the_plates_and_the_cavities_came() -> None:
+    plates = results({"plate": 1.25, "plate, ReLoBRaLo": 1.0})
+    assert "the errors are 1.25 (plate) and 1 (plate, ReLoBRaLo)" in told_why("relobralo", "order of magnitude", plates)
+    course = history({"pde": [1.0] * 4}, errors=[2.0, 1.0, 0.8, 0.6])
+    arm = [run(figures={"speed": 0.4}, history=course)]
+    words = told_why("cavity", "Velocity-pressure fails", Results({"velocity M4": arm, "stream M4": arm}))
+    assert "from 0.8 to 0.6 (velocity M4) and from 0.8 to 0.6 (stream M4)" in words
+
+
+def test_a_run_leaves_the_plateau_where_its_error_halves() -> None:
+    def arm(*errors: float) -> list[Run]:
+        return [run(errors[-1], losses={"ic": 1.0}, history=history({"ic": errors}, errors=errors))]
+
+    found = Results({"PINN": arm(1.0, 0.9, 0.6, 0.55), "MA": arm(1.0, 0.4, 0.3, 0.3), "ID": arm(1.0, 1.0, 0.4, 0.4)})
+    assert "step: PINN never, MA 1, ID 2" in told_why("allen_cahn", "order of magnitude", found)
+    assert (
+        outcome("allen_cahn", "MA is the fastest", Results({**found.runs, "DN": arm(1.0, 1.0, 0.1)}))
+        == "not reproduced"
+    )
+    early = {"PINN": arm(1.0, 0.5, 0.05), "MA": arm(1.0, 0.05), "ID": arm(1.0, 1.0), "DN": arm(1.0, 0.2, 0.05)}
+    assert outcome("allen_cahn", "MA is the fastest", Results(early)) == "reproduced"
 
 
 def test_centre_and_outer_are_root_mean_squares() -> None:

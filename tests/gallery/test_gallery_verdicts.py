@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from pinndiag._records import from_plain, to_plain
+from pinndiag_gallery import store
+from pinndiag_gallery.cost import hours, measure_rates
 from pinndiag_gallery.results import NotRunError, Results, errors, medians
 from pinndiag_gallery.story import Arm, Claim, Group, Story
 from pinndiag_gallery.verdicts import Judged, Summary, judged, summary
@@ -38,6 +43,14 @@ def test_a_claim_whose_rule_holds_is_reproduced() -> None:
 def test_a_claim_whose_rule_fails_says_why() -> None:
     found = outcome(HALVED, {"plain": 0.2, "dn": 0.11})
     assert (found.outcome, found.why) == ("not reproduced", "a reason")
+
+
+def test_why_can_be_made_of_what_was_measured() -> None:
+    claim = replace(HALVED, why=lambda found: f"dn stays at {found.median('dn'):g}")
+    assert outcome(claim, {"plain": 0.2, "dn": 0.15}).why == "dn stays at 0.15"
+    assert outcome(claim, {"plain": 0.2, "dn": 0.05}).why == ""
+    silent = outcome(replace(HALVED, why=lambda found: f"{found.median('sa')}"), {"plain": 0.2, "dn": 0.15})
+    assert (silent.outcome, silent.why) == ("not reproduced", "")
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
@@ -107,3 +120,31 @@ def test_a_summary_leaves_out_what_was_not_trained() -> None:
     told = summary(story(), results({"plain": 0.4}), full=False)
     assert [row.key for row in told.arms] == ["plain"]
     assert told.counts == "0 of 1 claims reproduced, 1 not run"
+
+
+def test_a_summary_tells_what_the_published_size_takes() -> None:
+    assert summary(story(), results({"plain": 0.4}), full=False, hours=12.34).published_size.startswith(
+        "The published size takes 12 CPU hours"
+    )
+    assert summary(story(), results({"plain": 0.4}), full=False).published_size == ""
+    assert summary(story(), results({"plain": 0.4}), full=True, hours=12.34).published_size == ""
+
+
+def test_hours_are_rates_times_steps_times_seeds(tmp_path: Path) -> None:
+    told = story()
+    assert hours(told, tmp_path) is None
+    store.write(store.place_of_rate(tmp_path, told.arms[0]), 9.0)
+    assert hours(told, tmp_path) is None  # one is missing
+    store.write(store.place_of_rate(tmp_path, told.arms[1]), 3.0)
+    assert hours(told, tmp_path) == pytest.approx(100 * 3 * (9.0 + 3.0) / 3600)
+
+
+def test_a_rate_is_measured_once_for_all_settings_of_a_scheme(tmp_path: Path) -> None:
+    arms = (Arm("a", "A", "regression", 12, scheme="rba"), Arm("b", "B", "regression", 99, {}, "rba", {"every": 2}))
+    tale = replace(story(), arms=arms)
+    measure_rates(tale, tmp_path)
+    (found,) = tmp_path.iterdir()
+    assert 0 < json.loads(found.read_text()) < 1
+    found.write_text("7200.0")
+    measure_rates(tale, tmp_path)
+    assert hours(tale, tmp_path) == pytest.approx(2 * 3 * (12 + 99))
