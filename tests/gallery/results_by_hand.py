@@ -78,6 +78,7 @@ def history(
         columns=steps,
         losses=bands,
         applied=bands,
+        weights=bands,
         rel_l2=Band(low=list(errors or blank_of(count)), high=list(errors or blank_of(count))),
         curvature=series,
     )

@@ -272,7 +272,9 @@ def test_a_run_leaves_the_plateau_where_its_error_halves() -> None:
         return [run(errors[-1], losses={"ic": 1.0}, history=history({"ic": errors}, errors=errors))]
 
     found = Results({"PINN": arm(1.0, 0.9, 0.6, 0.55), "MA": arm(1.0, 0.4, 0.3, 0.3), "ID": arm(1.0, 1.0, 0.4, 0.4)})
-    assert "step: PINN never, MA 1, ID 2" in told_why("allen_cahn", "order of magnitude", found)
+    words = told_why("allen_cahn", "order of magnitude", found)
+    assert "step: PINN never, MA 1, ID 2" in words
+    assert "at step 25: MA 0.3, ID 0.4;" in words  # 100 steps; the last record stands for all after it
     assert (
         outcome("allen_cahn", "MA is the fastest", Results({**found.runs, "DN": arm(1.0, 1.0, 0.1)}))
         == "not reproduced"
