@@ -149,14 +149,18 @@ def test_a_delay_is_counted_in_steps_to_a_fifth_of_the_error(steps: tuple[int, .
 
 def test_unrest_is_told_by_the_moves_of_the_error_in_the_second_half() -> None:
     def arm(*errors: float) -> list[Run]:
-        return [run(history=history({"pde": errors}, errors=errors))]
+        return [run(errors[-1], weights={"ic": 7.0}, history=history({"pde": errors}, errors=errors))]
 
     falling = arm(9.0, 0.1, 1e-2, 1e-2, 1e-2, 1e-2)
     jumping = arm(1.0, 1.0, 1.0, 1e-2, 1.0, 1e-2)
     for name in ("burgers", "allen_cahn"):
         found = Results({"DN 0.9": falling, "DN 0.9 corrected": jumping})
         assert outcome(name, "unstable", found) == "reproduced"
-        assert outcome(name, "unstable", Results({"DN 0.9": jumping, "DN 0.9 corrected": falling})) == "not reproduced"
+        swapped = Results({"DN 0.9": jumping, "DN 0.9 corrected": falling})
+        assert outcome(name, "unstable", swapped) == "not reproduced"
+        assert "0.01 with a weight of the initial condition of 7 (DN 0.9 corrected)" in told_why(
+            name, "unstable", swapped
+        )
 
 
 def test_self_adaptive_points_are_judged_where_the_solution_is_steep() -> None:

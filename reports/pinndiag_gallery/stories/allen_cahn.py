@@ -117,9 +117,9 @@ def _plateau(results: Results) -> str:
     weights = ", ".join(f"{arm} {number(_weight(results.first(arm), quarter), 2)}" for arm in trained if arm != "PINN")
     return (
         f"The error halves at step: {when}. The weight of the initial condition at step {count(quarter)}: {weights}; "
-        "the gradients that ID and DN compare are alike on the plateau. To t = 0.3 the training without weights is late, "
-        "not lost: what it misses of the initial condition grows at most exp(5 t) = 4.5-fold by then, 150-fold to the "
-        "published t = 1."
+        "the gradients that ID and DN compare are alike on the plateau. To t = 0.3 the training without weights is "
+        "late, not lost: what it misses of the initial condition grows at most exp(5 t) = 4.5-fold by then, 150-fold "
+        "to the published t = 1."
     )
 
 
