@@ -260,6 +260,7 @@ def test_a_reason_is_made_of_the_weights_and_errors_that_were_measured() -> None
     words = told_why("relobralo", "65 %", found)
     assert "0.7 for the equation and 1.3 for the boundary" in words
     assert "0.5 with it, 0.4 with all weights 1, and 0.3 with 4 for the boundary" in words
+    assert told_why("relobralo", "fixed weight of 4", found) == words
 
 
 def test_a_reason_tells_how_far_the_plates_and_the_cavities_came() -> None:

@@ -7,7 +7,7 @@ import itertools
 import torch
 
 from pinndiag.problems import Problem
-from pinndiag_gallery.results import Figures, NotRunError, Results, Run, against
+from pinndiag_gallery.results import Figures, NotRunError, Results, Run, against, medians
 from pinndiag_gallery.stories import deguchi_asai as paper
 from pinndiag_gallery.story import Arm, Claim, Group, Story
 from pinndiag_reports._numbers import count, number, percent
@@ -55,7 +55,7 @@ def story(*, full: bool) -> Story:
                 "The loss of the initial condition is what is stuck",
                 f"{paper.SOURCE}, figure 10",
                 "1e-2 in the lost runs, 1e-4 in the others",
-                lambda results: {arm: results.median(arm, _start) for arm in ("PINN", "DN")},
+                medians(_start, "PINN", "DN"),
                 "at least three times lower with DN",
                 lambda ours: 3 * ours["DN"] < ours["PINN"],
             ),

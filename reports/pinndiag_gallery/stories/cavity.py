@@ -15,11 +15,11 @@ __all__ = ["story"]
 
 SOURCE = "WTP slides, bonus slide"
 LONGER = ("velocity M4 longer", "stream M4 longer")
-LONGER_STEPS = 20_000
+LONGER_STEPS = 10_000
 
 
 def story(*, full: bool) -> Story:
-    """Reduced: 3 x 50 instead of 5 x 50 units, 5 000 and for M4 also 20 000 instead of 40 000 steps, 1 seed."""
+    """Reduced: 3 x 50 instead of 5 x 50 units, 5 000 and for M4 also 10 000 instead of 40 000 steps, 1 seed."""
     steps = 40_000 if full else 5_000
 
     def arm(key: str, title: str, formulation: str, *, balanced: bool) -> Arm:
@@ -44,7 +44,7 @@ def story(*, full: bool) -> Story:
         + (
             ", the published size."
             if full
-            else "; 3 x 50 instead of 5 x 50 units, 5 000 of the 40 000 steps, M4 also 20 000, one seed."
+            else "; 3 x 50 instead of 5 x 50 units, 5 000 of the 40 000 steps, M4 also 10 000, one seed."
         ),
         arms=(
             *m4,
