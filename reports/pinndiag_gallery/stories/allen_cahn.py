@@ -31,7 +31,7 @@ def story(*, full: bool) -> Story:
     main, few = (10, 10) if full else (2, 1)
     return Story(
         name="allen_cahn",
-        title="Allen-Cahn: the initial condition is lost without a weight",
+        title="Allen-Cahn: the initial condition needs a weight",
         source=paper.PAPER,
         setting="Weights on the initial condition only. "
         + (

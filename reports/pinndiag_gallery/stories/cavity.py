@@ -38,7 +38,7 @@ def story(*, full: bool) -> Story:
     )
     return Story(
         name="cavity",
-        title="Lid-driven cavity: a formulation that no weighting cures",
+        title="Lid-driven cavity: one flow in two formulations",
         source="slides on Wang, Teng, Perdikaris 2021 (WTP; SIAM J. Sci. Comput. 43, A3055, section 4.3)",
         setting="Re = 100"
         + (
@@ -95,8 +95,11 @@ def _falling(results: Results) -> str:
         assert history.rel_l2 is not None
         known = [value for value in history.rel_l2.high if value is not None]
         falls.append(f"{number(known[len(known) // 2])} to {number(known[-1])} ({arm})")
+    velocity = results.first(arms[0])
+    speed = number(velocity.figures["speed"])
     return (
-        f"Over the second half of {count(results.first(arms[0]).steps)} steps the error of the velocity went from "
+        f"After {count(velocity.steps)} steps the velocity-pressure form is at {speed}, where "
+        f"7.53e-1 was published. Over the second half of them the error of the velocity went from "
         f"{' and from '.join(falls)}. Whether 40 000 steps of 5 x 50 units tell the formulations apart was not run."
     )
 
