@@ -27,6 +27,7 @@ class TestTorchPhysics(Battery):
         idle: bool = False,
         unknown: bool = False,
     ) -> Training:
+        torch.set_default_dtype(dtype)
         torch.manual_seed(0)
         X, U = tp.spaces.R1("x"), tp.spaces.R1("u")
         interval = tp.domains.Interval(X, 0, 1)
@@ -74,8 +75,6 @@ class TestTorchPhysics(Battery):
             solution=net,
             coefficient=(lambda: k.as_tensor) if unknown else None,
         )
-
-    dtypes = (torch.float32,)
 
     def saved(self, training: Training, folder: Path) -> Path:
         one = trainer(0)
