@@ -30,7 +30,7 @@ class TestTorchPhysics(Battery):
         torch.set_default_dtype(dtype)
         torch.manual_seed(0)
         X, U = tp.spaces.R1("x"), tp.spaces.R1("u")
-        interval = tp.domains.Interval(X, 0, 1)
+        interval = tp.domains.Interval(X, torch.tensor(0.0), torch.tensor(1.0))  # of numbers it makes float32
         model = tp.models.FCN(X, U, hidden=(12, 12))
         inside = tp.samplers.GridSampler(interval, 20).make_static()
         ends = tp.samplers.GridSampler(interval.boundary, 2).make_static()
