@@ -64,7 +64,6 @@ class DeepXDE(AbstractFramework):
         model, state = self.subject, copy.copy(self.subject.train_state)
         if state.X_train is None:  # before the training
             state.set_data_train(*model.data.train_next_batch())
-
         start = sum(getattr(model.data, "num_bcs", ()))  # the conditions' points come before the equations'
 
         def evaluated(x: Tensor | None = None) -> dict[str, Tensor]:

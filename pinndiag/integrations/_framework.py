@@ -118,7 +118,7 @@ class AbstractFramework(ABC):
                 f"the terms of {self.about.takes} cannot be evaluated without data",
                 where=f"got {type(self.subject).__name__} alone",
                 cause="they are computed from what its training is fed with",
-                fix=f"pinndiag.wrap(..., data=...) with {self.about.data}",
+                fix=f"pinndiag.wrap(..., data=...): {self.about.data}",
             )
         return self.data
 

@@ -167,7 +167,7 @@ class OfLightning(Battery):
         assert [term.weight for term in healthy(tmp_path / "run").steps.at(1).terms.values()] == [1, 1]
 
     def test_out_of_band_it_asks_for_a_batch(self) -> None:
-        with pytest.raises(pinndiag.PinndiagError, match="without a batch"):
+        with pytest.raises(pinndiag.PinndiagError, match="of a LightningModule cannot be evaluated without data"):
             pinndiag.wrap(module_of(imported(self.package)))
 
     def test_a_module_wrapped_with_its_terms_is_treated_on_copies(self) -> None:
