@@ -22,7 +22,7 @@ from pinndiag._checked import checked
 from pinndiag._engine import SCALE, Combination, Evaluation, Matrix, joined
 from pinndiag._errors import PinndiagError
 from pinndiag._gradient_tables import Structure
-from pinndiag._look import look
+from pinndiag._look import Look, look
 from pinndiag._processes import Processes
 from pinndiag._rules import Changes
 from pinndiag._store import Layout, MemorySink, Run, RunWriter, Sink, TensorBoardSink, read_header, read_run
@@ -169,6 +169,7 @@ class Watch:
         self._closed = False
         self._resumed = ""  # where a run goes on, until its first evaluation
         self._shared = 0  # evaluations so far of terms that share a pass
+        self._others: list[Tensor] = []  # leaves of the last evaluation that are no parameters
         self._whole = ""  # why gradients of single terms are not formed any more
         self._met = register_optimizer_step_pre_hook(weakly(self._meet))
         weakref.finalize(self, self._met.remove).atexit = False
@@ -444,13 +445,10 @@ class Watch:
         self._ledger.event("resumed", text, self._clock.step)
 
     def _evaluation(self, terms: dict[str, Tensor], due: Due, *, keep: bool) -> Evaluation:
-        self._subject = self._subject.now(self._clock.optimizers)
-        tensors = list(self._subject.trainable.values())
-        seen = look(terms, tensors)
+        tensors, seen = self._look(terms)
         half = torch.is_autocast_enabled(self._subject.device.type)
         verified = due.gradients and seen.shared and self._shared % VERIFIED_EVERY == 0
         self._shared += due.gradients and seen.shared
-        rounding = HALF if half else torch.finfo(_parameters.widest(tensors)).eps
         return Evaluation(
             terms,
             tensors,
@@ -460,10 +458,24 @@ class Watch:
             keep=half or keep,
             reduce=self._processes.mean,
             seed=SCALE if half else 1.0,
-            nodes=seen.nodes,
+            last=seen.last,
             whole=seen.whole or self._whole,
-            verify=rounding**0.5 if verified else 0.0,
+            verify=(HALF if half else torch.finfo(_parameters.widest(tensors)).eps) ** 0.5 if verified else 0.0,
         )
+
+    def _look(self, terms: Mapping[str, Tensor]) -> tuple[list[Tensor], Look]:
+        """The trainable tensors, and what the graphs look like."""
+        tensors = list(self._subject.trainable.values())
+        seen = look(terms, tensors)
+        known = set(map(id, self._others))
+        if any(id(leaf) not in known for leaf in seen.others):  # points drawn anew, or a parameter that came since
+            subject = self._subject.now(self._clock.optimizers)
+            if subject is not self._subject:
+                self._subject = subject
+                tensors = list(subject.trainable.values())
+                seen = look(terms, tensors)
+        self._others = seen.others
+        return tensors, seen
 
     def _record(self, evaluation: Evaluation, combination: Combination, due: Due) -> None:
         """What can be recorded before the backward pass."""
