@@ -137,3 +137,14 @@ def test_wrapping_draws_no_points_from_the_samplers_of_the_training() -> None:
         return list(model.parameters())
 
     assert all(torch.equal(a, b) for a, b in zip(trained(True), trained(False), strict=True))
+
+
+@pytest.mark.filterwarnings("ignore", "error:pinndiag")
+def test_the_optimizer_of_the_trainer_can_be_given_with_its_empty_parameters() -> None:
+    training = TestTorchPhysics().make()
+    training.run(2)
+    (optimizer,) = training.subject.trainer.optimizers
+    assert any(not p.numel() for group in optimizer.param_groups for p in group["params"])
+    diagnosis = pinndiag.analyze(training.wrap(optimizer=optimizer), quick=True).to_dict()
+    assert diagnosis["total"]["grad_l2"] > 0
+    assert diagnosis["run"]["optimizer"]["kind"] == "Adam"
