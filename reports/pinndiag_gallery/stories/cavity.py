@@ -96,9 +96,9 @@ def _falling(results: Results) -> str:
         known = [value for value in history.rel_l2.high if value is not None]
         falls.append(f"{number(known[len(known) // 2])} to {number(known[-1])} ({arm})")
     velocity = results.first(arms[0])
-    speed = number(velocity.figures["speed"])
+    reached = number(velocity.figures["speed"])
     return (
-        f"After {count(velocity.steps)} steps the velocity-pressure form is at {speed}, where "
+        f"After {count(velocity.steps)} steps the velocity-pressure form is at {reached}, where "
         f"7.53e-1 was published. Over the second half of them the error of the velocity went from "
         f"{' and from '.join(falls)}. Whether 40 000 steps of 5 x 50 units tell the formulations apart was not run."
     )
