@@ -16,6 +16,7 @@ from pinndiag._pinn import PINN
 from pinndiag._plan import Event
 from pinndiag._records import ArmRun, DiagnosisRecord, PointWeights
 from pinndiag._remediate._choice import unfinished
+from pinndiag._remediate._estimate import estimated
 from pinndiag._remediate._training import State
 from pinndiag._view import View
 from pinndiag.analyzers import held_out, solution, work
@@ -28,7 +29,7 @@ ANALYZERS = ("gradients", "pareto", "solution", "curvature", "work", "held_out",
 
 
 def measured(twin: PINN, state: State, seed: int) -> ArmRun:
-    """Losses, remaining work, error. Cost: about ten gradients."""
+    """Losses, remaining work, the error and its estimate. Cost: about ten gradients, and what `estimated` says."""
     view = View.of(twin)
     losses = dict(view.losses)
     fresh = {name: record.fresh for name, record in held_out(view, seed=0).terms.items()}
@@ -50,6 +51,7 @@ def measured(twin: PINN, state: State, seed: int) -> ArmRun:
         evaluations=state.evaluations,
         finite=sound,
         history=history(state.run),
+        estimate=estimated(view) if sound else math.inf,
     )
 
 

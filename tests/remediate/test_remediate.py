@@ -131,7 +131,10 @@ def test_before_and_after_with_seeds_and_the_treated_network(tmp_path: Path) -> 
     record = found.record
     assert record.baseline is not None
     assert [len(arm.runs) for arm in (record.baseline, *record.arms)] == [2, 2, 2]
-    assert (record.measure, record.chosen) == ("rel_l2", min((0, 1), key=lambda i: record.arms[i].runs[0].score))
+    assert (record.measure, record.chosen) == (
+        "rel_l2",
+        min((0, 1), key=lambda i: record.arms[i].left(record.chosen_by)),
+    )
     assert record.evaluations == 3 * 2 * 60
     assert all(arm.error is not None and "2 seeds" in arm.words for arm in record.arms)
     path = found.treated.save(tmp_path / "treated.pt")
@@ -194,15 +197,15 @@ def test_auto_trains_all_candidates_to_the_half_and_two_to_the_end() -> None:
     sick = msgspec.structs.replace(healthy(), findings=[dominated])
     record = pinndiag.remediate(problem(steps=5), steps=20, start="initial", diagnosis=sick).record
     assert [trial.key for trial in record.trials] == ["lra", "dynamic_norm", "ntk", "config"]
-    best = sorted(record.trials, key=lambda trial: trial.score)[:2]
+    best = sorted(record.trials, key=lambda trial: trial.left("estimate"))[:2]
     assert {trial.key for trial in best} == {trial.key for trial in record.trials if trial.kept}
     assert {trial.key for trial in best} == {arm.key for arm in record.arms}
     assert record.evaluations == 3 * 20 + 2 * 10
     assert all((trial.steps, trial.evaluations) == (10, 10) and trial.seconds > 0 for trial in record.trials)
     assert record.baseline is not None
-    scores = [arm.runs[0].score for arm in record.arms]
+    scores = [arm.left("estimate") for arm in record.arms]
     least = min(scores)
-    assert record.chosen == (scores.index(least) if least < record.baseline.runs[0].score else None)
+    assert record.chosen == (scores.index(least) if least < record.baseline.left("estimate") else None)
 
 
 def test_candidates_fit_the_pinn() -> None:
