@@ -49,14 +49,14 @@ OTHERWISE = ("lra", "dynamic_norm")
 
 
 def candidates(pinn: PINN, record: DiagnosisRecord, *, fresh: bool = False) -> list[Candidate]:
-    """Two to four schemes for the problems of a diagnosis, those for the gravest first; none for a healthy network."""
+    """Up to four schemes for the problems of a diagnosis, those for the gravest first; none for a healthy network."""
     found: dict[str, str] = {}
     for finding in record.findings:
         if finding.severity != "note":
-            for key in HELPFUL.get(finding.pathology, OTHERWISE):
+            for key in HELPFUL.get(finding.pathology, ()):
                 found.setdefault(key, f"{finding.code} {finding.pathology}")
     if not found and record.verdict.severity in ("problem", "warning"):
-        found = dict.fromkeys(OTHERWISE, "the training is not finished, and no cause was found")
+        found = dict.fromkeys(OTHERWISE, "nothing found asks for a scheme: those that helped most often")
     chosen = []
     for key, why in found.items():
         scheme = fitting(key, pinn, record, fresh=fresh)
