@@ -325,7 +325,7 @@ def _named(schemes: Schemes, pinn: PINN, record: DiagnosisRecord) -> list[Candid
     given = [schemes] if isinstance(schemes, (str, AbstractScheme)) else list(schemes)
     found: list[Candidate] = []
     for one in given:
-        scheme = named(one, pinn, record) if isinstance(one, str) else one
+        scheme = named(one, pinn, record)
         key = scheme.about.key
         count = sum(known.key.split(" ")[0] == key for known in found)
         found.append(Candidate(key if count == 0 else f"{key} ({count + 1})", scheme, "asked for"))

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 import pinndiag
 from pinndiag import PINN, PinndiagError
+from pinndiag._optimizer import OptimizerState
 from pinndiag._records import Arm, ArmRun, Finding
 from pinndiag._remediate import _lanes
 from pinndiag._remediate._candidates import candidates
@@ -20,7 +21,7 @@ from pinndiag._remediate._optimizers import made
 from pinndiag._remediate._starts import placed
 from pinndiag._remediate._training import Plan, advance
 from pinndiag._remediate._verdict import judged
-from pinndiag.schemes import DynamicNorm, Fixed, ReLoBRaLo
+from pinndiag.schemes import DynamicNorm, Fixed, PCGrad, ReLoBRaLo
 from tests.checks.records import record as healthy
 
 
@@ -214,9 +215,29 @@ def test_candidates_fit_the_pinn() -> None:
         code="PD302", pathology="propagation", title="", severity="warning", terms=[], evidence=[], prescriptions=[]
     )
     found = candidates(pinn, msgspec.structs.replace(healthy(), findings=[finding]))
-    assert [one.key for one in found] == ["rba", "lra"]  # causal weights need an axis that is told to be the time
+    usual = ["dynamic_norm", "ntk"]  # the rest of four; causal weights need an axis that is told to be the time
+    assert [one.key for one in found] == ["rba", "lra", *usual]
     note = msgspec.structs.replace(finding, severity="note")
     assert candidates(pinn, msgspec.structs.replace(healthy(), findings=[note])) == []
+
+
+def test_lbfgs_is_not_trained_with_directions() -> None:
+    pinn = problem()
+    pinn.optimizer = OptimizerState("LBFGS", [{"lr": 1.0, "parameters": []}])
+    finding = Finding(
+        code="PD203",
+        pathology="gradient_conflict",
+        title="",
+        severity="warning",
+        terms=[],
+        evidence=[],
+        prescriptions=[],
+    )
+    found = candidates(pinn, msgspec.structs.replace(healthy(), findings=[finding]))
+    assert [one.key for one in found] == ["lra", "dynamic_norm", "ntk"]
+    for scheme in ("config", PCGrad()):
+        with pytest.raises(PinndiagError, match="L-BFGS cannot train"):
+            pinndiag.remediate(pinn, [scheme], steps=2, diagnosis=healthy())
 
 
 def run(seed: int, error: float, finite: bool = True) -> ArmRun:
