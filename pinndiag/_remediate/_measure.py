@@ -24,8 +24,21 @@ from pinndiag.analyzers import held_out, solution, work
 __all__ = ["diagnosed", "measured", "point_weights"]
 
 SHOWN = 2500  # points of a map
-# what a page shows of an arm; the experiments on a copy are for the treated network alone
-ANALYZERS = ("gradients", "pareto", "solution", "curvature", "work", "held_out", "pointwise", "parameters")
+# what a page shows of an arm, and what the checks of balance need; long experiments on a copy are for the treated
+# network alone
+ANALYZERS = (
+    "gradients",
+    "pareto",
+    "solution",
+    "curvature",
+    "work",
+    "held_out",
+    "pointwise",
+    "parameters",
+    "constant",
+    "activations",
+    "start",
+)
 
 
 def measured(twin: PINN, state: State, seed: int) -> ArmRun:

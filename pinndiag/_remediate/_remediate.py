@@ -35,8 +35,7 @@ from pinndiag._remediate._lanes import Lane, run
 from pinndiag._remediate._measure import diagnosed
 from pinndiag._remediate._optimizers import card, made
 from pinndiag._remediate._points import Draws, drawn
-from pinndiag._remediate._starts import placed
-from pinndiag._remediate._training import Plan
+from pinndiag._remediate._training import Plan, arrived
 from pinndiag._remediate._verdict import judged, measure_of, sentence
 from pinndiag.schemes import AbstractScheme
 
@@ -262,10 +261,7 @@ class _Work:
         """The network of seed 0 that an arm trained, and the arm with its whole diagnosis."""
         lane = self.arms[arm.key][1][0]
         assert lane.state is not None
-        twin = placed(self.pinn, start=self.start, seed=0)
-        with torch.no_grad():
-            for name, tensor in twin.parameters.items():
-                tensor.copy_(lane.state.parameters[name])
+        twin = arrived(self.pinn, lane.plan, lane.state)
         twin.weights = {name: lane.state.weights.get(name, weight) for name, weight in twin.weights.items()}
         twin.notes = [*twin.notes, f"trained for {lane.state.step} steps under {arm.title}"]
         if not self.interrupted and arm.runs[0].finite:

@@ -240,8 +240,15 @@ def _arm(record: RemedyRecord, arm: Arm, terms: Sequence[str]) -> ArmRow:
         evaluations=count(round(_mean([float(run.evaluations) for run in arm.runs]))),
         overhead="" if own else _overhead(arm, record.baseline),
         chosen=chosen,
-        verdict=one_line(arm.diagnosis.verdict.text) if arm.diagnosis is not None else "",
+        verdict=_left_with(arm),
     )
+
+
+def _left_with(arm: Arm) -> str:
+    if arm.diagnosis is None:
+        return ""
+    shorter = "descent_probe" in arm.diagnosis.reasons  # only the treated network gets the long experiments
+    return one_line(arm.diagnosis.verdict.text) + (" (by a shorter analysis)" if shorter else "")
 
 
 def _overhead(arm: Arm, baseline: Arm | None) -> str:

@@ -19,7 +19,7 @@ from pinndiag._remediate import _lanes
 from pinndiag._remediate._candidates import candidates
 from pinndiag._remediate._optimizers import made
 from pinndiag._remediate._starts import placed
-from pinndiag._remediate._training import Plan, advance
+from pinndiag._remediate._training import Plan, advance, arrived
 from pinndiag._remediate._verdict import judged
 from pinndiag.schemes import DynamicNorm, Fixed, PCGrad, ReLoBRaLo
 from tests.checks.records import record as healthy
@@ -100,6 +100,24 @@ def test_from_the_checkpoint_the_optimizer_goes_on() -> None:
     for name, value in {n: t.detach() for n, t in problem(steps=30).parameters.items()}.items():
         torch.testing.assert_close(state.parameters[name], value, rtol=1e-8, atol=1e-10)
     assert state.card.has_state
+
+
+def test_a_trained_copy_has_the_optimizer_of_its_own_training(tmp_path: Path) -> None:
+    pinn = problem(steps=20)
+    for start, taken in (("checkpoint", 26.0), ("initial", 6.0)):
+        plan = Plan("as it is", None, start, 0, 6)
+        state, twin = advance(pinn, plan, None, 6)
+        for copy in (
+            twin,
+            arrived(pinn, plan, state),
+            pinndiag.load(arrived(pinn, plan, state).save(tmp_path / start)),
+        ):
+            assert copy.optimizer is not None
+            assert {entry["step"] for entry in copy.optimizer.state.values()} == {taken}
+            again, _ = advance(copy, Plan("as it is", None, "checkpoint", 0, 4), None, 4)
+            whole, _ = advance(pinn, Plan("as it is", None, start, 0, 10), None, 10)
+            for name, value in whole.parameters.items():
+                torch.testing.assert_close(again.parameters[name], value, rtol=1e-9, atol=1e-11)
 
 
 def test_the_pinn_is_left_as_it_was() -> None:
