@@ -6,15 +6,17 @@ Each problem is trained plainly for so many steps and diagnosed, as a user would
 same initial parameters, at the same points (fresh ones at every step where the source draws them), with the problem's
 optimizer, for as many steps; "auto" is what `remediate` decides of these runs: a training is the same whoever asked for
 it, so that each is made once. An error is the median of ten over the last tenth of the steps (Adam's errors have
-spikes), in brackets that of the last step. One thread. The store, a folder, keeps each training as it was at half of
-the steps and at the end: none is made twice, and all are judged anew by the present rules. `--scale` shortens every
-training; the sizes below take about 25 minutes of one core.
+spikes), in brackets that of the last step. The second table has the estimate by which "auto" chooses over the true
+error, both of the last step. Tables are put below their marks in the file. One thread. The store, a folder, keeps each
+training as it was at half of the steps and at the end: none is made twice, and all are judged anew by the present
+rules. `--scale` shortens every training; the sizes below take about 25 minutes of one core.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import math
 import pickle
 import statistics
@@ -53,6 +55,8 @@ SIZES: dict[str, tuple[Options, int]] = {  # options of the problem, steps
 PLAIN = "as it is"
 FIXED = ("lra", "dynamic_norm", "ntk", "global_grad_norm", "config", "rba", "sa", "causal")  # what "auto" can choose
 HEAD = ("problem", "steps", PLAIN, *FIXED, "auto: its candidates", "auto", "auto / best")
+ESTIMATES = ("problem", PLAIN, *FIXED)
+MARKS = ("<!-- benchmarks/auto.py: errors -->", "<!-- benchmarks/auto.py: estimates -->")
 
 
 @final
@@ -83,16 +87,29 @@ def main() -> None:
     parser.add_argument("--table", type=Path, default=Path("auto.md"))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    rows = []
+    errors, estimates = [[*HEAD], ["---"] * len(HEAD)], [[*ESTIMATES], ["---"] * len(ESTIMATES)]
     for name in arguments.names:
-        rows.append(" | ".join(row(name, arguments.seed, arguments.scale, arguments.store)))
-        print(rows[-1], flush=True)
-        lines = [" | ".join(HEAD), " | ".join(["---"] * len(HEAD)), *rows]
-        arguments.table.write_text("".join(f"| {line} |\n" for line in lines))
+        found, estimated = rows(name, arguments.seed, arguments.scale, arguments.store)
+        errors.append(found)
+        estimates.append(estimated)
+        print(found, estimated, sep="\n", flush=True)
+        written(arguments.table, MARKS[0], errors)
+        written(arguments.table, MARKS[1], estimates)
 
 
-def row(name: str, seed: int, scale: float, store: Path) -> list[str]:
-    """A line of the table: what `remediate` decides of a problem's trainings, and how far it is from the best."""
+def written(path: Path, mark: str, lines: list[list[str]]) -> None:
+    """Put a table into a file below its mark, in the place of the table that is there."""
+    text = path.read_text() if path.exists() else ""
+    before, found, after = text.partition(f"{mark}\n")
+    rest = list(itertools.dropwhile(lambda line: line.startswith("|"), after.splitlines(keepends=True)))
+    table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    path.write_text(f"{before}{mark}\n{table}{''.join(rest)}" if found else f"{text}{mark}\n{table}\n")
+
+
+def rows(name: str, seed: int, scale: float, store: Path) -> tuple[list[str], list[str]]:
+    """Lines of the tables: what `remediate` decides of a problem's trainings and how far it is from the best of them,
+    and the estimated errors over the true ones.
+    """
     options, steps = SIZES[name]
     problem = problems.make(name, seed=seed, **options)
     steps = max(40, round(scale * steps))
@@ -102,14 +119,25 @@ def row(name: str, seed: int, scale: float, store: Path) -> list[str]:
     pinn = sick(problem, steps, folder)
     record = kept(folder / "diagnosis", lambda: pinndiag.analyze(pinn).record)
     arms: dict[str, Training] = {}
+    halves: dict[str, ArmRun] = {}
+    ends: dict[str, ArmRun] = {}
     for plan in plans(pinn, record, steps, fresh):
-        arms[plan.key] = kept(folder / plan.key, lambda plan=plan: trained(pinn, plan))
-        print(f"{name:14s}{plan.key:18s}{arms[plan.key]}", flush=True)
-    tried = [one.key for one in candidates(pinn, record, fresh=fresh) if arms[one.key].errors]
-    choice = chosen(pinn, tried, plans(pinn, record, steps, fresh), arms)
+        arm = arms[plan.key] = kept(folder / plan.key, lambda plan=plan: trained(pinn, plan))
+        if arm.half is not None and arm.end is not None:
+            halves[plan.key], ends[plan.key] = (measured_at(pinn, plan, state) for state in (arm.half, arm.end))
+        print(f"{name:14s}{plan.key:18s}{arm}", flush=True)
+    tried = [one.key for one in candidates(pinn, record, fresh=fresh) if one.key in ends]
+    choice = chosen(tried, halves, ends)
     best = min(arm.error for arm in arms.values())
     cells = [str(arms[key]) if key in arms else "" for key in (PLAIN, *FIXED)]
-    return [name, str(steps), *cells, ", ".join(tried), choice, f"{arms[choice].error / best:.2f}"]
+    found = [name, str(steps), *cells, ", ".join(tried), choice, f"{arms[choice].error / best:.2f}"]
+    ratios = [ratio(ends.get(key)) for key in (PLAIN, *FIXED)]
+    return found, [name, *ratios]
+
+
+def ratio(end: ArmRun | None) -> str:
+    known = end is not None and end.estimate is not None and end.rel_l2
+    return f"{end.estimate / end.rel_l2:.2f}" if known else ""
 
 
 def kept(path: Path, make: Callable[[], Any]) -> Any:
@@ -154,19 +182,17 @@ def trained(pinn: PINN, plan: Plan) -> Training:
     return Training(half, state, tuple(errors), time.process_time() - began)
 
 
-def chosen(pinn: PINN, tried: list[str], every: Iterator[Plan], arms: dict[str, Training]) -> str:
+def measured_at(pinn: PINN, plan: Plan, state: State) -> ArmRun:
+    """What `remediate` sees of a training that has come so far."""
+    _, twin = advance(pinn, plan, state, state.step)
+    return measured(twin, state, 0)
+
+
+def chosen(tried: list[str], halves: dict[str, ArmRun], ends: dict[str, ArmRun]) -> str:
     """The arm that `remediate` calls the treatment."""
-    plan = {one.key: one for one in every}
-
-    def run(key: str, state: State | None) -> ArmRun:
-        assert state is not None
-        _, twin = advance(pinn, plan[key], state, state.step)
-        return measured(twin, state, 0)
-
-    halves = {key: run(key, arms[key].half) for key in tried}
-    by = chosen_by(halves.values())
-    ends = {key: run(key, arms[key].end) for key in finalists({key: half.left(by) for key, half in halves.items()})}
-    return least({key: end.left(by) for key, end in ends.items()}, run(PLAIN, arms[PLAIN].end).left(by)) or PLAIN
+    by = chosen_by([halves[key] for key in tried])
+    last = finalists({key: halves[key].left(by) for key in tried})
+    return least({key: ends[key].left(by) for key in last}, ends[PLAIN].left(by)) or PLAIN
 
 
 if __name__ == "__main__":
