@@ -248,7 +248,8 @@ def _left_with(arm: Arm) -> str:
     if arm.diagnosis is None:
         return ""
     shorter = "descent_probe" in arm.diagnosis.reasons  # only the treated network gets the long experiments
-    return one_line(arm.diagnosis.verdict.text) + (" (by a shorter analysis)" if shorter else "")
+    text = one_line(arm.diagnosis.verdict.text)
+    return f"{text.removesuffix('.')} (by a shorter analysis)." if shorter else text
 
 
 def _overhead(arm: Arm, baseline: Arm | None) -> str:
