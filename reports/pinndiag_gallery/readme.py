@@ -88,7 +88,7 @@ def _runs(one: Summary) -> str:
     for row in one.arms:
         alike.setdefault((row.steps, len(row.seeds)), []).append(row.key)
     told = [
-        f"{count(steps)} steps, {plural(seeds, 'seed')}{': ' + ', '.join(keys) if len(alike) > 1 else ''}"
+        f"{count(steps)} steps, {plural(seeds, 'seed')}{': ' + ' · '.join(keys) if len(alike) > 1 else ''}"
         for (steps, seeds), keys in alike.items()
     ]
     return f"Runs: {'; '.join(told)}."
