@@ -89,6 +89,16 @@ def test_a_symptom_stands_below_its_cause_whatever_the_order_of_judgement():
     assert found == [("PD304", ""), ("PD103", "PD304")]
 
 
+def test_a_cause_seen_before_the_training_is_as_grave_as_what_it_causes():
+    """Half of the first layer saturated at the start is a warning by itself."""
+    half = replace(dominated(), start=start(saturation={"0": 0.5, "2": 0.0}))
+    assert [(f.code, f.severity) for f in judge(half, select=["PD101"]).findings] == [("PD101", "problem")]
+    found = [(f.code, f.severity, f.caused_by) for f in judge(half).findings]
+    assert found[:2] == [("PD101", "problem", ""), ("PD201", "problem", "PD101")]
+    alone = replace(unfinished(), start=start(saturation={"0": 0.5, "2": 0.0}))
+    assert [(f.code, f.severity) for f in judge(alone).findings] == [("PD101", "warning")]
+
+
 def test_order_of_severity():
     ranks = [["problem", "warning", "note"].index(f.severity) for f in judge(everywhere()).findings]
     assert ranks == sorted(ranks)

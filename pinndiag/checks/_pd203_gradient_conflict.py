@@ -63,6 +63,7 @@ CHECK = Check(
         "unscaled_problem",
         "precision_floor",
         "lr_too_high",
+        "premature_stop",
         "inconsistent_terms",
         "trivial_solution",
         "pde_dominates",

@@ -6,8 +6,9 @@ import math
 
 from pinndiag._records import DiagnosisRecord, Evidence, History, Prescription
 from pinndiag.checks import _remedies as remedies
+from pinndiag.checks._batches import drawn_anew
 from pinndiag.checks._check import Check, Outcome, compared
-from pinndiag.checks._course import fallen_late, rate_left
+from pinndiag.checks._course import fallen_late, falls_still, rate_left
 from pinndiag.checks._gate import Gate, gate, work_left
 from pinndiag.checks._measures import by_lbfgs, works
 from pinndiag.checks._needs import absent
@@ -20,7 +21,7 @@ __all__ = ["CHECK"]
 
 def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     state = gate(record, thresholds)
-    factor = math.nan if record.probe is None else record.probe.factor
+    factor = _gain(record, thresholds)
     if not state.open or thresholds.probe.value > factor:
         return CHECK.passed()
     course = _course(record.history, thresholds)
@@ -37,6 +38,15 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     )
 
 
+def _gain(record: DiagnosisRecord, thresholds: Thresholds) -> float:
+    """The factor of the descent probe; where the few points given are one batch of many, that on a large fixed set."""
+    factor = math.nan if record.probe is None else record.probe.factor
+    batches = record.noise
+    if batches is None or batches.factor is None or not drawn_anew(record, thresholds):
+        return factor
+    return min(factor, batches.factor)
+
+
 def _of_course(record: DiagnosisRecord, thresholds: Thresholds, state: Gate, evidence: list[Evidence]) -> Outcome:
     """Without the descent probe: by how the run went, else a warning that no cause was seen."""
     history = record.history
@@ -44,7 +54,7 @@ def _of_course(record: DiagnosisRecord, thresholds: Thresholds, state: Gate, evi
     left = None if history is None else rate_left(history)
     worst = state.open[0]
     title, grave, more = "the training is not finished, and no cause was seen", False, ""
-    if history is not None and late is not None and thresholds.late_fall.passed(late):
+    if history is not None and late is not None and falls_still(history, thresholds):
         title = (
             f"the training ended while the loss still fell, by {number(late)} decades in the last quarter of the run"
         )
