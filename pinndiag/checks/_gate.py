@@ -14,6 +14,7 @@ from pinndiag.checks._check import compared
 from pinndiag.checks._constancy import Constancy, constancy
 from pinndiag.checks._digits import lost_digits
 from pinndiag.checks._measures import (
+    between_points,
     counted,
     fall,
     first_layer_at_start,
@@ -167,10 +168,12 @@ def _nearly(record: DiagnosisRecord, thresholds: Thresholds) -> bool:
 def _failing(record: DiagnosisRecord, thresholds: Thresholds) -> str:
     """The first part of the conjunction that a network with little work fails, in words; "" when all hold."""
     ratios = held_out(record)
-    between = {n: value for n, value in ratios.items() if thresholds.held_out.passed(value)}
-    if between:
-        worst = worst_first(between)[0]
-        return f"unfinished: between its points {quoted(worst)} is {number(between[worst])} times larger than on them"
+    between = between_points(record)
+    high = {n: value for n, value in ratios.items() if thresholds.held_out.passed(value)}
+    high = {n: value for n, value in high.items() if not thresholds.held_out_work.passed(between.get(n, math.inf))}
+    if high:
+        worst = worst_first(high)[0]
+        return f"unfinished: between its points {quoted(worst)} is {number(high[worst])} times larger than on them"
     shape = constancy(record, thresholds)
     if shape.constant:
         return f"unfinished: the output is constant ({_known_by(shape, record)})"

@@ -14,6 +14,7 @@ from pinndiag.checks._thresholds import Thresholds
 
 __all__ = [
     "alone",
+    "between_points",
     "by_lbfgs",
     "counted",
     "fall",
@@ -132,6 +133,12 @@ def held_out(record: DiagnosisRecord) -> dict[str, float]:
     whole = {n: t for n, t in counted(record).items() if t.points is None or t.entries >= t.points}
     found = {n: t.held_out for n, t in whole.items() if t.held_out is not None}
     return {n: beyond_chance(h.ratio, h.standard_error) for n, h in found.items() if not math.isnan(h.ratio)}
+
+
+def between_points(record: DiagnosisRecord) -> dict[str, float]:
+    """Remaining work of each term between its points, where that and its held-out ratio are known."""
+    left = works(record)
+    return {n: left[n] * ratio for n, ratio in held_out(record).items() if n in left}
 
 
 def beyond_chance(ratio: float, standard_error: float) -> float:
