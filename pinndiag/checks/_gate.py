@@ -11,20 +11,11 @@ from typing import Literal, final
 
 from pinndiag._records import DiagnosisRecord, Evidence, Severity
 from pinndiag.checks._check import compared
-from pinndiag.checks._constancy import Constancy, constancy
-from pinndiag.checks._digits import lost_digits
-from pinndiag.checks._measures import (
-    between_points,
-    counted,
-    fall,
-    first_layer_at_start,
-    first_layer_now,
-    held_out,
-    noise_like,
-    works,
-)
-from pinndiag.checks._shares import over_constant, solved, unsolved, violated
+from pinndiag.checks._constancy import constancy
+from pinndiag.checks._measures import counted, held_out, noise_like, works
+from pinndiag.checks._shares import unsolved, violated
 from pinndiag.checks._thresholds import Threshold, Thresholds
+from pinndiag.checks._unfinished import contradicted, failing, only_work
 from pinndiag.checks._wording import listed, number, quoted, worst_first
 
 __all__ = ["Gate", "gate", "work_left"]
@@ -104,23 +95,19 @@ def gate(record: DiagnosisRecord, thresholds: Thresholds) -> Gate:
         words = f"unfinished: remaining work {most}{number(known[worst])} in {quoted(worst)}"
         far = any(n not in by_work or limits[n].far(known[n]) for n in left)
         words = f"{words} (finished is below {number(limits[worst].value)})"
-        return Gate("unfinished", tuple(left), words, unseen, far or not _nearly(record, thresholds))
+        return Gate("unfinished", tuple(left), words, unseen, far or not only_work(record, thresholds))
     every = tuple(n for n in worst_first(known) if known[n] > 0 and n not in noise)
-    wrong = _wrong(record, thresholds)
+    wrong = contradicted(record, thresholds)
     if wrong:  # any term may have some left
         return Gate("unfinished", every, f"unfinished: {wrong}", unseen, suspected=True)
     if only_noise:
         why = f"what is left in {listed(sorted(noise.intersection(known)))} does not agree between neighbouring points"
         return Gate("unknown", (), f"unknown: {why}, as of noise", unseen)
     if not known:
-        fallen = fall(record)
-        if fallen is not None and thresholds.loss_fall.passed(fallen) and not solved(record, thresholds):
-            words = f"unfinished: the loss has fallen by {number(fallen)} decades only since the start"
-            return Gate("unfinished", (), words, unseen)
         return Gate("unknown", (), "unknown: remaining work was not measured", unseen)
-    failing = _failing(record, thresholds)
-    if failing:
-        return Gate("unfinished", (), failing, unseen)
+    fails = failing(record, thresholds)
+    if fails:
+        return Gate("unfinished", (), fails, unseen)
     unsure = sorted(
         n for n in counted(record) if n not in known or (_upper(record, n) and thresholds.work.passed(known[n]))
     )
@@ -147,60 +134,6 @@ def _upper(record: DiagnosisRecord, name: str) -> bool:
 
 def _limit(record: DiagnosisRecord, name: str, thresholds: Thresholds) -> Threshold:
     return thresholds.work_scalar if _upper(record, name) else thresholds.work
-
-
-def _wrong(record: DiagnosisRecord, thresholds: Thresholds) -> str:
-    """What shows that the network is not the solution, whatever its remaining work, in words; "" if nothing does."""
-    error = math.nan if record.solution is None else record.solution.rel_l2
-    if math.isfinite(error) and thresholds.error.passed(error):
-        return f"its relative error against the known solution is {number(error)}"
-    ratio = over_constant(record, thresholds)
-    if ratio is not None and thresholds.over_constant.passed(ratio):
-        return f"its loss is only {number(ratio)} times smaller than that of the best constant"
-    return ""
-
-
-def _nearly(record: DiagnosisRecord, thresholds: Thresholds) -> bool:
-    """Whether nothing but the work says that a network is not finished."""
-    return not (_wrong(record, thresholds) or unsolved(record, thresholds) or violated(record, thresholds))
-
-
-def _failing(record: DiagnosisRecord, thresholds: Thresholds) -> str:
-    """The first part of the conjunction that a network with little work fails, in words; "" when all hold."""
-    ratios = held_out(record)
-    between = between_points(record)
-    high = {n: value for n, value in ratios.items() if thresholds.held_out.passed(value)}
-    high = {n: value for n, value in high.items() if not thresholds.held_out_work.passed(between.get(n, math.inf))}
-    if high:
-        worst = worst_first(high)[0]
-        return f"unfinished: between its points {quoted(worst)} is {number(high[worst])} times larger than on them"
-    shape = constancy(record, thresholds)
-    if shape.constant:
-        return f"unfinished: the output is constant ({_known_by(shape, record)})"
-    if _scaled_badly(record, thresholds):
-        return "unfinished: the first layer is as it started, far from the inputs' scale, so little work means nothing"
-    # of a converged network the gradient is rounding before long: a residual has to be lost
-    lost = lost_digits(record, thresholds, work_left=False).rounding
-    return "unfinished: a residual is lost in rounding" if lost else ""
-
-
-def _known_by(shape: Constancy, record: DiagnosisRecord) -> str:
-    if shape.by == "ratio" and record.constant is not None:
-        return f"the best constant has {number(record.constant.ratio)} times its loss"
-    return shape.words
-
-
-def _scaled_badly(record: DiagnosisRecord, thresholds: Thresholds) -> bool:
-    """Whether the first layer was far from the inputs' scale at the start and still is.
-
-    Coordinates of a thousand make every derivative with respect to the weights large, and so the work small.
-    """
-    start, now = first_layer_at_start(record), first_layer_now(record, every=False)
-    if start is None or now is None:
-        return False
-    share, spread = thresholds.first_saturation, thresholds.first_spread
-    saturated = share.far(start.saturation) and share.far(now.saturation)
-    return saturated or (spread.far(start.spread) and spread.far(now.spread))
 
 
 def _unseen(record: DiagnosisRecord, thresholds: Thresholds) -> tuple[str, ...]:

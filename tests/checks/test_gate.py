@@ -161,6 +161,14 @@ def test_a_run_without_work_is_judged_by_how_far_it_fell():
     found = gate(replace(begun, solution=None), DEFAULT)
     assert (found.state, found.words) == (
         "unfinished",
-        "unfinished: the loss has fallen by 0.289 decades only since the start",
+        "unfinished: its loss has fallen by 0.289 decades only since the start",
     )
     assert state(with_terms(record(), pde=bare, bc=bare)) == "unknown"
+
+
+def test_little_work_means_nothing_where_the_loss_has_hardly_fallen():
+    """From 10.0 + 0.5 to 5.0 + 0.4, which only a run is judged by; a trained network that is trained on has no way."""
+    base = replace(with_terms(record(), pde={"loss": 5.0}, bc={"loss": 0.4}), solution=None, constant=None)
+    assert gate(base, DEFAULT).words == "unfinished: its loss has fallen by 0.289 decades only since the start"
+    done = start(work={"pde": work(1e-6), "bc": work(1e-6)})
+    assert state(replace(base, start=done)) == "finished"
