@@ -74,7 +74,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     state = gate(record, thresholds)
     if titles:
         grown = risen is not None and thresholds.rise.passed(risen)
-        spoiled = grown or bool(lost or saturated(record, thresholds))
+        spoiled = grown or thresholds.update.far(update or 0.0) or bool(lost or saturated(record, thresholds))
         return CHECK.finding(
             titles[0],
             state.severity(grave),
@@ -126,9 +126,10 @@ CHECK = Check(
     "count too; a large first step together with a grown loss is a problem. Between 0.8 and the bound it is a note: "
     "riding the edge is normal.",
     why="Beyond the limit each step overshoots along the sharpest direction; the loss rises until the units saturate.",
-    fix="Lower the learning rate to half the limit, or let it decay; begin anew where the loss has grown, a gradient "
-    "is lost or units are saturated. The start counts, by half the limit of plain descent and by a first step of about "
-    "a hundredth of the parameters: where too large steps have ended, the present limit may be high.",
+    fix="Lower the learning rate to half the limit, or let it decay; begin anew where the loss has grown, the first "
+    "step was as large as the network, a gradient is lost or units are saturated. The start counts, by half the limit "
+    "of plain descent and by a first step of about a hundredth of the parameters: where too large steps have ended, "
+    "the present limit may be high.",
     overturned_by="A loss whose medians still fall: training at the edge of stability is normal.",
     reference="Cohen et al. 2021; Cohen et al. 2022 (arXiv 2207.14484)",
     symptom_of=("input_scaling", "unscaled_problem", "bad_initialisation"),
