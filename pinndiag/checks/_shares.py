@@ -37,9 +37,10 @@ def violated(record: DiagnosisRecord, thresholds: Thresholds) -> dict[str, float
     """Conditions that are as far from satisfied as the output varies, and the share: loss / `Constant.response`.
 
     Of terms on the boundary only: of an equation with a small multiple of the unknown in it the share says nothing.
+    Nor does it where a constant solves every term, and the output may have collapsed to it.
     """
     found = record.constant
-    if found is None or solved(record, thresholds):
+    if found is None or found.ratio < SOLVED or solved(record, thresholds):
         return {}
     edge, noise = boundary_terms(record), noise_like(record, thresholds)
     shares = {

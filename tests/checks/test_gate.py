@@ -143,6 +143,7 @@ def test_a_condition_is_measured_by_the_output():
     assert (found.state, found.open) == ("unfinished", ("bc",))
     assert found.words == "unfinished: 'bc' is off by 31.6 % of the output's spread"
     assert state(replace(base, constant=replace(flat, response={"pde": 0.0, "bc": 1.0}))) == "finished"
+    assert state(replace(base, constant=replace(flat, ratio=0.0, zero={"pde": 0.0, "bc": 0.0}))) == "finished"
     inside = replace(flat, response={"pde": 1e-9, "bc": 1.0})  # an equation with a little of the unknown in it
     assert state(replace(base, constant=inside)) == "finished"
 
