@@ -52,7 +52,7 @@ def _of_course(record: DiagnosisRecord, thresholds: Thresholds, state: Gate, evi
     history = record.history
     late = None if history is None else fallen_late(history)
     left = None if history is None else rate_left(history)
-    worst = state.open[0]
+    worst, step = state.open[0], None if record.start is None else record.start.update
     title, grave, more = "the training is not finished, and no cause was seen", False, ""
     if history is not None and late is not None and falls_still(history, thresholds):
         title = (
@@ -63,6 +63,10 @@ def _of_course(record: DiagnosisRecord, thresholds: Thresholds, state: Gate, evi
     elif left is not None and thresholds.rate_left.passed(left):
         title = f"the learning rate has decayed to {number(left)} of its largest, and the training is not finished"
         grave = thresholds.rate_left.far(left)
+    elif step is not None and thresholds.tiny_update.passed(step):
+        title = f"the first step moved the parameters by {number(100 * step)} % of their size: the rate is tiny"
+        grave = thresholds.tiny_update.far(step)
+        evidence = [compared("first step / size of the initial parameters", step, thresholds.tiny_update), *evidence]
     why = (record.probe.reason if record.probe is not None else absent(record, "probe")) or "no number"
     return CHECK.finding(
         f"{title}: remaining work {number(works(record)[worst])} in {quoted(worst)}",
@@ -102,12 +106,12 @@ CHECK = Check(
     title="The training ended too early",
     passing="The training did not end too early",
     needs=("terms.work",),
-    thresholds=("probe", "late_fall", "rate_left", "work"),
+    thresholds=("probe", "late_fall", "rate_left", "tiny_update", "work"),
     decide=decide,
     detected="Work is left, a hundred L-BFGS iterations on a copy lower the loss thirtyfold or more, and no other "
     "problem was found. Without the descent probe a run is looked at: a loss that still fell in its last quarter (by "
-    "medians of the quarters), or a learning rate that has decayed a thousandfold. Else it is a warning that no cause "
-    "was seen, where there is no other warning.",
+    "medians of the quarters), a learning rate that has decayed a thousandfold, or a first step that hardly moved the "
+    "parameters. Else it is a warning that no cause was seen, where there is no other warning.",
     why="The network has not got where it can get.",
     fix="Where the first step was short against the parameters and the stability limit is far away, raise the learning "
     "rate: more of such steps gain next to nothing. Else train longer. Then add an L-BFGS phase.",

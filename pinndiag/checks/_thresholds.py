@@ -169,6 +169,7 @@ class Thresholds(Record):
         source="measured on 30 runs of Adam, learning rates 1e-3 to 0.1 on 6 networks: steps of up to 0.07 of the "
         "parameters' size did no harm, 0.13 to 0.45 cost one half of the runs a factor of 10 and more, 0.7 lost all",
     )
+    tiny_update: Threshold = Threshold.below(1e-4, _measured("first steps of healthy runs 3e-3 to 1.6e-2"))
     weight_growth: Threshold = Threshold.above(
         1e3, "measured: within 1000 steps the printed form of LR annealing grew without end, to 1e6 and more"
     )

@@ -190,6 +190,19 @@ def test_the_first_step_is_measured_by_the_parameters(tmp_path: Path) -> None:
     assert old.start.update is None
 
 
+def test_a_rate_that_hardly_moves_anything(tmp_path: Path) -> None:
+    def still(i: int) -> tuple[StepLine, CurvatureLine]:
+        line = step(i, {"pde": 1.0 - 1e-4 * i, "bc": 0.5}, {"pde": 1.0, "bc": 0.5})
+        return msgspec.structs.replace(line, lr=1e-7), healthy(i)[1]
+
+    lines = [line for i in range(COUNT) for line in still(i)]
+    head = header(optimizers=[OptimizerCard(kind="Adam", lr=1e-7)], size=2.0)
+    finding = found(diagnose_run(read_run(put(tmp_path, lines, head))), "PD503")
+    assert finding is not None
+    assert (finding.pathology, finding.severity) == ("under_trained", "problem")
+    assert "the rate is tiny" in finding.title
+
+
 def test_losses_that_jump_to_and_fro(tmp_path: Path) -> None:
     """Every other record ten times higher: each lies a decade off the middle of its neighbours."""
 
