@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -20,8 +21,9 @@ from helmholtz import Helmholtz, plain, race
 import pinndiag
 
 
-def watched(problem: Helmholtz, folder: Path, every: int) -> Callable[[int], None]:
+def watched(problem: Helmholtz, folder: Path, every: int, open_: ExitStack) -> Callable[[int], None]:
     watch = pinndiag.watch(problem.net, problem.optimizer, to=folder, every=every, histograms=0, curvature=0)
+    open_.enter_context(watch)
 
     def step(_: int) -> None:
         problem.optimizer.zero_grad()
@@ -57,12 +59,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=40)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as open_:
         ways = {
             "plain loop": plain(Helmholtz()),
             "plain loop again": plain(Helmholtz()),  # shows the noise
-            "watch, every step": watched(Helmholtz(), Path(folder) / "each", 1),
-            "watch, every 10th step": watched(Helmholtz(), Path(folder) / "tenth", 10),
+            "watch, every step": watched(Helmholtz(), Path(folder) / "each", 1, open_),
+            "watch, every 10th step": watched(Helmholtz(), Path(folder) / "tenth", 10, open_),
             "by hand, every step": by_hand(Helmholtz(), 1),
             "by hand, every 10th step": by_hand(Helmholtz(), 10),
         }

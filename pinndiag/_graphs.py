@@ -17,19 +17,21 @@ class Walk(NamedTuple):
     Attributes:
         leaves: the leaf tensors that receive a gradient, each once, in the order in which they are met.
         shared: two outputs have an interior node in common.
-        nodes: the interior nodes. Held while the walk lasts, so that none is taken for another.
+        last: the interior nodes next to a leaf: whatever goes back through the graphs passes one of them.
+        kinds: the types of the interior nodes.
     """
 
     leaves: list[Tensor]
     shared: bool
-    nodes: list[Any]
+    last: list[Any]
+    kinds: set[type]
 
 
 def walk(outputs: Iterable[Tensor]) -> Walk:
     """One walk through the graphs of the outputs."""
     found: dict[int, Tensor] = {}
-    inner: list[Any] = []
-    seen: dict[Any, None] = {}
+    last: list[Any] = []
+    seen: set[Any] = set()  # holds the nodes, so that none is taken for another
     shared = False
     for output in outputs:
         if output.grad_fn is None:
@@ -37,23 +39,31 @@ def walk(outputs: Iterable[Tensor]) -> Walk:
                 found[id(output)] = output
             continue
         shared = shared or output.grad_fn in seen
-        mine: dict[Any, None] = {output.grad_fn: None}
+        mine = {output.grad_fn}
+        ends: set[Any] = set()
         stack = [output.grad_fn]
         while stack:
-            inner.append(stack[-1])
-            for parent, _ in stack.pop().next_functions:
-                if parent is None or parent in mine:
-                    continue
-                if parent in seen:  # what lies behind it is known
-                    shared = shared or not hasattr(parent, "variable")
-                    continue
-                mine[parent] = None
-                if parent.next_functions:
-                    stack.append(parent)
-                elif hasattr(parent, "variable"):
-                    found[id(parent.variable)] = parent.variable
+            node = stack.pop()
+            at_end = False
+            for parent, _ in node.next_functions:
+                if parent in mine:
+                    at_end = at_end or parent in ends
+                elif parent is not None:
+                    if hasattr(parent, "variable"):
+                        at_end = True
+                        ends.add(parent)
+                        found[id(parent.variable)] = parent.variable
+                    elif parent in seen:  # what lies behind it is known
+                        shared = True
+                        continue
+                    else:
+                        stack.append(parent)
+                    mine.add(parent)
+            if at_end:
+                last.append(node)
         seen |= mine
-    return Walk(list(found.values()), shared, inner)
+    kinds = set(map(type, seen))
+    return Walk(list(found.values()), shared, last, kinds)
 
 
 def leaves(outputs: Iterable[Tensor]) -> list[Tensor]:

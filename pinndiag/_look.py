@@ -8,7 +8,7 @@ from typing import Any, final
 
 from torch import Tensor, nn
 
-from pinndiag._graphs import leaves, walk
+from pinndiag._graphs import Walk, leaves, walk
 
 __all__ = ["Look", "look", "reach"]
 
@@ -25,14 +25,14 @@ class Look:
         parameters: the trainable tensors.
         shared: two terms have a part of their graphs in common.
         others: leaves beside the parameters that the plain loss gives a gradient to.
-        nodes: of the graphs, without the leaves.
+        last: the nodes next to a leaf.
         whole: why the gradient of a single term cannot be formed, or "".
     """
 
     parameters: list[Tensor]
     shared: bool
     others: list[Tensor]
-    nodes: Sequence[Any] = ()
+    last: Sequence[Any] = ()
     whole: str = ""
 
 
@@ -47,12 +47,12 @@ def look(outputs: Mapping[str, Tensor], parameters: Sequence[Tensor] | None) -> 
         outputs: the terms.
         parameters: the trainable tensors; None: the `nn.Parameter` leaves, or all leaves where there is none.
     """
-    found, shared, nodes = walk(outputs.values())
+    met = walk(outputs.values())
     if parameters is None:
-        parameters = [leaf for leaf in found if isinstance(leaf, nn.Parameter)] or found
-    known = {id(p) for p in parameters}
-    others = [leaf for leaf in found if id(leaf) not in known]
-    return Look(list(parameters), shared, others, nodes, _whole(nodes, shared=shared))
+        parameters = [leaf for leaf in met.leaves if isinstance(leaf, nn.Parameter)] or met.leaves
+    known = set(map(id, parameters))
+    others = [leaf for leaf in met.leaves if id(leaf) not in known]
+    return Look(list(parameters), met.shared, others, met.last, _whole(met))
 
 
 def reach(output: Tensor, parameters: Sequence[Tensor]) -> float:
@@ -61,10 +61,10 @@ def reach(output: Tensor, parameters: Sequence[Tensor]) -> float:
     return sum(p.numel() for p in parameters if id(p) in met) / sum(p.numel() for p in parameters)
 
 
-def _whole(nodes: Sequence[Any], *, shared: bool) -> str:
-    kinds = {kind.__name__ for kind in set(map(type, nodes))}
+def _whole(met: Walk) -> str:
+    kinds = {kind.__name__ for kind in met.kinds}
     if CHECKPOINTED in kinds:
         return "a part of the network is under torch.utils.checkpoint with use_reentrant=True (False works)"
-    if shared and COMPILED in kinds:
+    if met.shared and COMPILED in kinds:
         return "terms share a pass through a module under torch.compile, whose graph goes backward only once"
     return ""

@@ -116,7 +116,7 @@ class Evaluation:
         reduce: brings a matrix of gradients or a vector of losses to the mean over all processes; None in one process.
         seed: the upstream gradient used when gradients are formed before the loss's own backward pass; it is divided
             out again. Larger than 1 keeps half-precision gradients from vanishing.
-        nodes: those of the graphs, by which another loss of the same backward pass is noticed.
+        last: the nodes of the graphs next to a leaf, by which another loss of the same backward pass is noticed.
         whole: why the gradient of a single term cannot be formed, or "".
         verify: if not 0, the gradient of the sum is formed as well, and must agree with the sum of the gradients up to
             this, relative to the sum of their norms. It does not where a hook inside a shared graph is not linear:
@@ -134,7 +134,7 @@ class Evaluation:
         keep: bool = False,
         reduce: Callable[[Tensor], Tensor] | None = None,
         seed: float = 1.0,
-        nodes: Sequence[Any] = (),
+        last: Sequence[Any] = (),
         whole: str = "",
         verify: float = 0.0,
     ) -> None:
@@ -149,7 +149,7 @@ class Evaluation:
         self.verify = verify
         self.upstream: Tensor | None = None  # what the loss's backward pass was begun with
         self.held = False  # the graphs are needed after the loss's own backward pass
-        self._nodes = nodes
+        self._last = last
         self._shared = shared
         self._reduce = reduce
         self._seed = seed
@@ -161,8 +161,11 @@ class Evaluation:
     def values(self) -> Float[Tensor, " terms"]:
         """The unweighted losses, detached; over all processes where there are several."""
         if self._values is None:
-            values = torch.stack([loss.detach().to(self.parameters[0].device) for loss in self.losses.values()])
-            self._values = self.reduced(values)
+            values = [loss.detach() for loss in self.losses.values()]
+            device = self.parameters[0].device
+            if any(value.device != device for value in values):
+                values = [value.to(device) for value in values]
+            self._values = self.reduced(torch.stack(values))
         return self._values
 
     @property
@@ -211,7 +214,7 @@ class Evaluation:
         Raises:
             PinndiagError: there is such a loss, and the graphs are gone since the gradients were formed early.
         """
-        entered = any(map(torch._C._will_engine_execute_node, self._nodes))
+        entered = any(map(torch._C._will_engine_execute_node, self._last))
         self.held = entered or torch._C._autograd._get_current_graph_task_keep_graph()
         if entered and self.formed and not self.keep:
             raise PinndiagError(
@@ -224,11 +227,11 @@ class Evaluation:
             )
 
     def release(self) -> None:
-        """Let the graphs go; the losses' values and the gradients stay."""
+        """Let the terms go with their graphs; the losses' values and the gradients stay."""
         _ = self.values
-        self._nodes = ()
-        self.outputs = {name: output.detach() for name, output in self.outputs.items()}
-        self.losses = {name: loss.detach() for name, loss in self.losses.items()}
+        self._last = ()
+        self.outputs.clear()
+        self.losses.clear()
 
     def weighted(self, points: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The losses with the residuals of some terms weighted entry by entry: mean of v |r|^2.
@@ -247,6 +250,8 @@ class Evaluation:
                     cause="micro-batches: the weights were found for the points of the step's first evaluation",
                     fix="evaluate all points of this term at once, or use a scheme that weighs terms",
                 )
+        if not points:
+            return dict(self.losses)
         return {
             name: (points[name] * square(self.outputs[name])).mean() if name in points else loss
             for name, loss in self.losses.items()

@@ -1,6 +1,5 @@
 """Typed records: what analyzers return and what files hold. No torch in here, so that pages render without it."""
 
-from pinndiag._records._common import Histogram, Record, from_plain, to_plain
 from pinndiag._records._curvature import (
     Curvature,
     Density,
@@ -53,6 +52,7 @@ from pinndiag._records._history import (
 from pinndiag._records._network import Activation, Activations, Constant, LayerParameters, Parameters, Pareto, Solution
 from pinndiag._records._optimizer import OptimizerCard
 from pinndiag._records._points import Field, HeldOut, Kernel, Pointwise, TermKernel
+from pinndiag._records._record import Histogram, Record, from_plain, to_plain
 from pinndiag._records._remedy import REMEDY_SCHEMA, Arm, ArmRun, Outcome, PointWeights, RemedyRecord, Trial
 from pinndiag._records._run import (
     RUN_SCHEMA,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pinndiag._records._common import Record
 from pinndiag._records._diagnosis import Finding, Verdict
 from pinndiag._records._history import ParetoPath
+from pinndiag._records._record import Record
 
 __all__ = [
     "COMPARISON_SCHEMA",

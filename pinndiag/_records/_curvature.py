@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pinndiag._records._common import Record
+from pinndiag._records._record import Record
 
 __all__ = [
     "Curvature",

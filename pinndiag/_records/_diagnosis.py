@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pinndiag._records._common import Histogram, Record
 from pinndiag._records._curvature import Density, Eigenvalue, Estimate, PredictedChange, Stability
 from pinndiag._records._experiments import DerivativeCheck, Noise, Precision, Probe, Start, Trials, Work
 from pinndiag._records._gradients import LayerGradients
@@ -12,6 +11,7 @@ from pinndiag._records._history import History, Interval
 from pinndiag._records._network import Activations, Constant, Parameters, Pareto, Solution
 from pinndiag._records._optimizer import OptimizerCard
 from pinndiag._records._points import HeldOut, Kernel, Pointwise
+from pinndiag._records._record import Histogram, Record
 
 __all__ = [
     "ONLY_THOROUGH",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 
-from pinndiag._records._common import Record
 from pinndiag._records._points import HeldOut
+from pinndiag._records._record import Record
 
 __all__ = [
     "DerivativeCheck",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pinndiag._records._common import Histogram, Record
+from pinndiag._records._record import Histogram, Record
 
 __all__ = ["GradientFigures", "Gradients", "LayerGradients"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pinndiag._records._common import Histogram, Record
+from pinndiag._records._record import Histogram, Record
 from pinndiag._records._run import EventLine, Schedules
 
 __all__ = ["Band", "CurvatureSeries", "History", "Interval", "LayerHistograms", "ParetoPath", "Snapshot"]

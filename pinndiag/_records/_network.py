@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pinndiag._records._common import Record
 from pinndiag._records._points import Field
+from pinndiag._records._record import Record
 
 __all__ = ["Activation", "Activations", "Constant", "LayerParameters", "Parameters", "Pareto", "Solution"]
 

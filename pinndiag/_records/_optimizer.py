@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pinndiag._records._common import Record
+from pinndiag._records._record import Record
 
 __all__ = ["OptimizerCard"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Generic, TypeVar, final
 
-from pinndiag._records._common import Record
+from pinndiag._records._record import Record
 
 __all__ = ["Field", "HeldOut", "Kernel", "PerTerm", "Pointwise", "TermKernel"]
 

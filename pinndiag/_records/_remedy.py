@@ -6,11 +6,11 @@ import math
 import statistics
 from typing import Any, Literal
 
-from pinndiag._records._common import Record
 from pinndiag._records._comparison import ComparisonRecord
 from pinndiag._records._diagnosis import DiagnosisRecord
 from pinndiag._records._history import History
 from pinndiag._records._optimizer import OptimizerCard
+from pinndiag._records._record import Record
 
 __all__ = ["REMEDY_SCHEMA", "Arm", "ArmRun", "Outcome", "PointWeights", "RemedyRecord", "Trial"]
 

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import msgspec
 
-from pinndiag._records._common import Record
 from pinndiag._records._curvature import Stability, TermCurvature
 from pinndiag._records._experiments import Work
 from pinndiag._records._optimizer import OptimizerCard
+from pinndiag._records._record import Record
 
 __all__ = [
     "RUN_SCHEMA",

@@ -12,29 +12,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, final
 
-import msgspec
 import torch
 from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from pinndiag import _parameters
 from pinndiag._checked import checked
-from pinndiag._engine import SCALE, Combination, Evaluation, Matrix, joined
+from pinndiag._engine import Combination, Matrix, joined
 from pinndiag._errors import PinndiagError
-from pinndiag._gradient_tables import Structure
-from pinndiag._look import look
 from pinndiag._processes import Processes
 from pinndiag._rules import Changes
 from pinndiag._store import Layout, MemorySink, Run, RunWriter, Sink, TensorBoardSink, read_header, read_run
 from pinndiag._watch._balance import Balance
 from pinndiag._watch._clock import Clock, weakly
-from pinndiag._watch._curvature import CurvatureGauge, of_all_terms
-from pinndiag._watch._error import ErrorGauge
+from pinndiag._watch._evaluations import Evaluations
 from pinndiag._watch._ledger import Ledger, loaded
-from pinndiag._watch._pending import Pending, tables_of
 from pinndiag._watch._rates import Due, Rates, When
+from pinndiag._watch._recorder import Recorder
 from pinndiag._watch._setup import Subject, check_continued, differences, header, run_name
-from pinndiag._watch._step import Step
 from pinndiag._wrap import Model, modules_of, optimized_by
 
 if TYPE_CHECKING:
@@ -158,18 +152,14 @@ class Watch:
     def __init__(
         self, subject: Subject, processes: Processes, rates: Rates, balance: Balance, ledger: Ledger, *, off: bool
     ) -> None:
-        self._subject, self._processes, self._rates, self._balance = subject, processes, rates, balance
+        self._rates, self._balance = rates, balance
         self._ledger = ledger
         self._off = off
         self._clock = Clock(subject.optimizers, self._stepped)
-        self._step: Step | None = None
-        self._curvature = CurvatureGauge(processes.count)
-        reference = subject.reference
-        self._error = None if reference is None else ErrorGauge(reference, subject.solve, subject.modules)
+        self._evaluations = Evaluations(subject, processes, self._clock)
+        self._recorder = Recorder(self._evaluations, processes, self._clock, ledger)
         self._closed = False
         self._resumed = ""  # where a run goes on, until its first evaluation
-        self._shared = 0  # evaluations so far of terms that share a pass
-        self._whole = ""  # why gradients of single terms are not formed any more
         self._met = register_optimizer_step_pre_hook(weakly(self._meet))
         weakref.finalize(self, self._met.remove).atexit = False
         if ledger.sink is not None:
@@ -191,12 +181,12 @@ class Watch:
         due = self._due(terms)
         if not due.anything and self._balance.scheme is None:
             return self._balance.plain(terms)
-        evaluation = self._evaluation(terms, due, keep=due.curvature or self._balance.keeps_graphs)
+        evaluation = self._evaluations.of(terms, due, keep=due.curvature or self._balance.keeps_graphs)
         combination = self._balance.combination(evaluation, first=self._clock.first)
-        self._record(evaluation, combination, due)
+        self._recorder.evaluated(evaluation, combination, due)
         for text in self._balance.remarks():
             self._ledger.complain(text, self._clock.step)
-        return joined(evaluation, combination, partial(self._measured, combination) if due.gradients else None)
+        return joined(evaluation, combination, partial(self._recorder.passed, combination) if due.gradients else None)
 
     def observe(self, losses: Mapping[str, Tensor], weights: Mapping[str, float] | None = None) -> dict[str, float]:
         """Record the terms of a training that puts its loss together by itself; its graphs are left whole.
@@ -223,26 +213,26 @@ class Watch:
         due = self._due(terms)
         if not due.anything and self._balance.scheme is None:
             return given
-        evaluation = self._evaluation(terms, due, keep=True)
+        evaluation = self._evaluations.of(terms, due, keep=True)
         wanted = applied = self._balance.combination(evaluation, first=self._clock.first)
         if weights is not None:
             applied = Combination(wanted.weights.new_tensor([given[name] for name in terms], dtype=torch.float64))
-        self._record(evaluation, applied, due)
+        self._recorder.evaluated(evaluation, applied, due)
         if due.gradients:
             rows: Matrix | None = None
             with self._ledger.measuring("forming the gradients of single terms", evaluation.step):
                 rows = None if evaluation.whole else evaluation.gradients
-            self._measured(applied, evaluation, rows)
+            self._recorder.passed(applied, evaluation, rows)
         return given if self._balance.scheme is None else dict(zip(terms, wanted.weights.tolist(), strict=True))
 
     def follow(self, optimizer: torch.optim.Optimizer) -> None:
         """Count the steps of this optimizer from now on, if it trains what is watched. Asked again it does nothing."""
         if self._closed or self._clock.follows(optimizer):
             return
-        watched = {id(tensor) for tensor in self._subject.parameters.values()}
+        watched = {id(tensor) for tensor in self._evaluations.subject.parameters.values()}
         if any(id(tensor) in watched for tensor in optimized_by(optimizer)):
             self._clock.follow(optimizer)
-            self._ledger.optimizers(self._subject.cards([optimizer]))
+            self._ledger.optimizers(self._evaluations.subject.cards([optimizer]))
 
     @property
     def weights(self) -> dict[str, float]:
@@ -315,7 +305,7 @@ class Watch:
         self._balance.load_state_dict(state["scheme"])
         self._clock.step = int(state["step"])
         self._clock.abandon()
-        self._step = None
+        self._recorder.forget()
         text = f"goes on at step {self._clock.step}"
         if self._resumed:
             self._resumed = text
@@ -361,17 +351,12 @@ class Watch:
         if self._closed:
             return
         with self._ledger.measuring("closing", self._clock.step):
-            if self._step is not None and self._step.lost:
-                self._finish(None, skipped=True)
-            elif self._step is not None and self._step.curvature is not None:
-                self._ledger.write(self._step.curvature)
+            self._recorder.close()
             if not self._resumed:  # else nothing was done, and the run stays as it was
                 self._ledger.event("closed", "the training ended", self._clock.step)
                 self._ledger.state(self.state_dict, now=True)
         self._closed = True
-        if self._step is not None:
-            self._step.end()
-            self._step = None
+        self._recorder.forget()
         self._clock.close()
         self._met.remove()
         if self._ledger.sink is not None:
@@ -401,8 +386,8 @@ class Watch:
             self._take_up(terms)
         with self._ledger.measuring("looking for a gradient that was thrown away", self._clock.step):
             between = self._clock.evaluations and not self._clock.inside
-            if between and self._step is not None and self._step.lost:
-                self._finish(None, skipped=True)
+            if between and self._recorder.lost:
+                self._recorder.finish(None, skipped=True)
                 self._clock.abandon()
         self._clock.evaluated()
         if self._clock.evaluations == WITHOUT_STEP:
@@ -443,119 +428,13 @@ class Watch:
         text, self._resumed = self._resumed, ""
         self._ledger.event("resumed", text, self._clock.step)
 
-    def _evaluation(self, terms: dict[str, Tensor], due: Due, *, keep: bool) -> Evaluation:
-        self._subject = self._subject.now(self._clock.optimizers)
-        tensors = list(self._subject.trainable.values())
-        seen = look(terms, tensors)
-        half = torch.is_autocast_enabled(self._subject.device.type)
-        verified = due.gradients and seen.shared and self._shared % VERIFIED_EVERY == 0
-        self._shared += due.gradients and seen.shared
-        rounding = HALF if half else torch.finfo(_parameters.widest(tensors)).eps
-        return Evaluation(
-            terms,
-            tensors,
-            step=self._clock.step,
-            shared=seen.shared,
-            others=seen.others,
-            keep=half or keep,
-            reduce=self._processes.mean,
-            seed=SCALE if half else 1.0,
-            nodes=seen.nodes,
-            whole=seen.whole or self._whole,
-            verify=rounding**0.5 if verified else 0.0,
-        )
-
-    def _record(self, evaluation: Evaluation, combination: Combination, due: Due) -> None:
-        """What can be recorded before the backward pass."""
-        if due.anything:
-            with self._ledger.measuring("recording the losses", self._clock.step):
-                self._begin(evaluation, due)
-        if due.curvature and self._clock.first and self._processes.writes:
-            with self._ledger.measuring("the curvature", self._clock.step):
-                self._measure_curvature(evaluation, combination)
-
-    def _begin(self, evaluation: Evaluation, due: Due) -> None:
-        """One more evaluation of a measured step."""
-        step = self._step
-        if self._clock.first or step is None:
-            step = self._step = Step(evaluation.step, self._ledger.time, due)
-            with self._ledger.measuring("the error", evaluation.step):
-                step.error = None if self._error is None or not due.line else self._error.measured(evaluation)
-        self._ledger.terms(evaluation)
-        if due.gradients:
-            step.sums.begin(evaluation.names)
-
-    def _measured(self, combination: Combination, evaluation: Evaluation, applied: Matrix | None) -> None:
-        """The backward pass of an evaluation runs, and the gradients are known if they could be formed."""
-        if evaluation.whole:
-            self._whole = evaluation.whole if evaluation.verify > 0 else self._whole
-            what = "forming the gradients of single terms"
-            self._ledger.failed(what, evaluation.step, PinndiagError(evaluation.whole))
-        with self._ledger.measuring("recording the gradients", evaluation.step):
-            step = self._step
-            if step is not None and step.cleared:  # before the present evaluation: a record of its own
-                again = step.again(evaluation.names)
-                self._finish(None, skipped=True)
-                step = self._step = again
-                self._clock.abandon(1)
-            if step is not None:
-                step.add(evaluation, combination, applied)
-
     def _stepped(self, optimizer: torch.optim.Optimizer | None, taken: bool) -> None:
         """The step that the evaluations belong to is over."""
         if self._closed:
             return
-        if self._step is not None:
-            self._finish(optimizer, skipped=not taken)
+        self._recorder.finish(optimizer, skipped=not taken)
         with self._ledger.measuring("keeping the state", self._clock.step):
             self._ledger.state(lambda: {**self.state_dict(), "step": self._clock.step + taken})
-
-    def _finish(self, optimizer: torch.optim.Optimizer | None, *, skipped: bool = False) -> None:
-        """The step under way is over: its sums become a record."""
-        step, self._step = self._step, None
-        if step is None:
-            return
-        step.end()
-        sums = step.sums
-        with self._ledger.measuring("recording a step", step.index):
-            if sums.begun > sums.counted:
-                self._ledger.complain(
-                    "an evaluation never went backward, and is left out (validate under torch.no_grad())", step.index
-                )
-            if step.curvature is not None:
-                self._ledger.write(of_all_terms(step.curvature, sums.names if sums.counted else ()))
-            if sums.counted and self._ledger.sink is not None:
-                self._write(step, optimizer, skipped=skipped)
-
-    def _write(self, step: Step, optimizer: torch.optim.Optimizer | None, *, skipped: bool) -> None:
-        sums = step.sums
-        layers = step.due.layers and sums.measured
-        structure = Structure.of(self._subject.trainable) if layers else None
-        tables = tables_of(sums, structure)
-        if step.error is not None:
-            tables["", "rel_l2"] = step.error.reshape(1, 1)
-        self._ledger.add(
-            Pending(
-                step=step.index,
-                time=step.time,
-                lr=_rate(optimizer or next(iter(self._clock.optimizers), None)),
-                names=sums.names,
-                tables=tables,
-                share=self._ledger.share() if step.due.line else None,
-                batches=sums.batches,
-                skipped=skipped,
-                line=step.due.line,
-                layers={} if structure is None else structure.entries,
-            )
-        )
-
-    def _measure_curvature(self, evaluation: Evaluation, combination: Combination) -> None:
-        assert self._step is not None
-        began = self._ledger.time
-        optimizer = next(iter(self._clock.optimizers), None)
-        line, behind = self._curvature.measured(evaluation, combination, self._subject.trainable, optimizer)
-        file, seconds = self._ledger.coefficients(evaluation.step, behind), self._ledger.time - began
-        self._step.curvature = msgspec.structs.replace(line, time=began, seconds=seconds, file=file)
 
 
 def _trained(terms: Mapping[str, Tensor]) -> bool:
@@ -568,7 +447,3 @@ def _close(found: weakref.ref[Watch]) -> None:
     watch_ = found()
     if watch_ is not None:
         watch_.close()
-
-
-def _rate(optimizer: torch.optim.Optimizer | None) -> float | None:
-    return None if optimizer is None else float(optimizer.param_groups[0]["lr"])

@@ -254,11 +254,11 @@ class AbstractScheme(nn.Module, ABC):
         """The terms of a step of a loop that hands over nothing else."""
         given = None if self._trained is None else [p for p in self._trained if p.requires_grad]
         own = self.directs or self.keeps_graphs or self.forms_gradients(self._now.step)
-        nodes: Sequence[Any] = ()
+        last: Sequence[Any] = ()
         if own or self._seen is None:  # else the plain loss is given, whose graph nobody takes apart
             found = look(outputs, given)
-            nodes = found.nodes
-            before, self._seen = self._seen, replace(found, nodes=())  # the graphs are not to outlive the step
+            last = found.last
+            before, self._seen = self._seen, replace(found, last=())  # the graphs are not to outlive the step
             if before is not None and not set(map(id, before.parameters)) & set(map(id, self._seen.parameters)):
                 raise _strangers(type(self).__name__, outputs, before)
         seen = self._seen
@@ -279,7 +279,7 @@ class AbstractScheme(nn.Module, ABC):
             keep=half,
             reduce=Processes.running().mean,
             seed=SCALE if half else 1.0,
-            nodes=nodes,
+            last=last,
             whole=seen.whole,
         )
 

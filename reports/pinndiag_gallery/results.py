@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import final
 
-from pinndiag._records import DiagnosisRecord, History, PointWeights
-from pinndiag._records._common import Record
+from pinndiag._records import DiagnosisRecord, History, PointWeights, Record
 
 __all__ = ["Figures", "NotRunError", "Results", "Run", "against", "errors", "medians"]
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Literal
 
-from pinndiag._records._common import Record
+from pinndiag._records import Record
 from pinndiag_gallery.results import NotRunError, Results
 from pinndiag_gallery.story import Arm, Claim, Story
 from pinndiag_reports._numbers import number
