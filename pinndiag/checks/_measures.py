@@ -98,7 +98,12 @@ def lost_gradients(record: DiagnosisRecord) -> list[str]:
 
 
 def noise_like(record: DiagnosisRecord, thresholds: Thresholds) -> set[str]:
-    """Terms whose residual does not agree between neighbouring points: noise in the data, or finer than the points."""
+    """Terms whose residual does not agree between neighbouring points: noise in the data, or finer than the points.
+
+    None where the network is far from a known solution: then there is more left than noise.
+    """
+    if record.solution is not None and thresholds.error.passed(record.solution.rel_l2):
+        return set()
     return {
         name
         for name, found in record.pointwise.items()

@@ -103,6 +103,8 @@ def test_noise_is_no_unfinished_work():
     assert gate(replace(base, pointwise=smooth), DEFAULT).open == ("bc",)
     both = gate(replace(unfinished(), pointwise=noisy), DEFAULT)
     assert (both.state, both.open) == ("unfinished", ("pde",))  # what is left of the equation is looked at
+    far = replace(base, solution=replace(base.solution, rel_l2=0.5))
+    assert gate(far, DEFAULT).open == ("bc",)  # noise does not explain an error against the known solution
 
 
 def test_little_work_means_nothing_while_the_loss_of_a_zero_output_is_left():
