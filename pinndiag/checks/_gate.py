@@ -98,8 +98,8 @@ def gate(record: DiagnosisRecord, thresholds: Thresholds) -> Gate:
         return Gate("unfinished", tuple(left), words, unseen, far or not only_work(record, thresholds))
     every = tuple(n for n in worst_first(known) if known[n] > 0 and n not in noise)
     wrong = contradicted(record, thresholds)
-    if wrong:  # any term may have some left
-        return Gate("unfinished", every, f"unfinished: {wrong}", unseen, suspected=True)
+    if wrong is not None:  # any term may have some left
+        return Gate("unfinished", every, f"unfinished: {wrong.words}", unseen, wrong.far, suspected=True)
     if only_noise:
         why = f"what is left in {listed(sorted(noise.intersection(known)))} does not agree between neighbouring points"
         return Gate("unknown", (), f"unknown: {why}, as of noise", unseen)

@@ -90,7 +90,7 @@ class Thresholds(Record):
         0.05, "own estimate: loss / that of a zero output; the square of a relative error of 22 %"
     )
     error: Threshold = Threshold.above(
-        0.1, "convention: the relative L2 error of a network that solves its problem; healthy controls end below 0.05"
+        0.05, "convention: the relative L2 error below which benchmarks/calibration counts a network as healthy"
     )
     over_constant: Threshold = Threshold.below(
         100.0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from pinndiag._records import DiagnosisRecord
 from pinndiag.checks._constancy import Constancy, constancy
@@ -19,23 +20,33 @@ from pinndiag.checks._shares import over_constant, unsolved, violated
 from pinndiag.checks._thresholds import Thresholds
 from pinndiag.checks._wording import number, quoted, worst_first
 
-__all__ = ["contradicted", "failing", "only_work"]
+__all__ = ["Contradiction", "contradicted", "failing", "only_work"]
 
 START = 1e-3  # remaining work of ordinary starts: 1e-3 to 50
 
 
-def contradicted(record: DiagnosisRecord, thresholds: Thresholds) -> str:
-    """What shows that the network is not the solution, whatever its remaining work, in words; "" if nothing does."""
+class Contradiction(NamedTuple):
+    """What contradicts little remaining work, and whether by the threefold of its bound."""
+
+    words: str
+    far: bool
+
+
+def contradicted(record: DiagnosisRecord, thresholds: Thresholds) -> Contradiction | None:
+    """What shows that the network is not the solution, whatever its remaining work; None if nothing does."""
     error = math.nan if record.solution is None else record.solution.rel_l2
     if math.isfinite(error) and thresholds.error.passed(error):
-        return f"its relative error against the known solution is {number(error)}"
+        words = f"its relative error against the known solution is {number(error)}"
+        return Contradiction(words, thresholds.error.far(error))
     ratio = over_constant(record, thresholds)
     if ratio is not None and thresholds.over_constant.passed(ratio):
-        return f"its loss is only {number(ratio)} times smaller than that of the best constant"
+        words = f"its loss is only {number(ratio)} times smaller than that of the best constant"
+        return Contradiction(words, thresholds.over_constant.far(ratio))
     fallen = fall(record)
     if record.constant is None and fallen is not None and thresholds.loss_fall.passed(fallen) and _had_work(record):
-        return f"its loss has fallen by {number(fallen)} decades only since the start"
-    return ""
+        words = f"its loss has fallen by {number(fallen)} decades only since the start"
+        return Contradiction(words, thresholds.loss_fall.far(fallen))
+    return None
 
 
 def _had_work(record: DiagnosisRecord) -> bool:
