@@ -143,7 +143,7 @@ def test_measurements_stay_as_they_are():
 
 def test_verdicts():
     assert judge(record()).verdict.text == "No problem found: the largest remaining work is 1e-7, in 'bc' (finished)."
-    open_end = judge(unfinished()).verdict
+    open_end = judge(replace(unfinished(), probe=probe(1.5))).verdict
     assert open_end.text.startswith("No cause found, yet the training is not finished.")
     assert open_end.severity == "warning"
     unknown = judge(with_terms(record(), bc={"work": None})).verdict

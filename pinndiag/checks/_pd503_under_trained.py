@@ -22,18 +22,24 @@ __all__ = ["CHECK"]
 def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     state = gate(record, thresholds)
     factor = _gain(record, thresholds)
-    if not state.open or thresholds.probe.value > factor:
+    if not state.open or thresholds.alone_stuck.passed(factor):
         return CHECK.passed()
     course = _course(record.history, thresholds)
     evidence = [*course, *(work_left(record, n, thresholds) for n in state.open)]
     if math.isnan(factor):
         return _of_course(record, thresholds, state, evidence)
+    early = thresholds.probe.passed(factor)
+    what = "ended too early" if early else "is not finished, and no cause was seen"
     return CHECK.finding(
-        f"the training ended too early: the loss still falls {number(factor)}-fold in a short descent",
+        f"the training {what}: the loss still falls {number(factor)}-fold in a short descent",
         state.severity(thresholds.probe.far(factor)),
         terms=list(state.open),
         evidence=[compared("factor the loss falls by (descent probe)", factor, thresholds.probe), *evidence],
-        prescriptions=[*_onward(record, thresholds), remedies.lbfgs()],
+        prescriptions=[
+            *([] if early else remedies.look_closer(record)),
+            *_onward(record, thresholds),
+            remedies.lbfgs(),
+        ],
         sure=state.sure("No other cause was found." + ("" if course else " The course of the loss is not known.")),
     )
 
@@ -106,12 +112,13 @@ CHECK = Check(
     title="The training ended too early",
     passing="The training did not end too early",
     needs=("terms.work",),
-    thresholds=("probe", "late_fall", "rate_left", "tiny_update", "work"),
+    thresholds=("probe", "alone_stuck", "late_fall", "rate_left", "tiny_update", "work"),
     decide=decide,
     detected="Work is left, a hundred L-BFGS iterations on a copy lower the loss thirtyfold or more, and no other "
-    "problem was found. Without the descent probe a run is looked at: a loss that still fell in its last quarter (by "
-    "medians of the quarters), a learning rate that has decayed a thousandfold, or a first step that hardly moved the "
-    "parameters. Else it is a warning that no cause was seen, where there is no other warning.",
+    "problem was found; a warning from twofold on. Without the descent probe a run is looked at: a loss that still "
+    "fell in its last quarter (by medians of the quarters), a learning rate that has decayed a thousandfold, or a "
+    "first step that hardly moved the parameters. Else it is a warning that no cause was seen, where there is no other "
+    "warning.",
     why="The network has not got where it can get.",
     fix="Where the first step was short against the parameters and the stability limit is far away, raise the learning "
     "rate: more of such steps gain next to nothing. Else train longer. Then add an L-BFGS phase.",
