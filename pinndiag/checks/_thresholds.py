@@ -144,6 +144,11 @@ class Thresholds(Record):
     cancellation: Threshold = Threshold.below(0.3, _measured("in unfinished runs; healthy ends reach 0.016"))
     standstill: Threshold = Threshold.below(0.1, _measured("cancellation where the terms contradict each other"))
     common_way: Threshold = Threshold.above(10.0, _measured("descent probe where a way down for all terms exists"))
+    conflict_way: Threshold = Threshold.above(
+        3.0,
+        "measured: descent probe where terms are opposed and not at rest: 5 and 10 in the setting half of "
+        "benchmarks/calibration, below 1.2 where they contradict each other",
+    )
     probe: Threshold = Threshold.above(30.0, _measured("descent probe where the optimizer is the bottleneck"))
     stuck: Threshold = Threshold.below(1.2, _measured("descent probe where the optimizer is not the bottleneck"))
     alone_falls: Threshold = Threshold.above(
