@@ -3,8 +3,9 @@
     python benchmarks/frameworks.py [NAME ...] [--to DIR]
 
 Frameworks cannot share one: TorchPhysics needs numpy < 2, neurodiffeq makes float64 the default of the process,
-NeuroMancer takes half a minute to import. An environment that is there already is used again. Takes two to five
-minutes for each. Prints what was installed and what the tests said; the exit status is 1 if any failed.
+NeuroMancer takes half a minute to import. An environment that is there already is used again. Each takes one to
+ten minutes, that of TorchPhysics up to twenty. Prints what was installed and what the tests said; the exit status is
+1 if any failed.
 """
 
 from __future__ import annotations

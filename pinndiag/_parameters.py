@@ -25,6 +25,8 @@ def collect(
 ) -> dict[str, Tensor]:
     """Name every trainable tensor: of the modules, of `parameters=`, of the optimizer; each tensor once, in that order.
 
+    Tensors without entries, which some frameworks keep, are left out.
+
     Raises:
         TermError: an entry of `extra` is not a leaf tensor that requires grad, or nothing is trainable.
     """
@@ -52,6 +54,7 @@ def collect(
         if tensor.requires_grad and id(tensor) not in known:
             named[f"optimizer.{i}"] = tensor
             known.add(id(tensor))
+    named = {name: tensor for name, tensor in named.items() if tensor.numel()}
     if not named:
         raise TermError(
             "nothing is trainable: no parameter requires grad",

@@ -35,6 +35,11 @@ def test_the_norm_of_a_complex_gradient_is_that_of_its_real_pairs() -> None:
     assert flatten([z], [z]).norm() == 5
 
 
+def test_tensors_without_entries_are_left_out() -> None:
+    model, empty = nn.Linear(1, 1), nn.Parameter(torch.empty(1, 0))
+    assert list(collect({"": model}, {"k": empty}, [empty])) == ["weight", "bias"]
+
+
 def test_layers_in_order() -> None:
     model = nn.Sequential(nn.Linear(1, 2), nn.Tanh(), nn.Linear(2, 1))
     assert layers(dict(model.named_parameters())) == {"0": ["0.weight", "0.bias"], "2": ["2.weight", "2.bias"]}

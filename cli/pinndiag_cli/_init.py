@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from importlib.resources import files
 from pathlib import Path
@@ -64,14 +65,17 @@ def init(file: Path, framework: str, quiet: bool, verbose: bool) -> int:
             fix="give another name, or move that file away",
         ) from None
     if not quiet:
-        name = shlex.quote(str(file))
-        does = "shows whether it runs" if framework == PLAIN else "trains and diagnoses it"
-        result(
-            f"{file} is written: put your own network, terms and points into make()\n"
-            f"  next: python {name}   ({does})\n"
-            f"        pinndiag analyze WEIGHTS.pt --factory {name}:make"
-        )
+        result(f"{file} is written; put your own network, terms and points into make()\n{_next(text, file)}")
     return FINE
+
+
+def _next(text: str, file: Path) -> str:
+    """The commands that the docstring of a template explains, with the file as it was typed."""
+    lines = [line.strip() for line in text.split('"""')[1].splitlines() if line.startswith("    ")]
+    steps = [re.split(" {2,}", line.replace(file.name, shlex.quote(str(file)))) for line in lines]
+    width = max(len(command) for command, _ in steps)
+    shown = [f"{command:{width}}   ({does})" for command, does in steps]
+    return "  next: " + "\n        ".join(shown)
 
 
 def _create(path: Path, text: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pinndiag import PinndiagError
+from pinndiag_reports._numbers import plural
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +20,7 @@ FACTORY = "heat.py"  # the one name that examples use
 def described(pinn: PINN, name: str) -> str:
     """`heat.pt: 2 terms, 7801 trainable parameters, float32 on cpu`."""
     kind = str(pinn.dtype).removeprefix("torch.")
-    return f"{name}: {len(pinn.names)} terms, {pinn.size} trainable parameters, {kind} on {pinn.device}"
+    return f"{name}: {plural(len(pinn.names), 'term')}, {pinn.size} trainable parameters, {kind} on {pinn.device}"
 
 
 def needs_factory(lacking: PinndiagError, command: str) -> PinndiagError:

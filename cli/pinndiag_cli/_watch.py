@@ -50,8 +50,8 @@ def watch(run: Path, once: bool, interval: float | None, exit_zero: bool, verbos
     """Follow a run in the terminal until it ends.
 
     Shown are the progress, the course of every term and the verdict so far.
-    RUN is the folder that was passed to pinndiag.watch(..., to=RUN). Ends with the training, or with Ctrl-C. Where the
-    output is no terminal, a line is written at each look.
+    RUN is the folder that was passed to pinndiag.watch(..., to=RUN). Ends with the training, also where it was killed,
+    or with Ctrl-C. Where the output is no terminal, a line is written at each look.
     """
     from pinndiag._store import Following
 
@@ -66,12 +66,13 @@ def watch(run: Path, once: bool, interval: float | None, exit_zero: bool, verbos
     with _table_on_terminal() if live else _lines() as show:
         while True:
             began = time.monotonic()
+            over = following.run.alive is False  # asked before reading: what was written until then is shown
+            following.advance()
             record = _judged(following)
             show(record, following)
-            if following.run.ended:
+            if over or following.run.ended:
                 return _status(record, exit_zero)
             time.sleep(max(pause, IDLE * (time.monotonic() - began)))
-            following.advance()
 
 
 def _folder(path: Path) -> Path:
@@ -128,7 +129,8 @@ def _line(record: DiagnosisRecord | PinndiagError, following: Following) -> str:
 
 
 def _nothing(error: PinndiagError, following: Following) -> str:
-    return f"{len(following.run.steps)} records so far; {error.what}"
+    killed = "; the training was killed" if following.run.alive is False and not following.run.ended else ""
+    return f"{len(following.run.steps)} records so far; {error.what}{killed}"
 
 
 Show = Callable[["DiagnosisRecord | PinndiagError", "Following"], None]

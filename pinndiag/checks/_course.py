@@ -78,7 +78,10 @@ def _totals(record: DiagnosisRecord) -> list[float]:
 
 
 def standing_since(history: History) -> tuple[int, float] | None:
-    """The step from which on the total is the same to six digits, and the share of the run since; None if it moves."""
+    """The step from which on the total is the same to six digits, and the share of the run since; None if it moves.
+
+    One record alone shows no standing still.
+    """
     pairs = list(zip(history.total.low, history.total.high, strict=True))
     last = pairs[-1] if pairs else (None, None)
     if last[0] is None or last[0] != last[1] or not math.isfinite(last[0]):
@@ -86,7 +89,7 @@ def standing_since(history: History) -> tuple[int, float] | None:
     same = len(pairs)
     while same and pairs[same - 1] in (last, (None, None)):
         same -= 1
-    return history.columns[same] if same < len(pairs) else history.last, 1 - same / len(pairs)
+    return (history.columns[same], 1 - same / len(pairs)) if pairs[same:].count(last) > 1 else None
 
 
 def _middles(band: Band) -> list[float]:

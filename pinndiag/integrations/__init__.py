@@ -11,7 +11,8 @@ passes them on, a forward hook stands at every term, or the framework is called 
 """
 
 from pinndiag.integrations._attach import Handle, attach
-from pinndiag.integrations._framework import About, AbstractFramework, Terms, Trained
+from pinndiag.integrations._framework import About, AbstractFramework, Trained
 from pinndiag.integrations._registry import FRAMEWORKS, known, recognised
+from pinndiag.integrations._terms import Terms
 
 __all__ = ["FRAMEWORKS", "About", "AbstractFramework", "Handle", "Terms", "Trained", "attach", "known", "recognised"]

@@ -1,4 +1,4 @@
-"""The weights of the terms in a loss that a framework or a user has put together, read off its graph."""
+"""Weighted sums of terms: put together, and taken apart, where a framework or a user has done the former."""
 
 from __future__ import annotations
 
@@ -9,7 +9,18 @@ from torch import Tensor
 
 from pinndiag._terms import mean_square
 
-__all__ = ["applied"]
+__all__ = ["applied", "weighted_sum"]
+
+
+def weighted_sum(terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+    """sum_i w_i L_i, where L_i is the term itself, or the mean of its squares.
+
+    >>> import torch
+    >>> weighted_sum({"pde": torch.tensor([1.0, 3.0]), "bc": torch.tensor(2.0)}, {"pde": 1.0, "bc": 10.0}).item()
+    25.0
+    """
+    parts = [weights[name] * mean_square(term.as_subclass(Tensor)) for name, term in terms.items()]
+    return torch.stack([part.reshape(()) for part in parts]).sum()
 
 
 def applied(loss: Tensor, terms: Mapping[str, Tensor]) -> dict[str, float]:

@@ -6,18 +6,18 @@ where the user has set one, else the class, numbered. They follow DeepXDE's orde
 
 from __future__ import annotations
 
+import copy
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, ClassVar, final
+from collections.abc import Callable, Iterable
+from typing import Any, final
 
 import torch
 from torch import Tensor
 
-from pinndiag._errors import PinndiagError
-from pinndiag.integrations._framework import About, AbstractFramework, Terms, Trained, unique
+from pinndiag.integrations._framework import About, AbstractFramework, Trained
 from pinndiag.integrations._observer import Observer
 from pinndiag.integrations._taps import Removable, Replaced, beneath, tapped
+from pinndiag.integrations._terms import Terms, named, together
 
 __all__ = ["DeepXDE"]
 
@@ -26,13 +26,13 @@ __all__ = ["DeepXDE"]
 class DeepXDE(AbstractFramework):
     """A `deepxde.Model`. The weights of a scheme act in the step that they were found in."""
 
-    about: ClassVar[About] = About(
+    about = About(
         key="deepxde",
         package="deepxde",
         distribution="deepxde",
         tested=("1.15.0",),
-        takes="a deepxde.Model after compile()",
-        has=("data", "net", "external_trainable_variables"),
+        takes="a deepxde.Model after compile(), with DDE_BACKEND=pytorch",
+        has=("data.losses_train", "net.parameters", "opt.param_groups"),
         caution="DeepXDE's loss history, train_state.best_*, ModelCheckpoint and EarlyStopping compare weighted sums, "
         "which mean little while a scheme moves the weights; compare the terms in the run's records",
     )
@@ -40,13 +40,6 @@ class DeepXDE(AbstractFramework):
     def trained(self) -> Trained:
         """See `AbstractFramework`."""
         model = self.subject
-        if not isinstance(model.net, torch.nn.Module) or not isinstance(model.opt, torch.optim.Optimizer):
-            raise PinndiagError(
-                "the DeepXDE model is not compiled for PyTorch",
-                where=f"net {type(model.net).__name__}, optimizer {type(model.opt).__name__}",
-                cause="compile() comes later, or another backend is in use",
-                fix="set DDE_BACKEND=pytorch, and call pinndiag after model.compile(...)",
-            )
         outside = {f"variable_{i}": variable for i, variable in enumerate(model.external_trainable_variables)}
         return Trained(model.net, outside, [model.opt])
 
@@ -58,7 +51,7 @@ class DeepXDE(AbstractFramework):
         def losses_train(method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
             losses = method(*args, **kwargs)
             if any(parameter.requires_grad for parameter in model.net.parameters()):  # else it only looks at its losses
-                terms = _named(model, _listed(losses))
+                terms = _named(model, losses)
                 asked = observe(terms, _weights(model, terms))
                 for replaced in weights:
                     replaced.set(list(asked.values()))
@@ -68,100 +61,63 @@ class DeepXDE(AbstractFramework):
 
     def terms(self) -> Terms:
         """See `AbstractFramework`. Terms that are mean squares come as residuals; the equations' take their points."""
-        model = self.subject
-        points = _points(model)
-        outputs = _named(model, _outputs(model, points))
-        names = list(outputs)
-        found: dict[str, Callable[..., Tensor]] = {
-            name: (lambda place=place: _outputs(model, points)[place]) for place, name in enumerate(names)
-        }
-        inside: dict[str, Tensor] = {}
-        if _pointwise(model):
-            x = torch.as_tensor(points[0])[sum(model.data.num_bcs) :].clone()
-            count = len(names) - len(model.data.bcs)
-            inside = {name: x for name in names[:count] if outputs[name].ndim}
-            found |= {
-                name: (lambda x, place=place: _equation(model, x)[place])
-                for place, name in enumerate(names)
-                if name in inside
-            }
-        return Terms(found, inside, _weights(model, names))
+        model, state = self.subject, copy.copy(self.subject.train_state)
+        if state.X_train is None:  # before the training
+            state.set_data_train(*model.data.train_next_batch())
+        start = sum(getattr(model.data, "num_bcs", ()))  # the conditions' points come before the equations'
+
+        def evaluated(x: Tensor | None = None) -> dict[str, Tensor]:
+            inputs = state.X_train if x is None else torch.cat([torch.as_tensor(state.X_train[:start]), x])
+            return _named(model, _evaluated(model, inputs, state.y_train, state.train_aux_vars))
+
+        found, points = evaluated(), {}
+        if _pointwise(model.data):
+            x = torch.as_tensor(state.X_train[start:]).clone()
+            equations = list(found)[: len(found) - len(model.data.bcs)]
+            points = {name: x for name in equations if found[name].ndim}
+        return Terms(together(evaluated, found, at=points), points, _weights(model, found))
 
 
-def _listed(losses: Any) -> list[Tensor]:
-    return losses if isinstance(losses, list) else [losses]
-
-
-def _named(model: Any, terms: Sequence[Tensor]) -> dict[str, Tensor]:
-    data = model.data
+def _named(model: Any, losses: Any) -> dict[str, Tensor]:
+    terms, data = losses if isinstance(losses, list) else [losses], model.data
     conditions = getattr(data, "bcs", None) or getattr(getattr(data, "pde", None), "bcs", None) or []
     own = [getattr(bc, "name", None) or type(bc).__name__ for bc in conditions][: len(terms)]
     first = "pde" if getattr(data, "pde", None) is not None else "data"
-    return dict(zip(unique([first] * (len(terms) - len(own)) + own), terms, strict=True))
+    return named([first] * (len(terms) - len(own)) + own, terms)
 
 
-def _weights(model: Any, names: Collection[str]) -> dict[str, float]:
-    given = model.loss_weights
-    return dict(zip(names, [1.0] * len(names) if given is None else map(float, given), strict=True))
+def _weights(model: Any, names: Iterable[str]) -> dict[str, float]:
+    given = dict.fromkeys(names, 1.0)
+    return given if model.loss_weights is None else dict(zip(given, map(float, model.loss_weights), strict=True))
 
 
-def _points(model: Any) -> tuple[Any, Any, Any]:
-    """The points of the training, as they are now; none are drawn where there are some."""
-    state, data = model.train_state, model.data
-    if state.X_train is not None:
-        return state.X_train, state.y_train, state.train_aux_vars
-    if getattr(data, "train_x", None) is None:
-        data.train_next_batch(model.batch_size)
-    return data.train_x, data.train_y, getattr(data, "train_aux_vars", None)
+def _pointwise(data: Any) -> bool:
+    """Whether the equations can be evaluated at points of one's own: the ordinary case of `dde.data.PDE`."""
+    ordinary = getattr(type(data), "losses", None) is sys.modules["deepxde"].data.pde.PDE.losses
+    return ordinary and data.pde is not None and data.auxiliary_var_fn is None
 
 
-def _outputs(model: Any, points: tuple[Any, Any, Any]) -> list[Tensor]:
-    """All terms, evaluated by DeepXDE's own code: residuals where the loss is the mean square, else the losses."""
-    library = sys.modules["deepxde"]
-    mean_square = library.losses.mean_squared_error
-    caught: list[Tensor] = []
+def _evaluated(model: Any, *points: Any) -> list[Tensor]:
+    """All terms by DeepXDE's own code, which alone knows the losses: residuals where they are the mean square."""
+    mean_square = sys.modules["deepxde"].losses.mean_squared_error
+    plain, caught = beneath(model.data, "losses_train"), []
 
     def residual(loss_fn: Any) -> Any:
         return (lambda true, found: found - true) if loss_fn is mean_square else loss_fn
 
-    def losses_train(targets: Any, outputs: Any, loss_fn: Any, *args: Any, **kwargs: Any) -> list[Tensor]:
+    def losses_train(targets: Any, outputs: Any, loss_fn: Any, *args: Any, **kwargs: Any) -> Tensor:
         listed = list(map(residual, loss_fn)) if isinstance(loss_fn, (list, tuple)) else residual(loss_fn)
-        caught.extend(_listed(plain(targets, outputs, listed, *args, **kwargs)))
-        return [torch.zeros(()) for _ in caught]
+        found = plain(targets, outputs, listed, *args, **kwargs)
+        caught.extend(found if isinstance(found, list) else [found])
+        return torch.zeros(())
 
-    plain = beneath(model.data, "losses_train")
-    taps = Replaced(model.data, "losses_train", losses_train), Replaced(model, "loss_weights", None)
-    with taps[0], taps[1], _training(model):
-        model.outputs_losses_train(*points)
-    return caught
-
-
-def _pointwise(model: Any) -> bool:
-    """Whether the equations can be evaluated at points of one's own: the ordinary case of `dde.data.PDE`."""
-    library, data = sys.modules["deepxde"], model.data
-    ordinary = getattr(type(data), "losses", None) is library.data.pde.PDE.losses and data.pde is not None
-    return ordinary and data.auxiliary_var_fn is None and library.config.autodiff == "reverse"
-
-
-def _equation(model: Any, x: Tensor) -> list[Tensor]:
-    library = sys.modules["deepxde"]
-    with _training(model):
-        library.grad.clear()  # derivatives are kept by the tensors they belong to
-        try:
-            found = model.data.pde(x.requires_grad_(), model.net(x))
-        finally:
-            library.grad.clear()
-    return list(found) if isinstance(found, (list, tuple)) else [found]
-
-
-@contextmanager
-def _training(model: Any) -> Iterator[None]:
-    """The network's flags are those of a training step, and afterwards what they were."""
     net = model.net
-    mode, auxiliary = net.training, getattr(net, "auxiliary_vars", None)
-    net.train()
+    mode, auxiliary = net.training, net.auxiliary_vars
+    taps = Replaced(model.data, "losses_train", losses_train), Replaced(model, "loss_weights", None)
     try:
-        yield
+        with taps[0], taps[1]:
+            model.outputs_losses_train(*points)
     finally:
         net.train(mode)
         net.auxiliary_vars = auxiliary
+    return caught

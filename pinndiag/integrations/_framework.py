@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import operator
 from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeVar, final
+from typing import Any, ClassVar, final
 
 import torch
 from torch import Tensor, nn
 
 from pinndiag._errors import PinndiagError
-from pinndiag.integrations._observer import Observer, called
+from pinndiag.integrations._observer import Observer
 from pinndiag.integrations._taps import Removable
+from pinndiag.integrations._terms import Terms
 
-__all__ = ["About", "AbstractFramework", "Terms", "Trained", "unique"]
-
-T = TypeVar("T")
+__all__ = ["About", "AbstractFramework", "Trained", "no_terms"]
 
 
 @final
@@ -61,25 +59,6 @@ class Trained:
     model: nn.Module | Mapping[str, nn.Module]
     parameters: Mapping[str, Tensor] = field(default_factory=dict)
     optimizers: Sequence[torch.optim.Optimizer] = ()
-
-
-@final
-@dataclass(frozen=True)
-class Terms:
-    """The terms as functions, and what goes with them; as in `wrap`."""
-
-    terms: Mapping[str, Callable[..., Tensor]]
-    points: Mapping[str, Tensor | tuple[Tensor, ...]] = field(default_factory=dict)
-    weights: Mapping[str, float] = field(default_factory=dict)
-
-    def called(self, names: Sequence[str] | None) -> Terms:
-        """The same under names of the user's, if there are some.
-
-        Raises:
-            PinndiagError: not as many names as terms, or one twice.
-        """
-        new = called(self.terms, names)
-        return Terms(_renamed(self.terms, new), _renamed(self.points, new), _renamed(self.weights, new))
 
 
 class AbstractFramework(ABC):
@@ -128,13 +107,24 @@ class AbstractFramework(ABC):
     def terms(self) -> Terms:
         """The terms out of band: evaluating them leaves no trace in the framework."""
 
+    def given(self) -> Any:
+        """What the terms are evaluated on out of band, where the object does not know that itself.
+
+        Raises:
+            PinndiagError: nothing was given.
+        """
+        if self.data is None:
+            raise PinndiagError(
+                f"the terms of {self.about.takes} cannot be evaluated without data",
+                where=f"got {type(self.subject).__name__} alone",
+                cause="they are computed from what its training is fed with",
+                fix=f"pinndiag.wrap(..., data=...): {self.about.data}",
+            )
+        return self.data
+
     def saved(self) -> Mapping[str, Tensor]:
         """The tensors of the framework's own checkpoints, under the names that they have there."""
         return self.subject.state_dict(keep_vars=True) if isinstance(self.subject, nn.Module) else {}
-
-
-def _renamed(part: Mapping[str, T], new: Mapping[str, str]) -> dict[str, T]:
-    return {new[name]: value for name, value in part.items()}
 
 
 def _there(subject: Any, name: str) -> bool:
@@ -145,19 +135,11 @@ def _there(subject: Any, name: str) -> bool:
     return True
 
 
-def unique(names: Iterable[str]) -> list[str]:
-    """Names of terms as a framework has them, numbered where several are the same.
-
-    >>> unique(["pde", "DirichletBC", "DirichletBC"])
-    ['pde', 'DirichletBC_0', 'DirichletBC_1']
-    """
-    given = [name.replace("|", "/") or "term" for name in names]
-    several = {name for name, count in Counter(given).items() if count > 1}
-    taken, found = set(given) - several, []
-    for name in given:
-        number, chosen = 0, name
-        while name in several and (chosen := f"{name}_{number}") in taken:
-            number += 1
-        taken.add(chosen)
-        found.append(chosen)
-    return found
+def no_terms(subject: Any, cause: str) -> PinndiagError:
+    """What `AbstractFramework.terms` raises where evaluating them would leave a trace, or give others."""
+    return PinndiagError(
+        f"the terms of {type(subject).__name__} cannot be evaluated out of band",
+        where=f"got {type(subject).__module__}.{type(subject).__qualname__}",
+        cause=cause,
+        fix="watch its training with pinndiag.attach, or name the terms: pinndiag.wrap(network, terms)",
+    )

@@ -10,21 +10,20 @@ A plain `pinndiag.watch` inside `training_step` works too, and needs no `attach`
 from __future__ import annotations
 
 import dataclasses
-import functools
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from typing import Any, ClassVar, final
+from typing import Any, final
 
 import torch
 from torch import Tensor
 
 from pinndiag._errors import PinndiagError
-from pinndiag._terms import mean_square
-from pinndiag.integrations._applied import applied
-from pinndiag.integrations._framework import About, AbstractFramework, Terms, Trained
+from pinndiag.integrations._applied import applied, weighted_sum
+from pinndiag.integrations._framework import About, AbstractFramework, Trained
 from pinndiag.integrations._observer import Observer
 from pinndiag.integrations._taps import Removable, Replaced, beneath, tapped
+from pinndiag.integrations._terms import Terms, together
 
 __all__ = ["AbstractLightning", "Lightning", "PytorchLightning"]
 
@@ -47,7 +46,7 @@ class AbstractLightning(AbstractFramework):
             if not told:
                 told.append(_tell_of_rest(found["loss"], terms, weights))
             asked = observe(terms, weights)
-            return {**found, "loss": _sum(terms, asked)} if observe.balanced else found
+            return {**found, "loss": weighted_sum(terms, asked)} if observe.balanced else found
 
         return [tapped(self.subject, "training_step", training_step)]
 
@@ -57,30 +56,16 @@ class AbstractLightning(AbstractFramework):
         Raises:
             PinndiagError: no batch was given, or the step does not return its terms.
         """
-        if self.data is None:
-            raise PinndiagError(
-                "the terms of a Lightning module cannot be evaluated without a batch",
-                where=f"got {type(self.subject).__name__}",
-                cause="they are computed inside of training_step, from a batch",
-                fix="pinndiag.wrap(module, data=next(iter(loader)))",
-            )
         found = self._step()
         terms = _terms(found)
-        return Terms(
-            {name: functools.partial(lambda name: self._step()[name], name) for name in terms},
-            weights=applied(found["loss"], terms),
-        )
+        return Terms(together(self._step, terms), weights=applied(found["loss"], terms))
 
     def _step(self) -> Any:
         """A training step that logs nothing."""
         with ExitStack() as silent:
             for name in ("log", "log_dict"):
                 silent.enter_context(Replaced(self.subject, name, lambda *_, **__: None))
-            return beneath(self.subject, "training_step")(self.data, 0)
-
-
-def _sum(terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
-    return torch.stack([weights[name] * mean_square(term) for name, term in terms.items()]).sum()
+            return beneath(self.subject, "training_step")(self.given(), 0)
 
 
 def _terms(found: Any) -> dict[str, Tensor]:
@@ -91,9 +76,7 @@ def _terms(found: Any) -> dict[str, Tensor]:
         raise PinndiagError(
             "training_step does not return its terms",
             where=f"got {type(found).__name__}" + (f" with {', '.join(terms)}" if terms else ""),
-            cause="they were detached from their graphs"
-            if terms and len(tensors) == len(terms)
-            else "only the sum leaves the training step, and it cannot be taken apart again",
+            cause="only their sum leaves the step, which cannot be taken apart, or they are detached from their graphs",
             fix='return {"loss": loss, "pde": pde, "bc": bc}, with their graphs and without weights; '
             "or call pinndiag.watch in training_step",
         )
@@ -101,7 +84,7 @@ def _terms(found: Any) -> dict[str, Tensor]:
 
 
 def _tell_of_rest(loss: Tensor, terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> bool:
-    total = _sum(terms, weights)
+    total = weighted_sum(terms, weights)
     if not torch.allclose(total, loss.reshape(()), rtol=1e-4):
         warnings.warn(
             f"pinndiag: the loss of training_step is {loss.item():.4g}, the weighted sum of the terms that it returns "
@@ -116,15 +99,15 @@ def _tell_of_rest(loss: Tensor, terms: Mapping[str, Tensor], weights: Mapping[st
 class Lightning(AbstractLightning):
     """A module of `lightning`. The weights of a scheme act in the step that they were found in."""
 
-    about: ClassVar[About] = About(
+    about = About(
         key="lightning",
         package="lightning",
         distribution="lightning",
         tested=("2.6.6",),
         takes="a LightningModule",
         has=("training_step", "configure_optimizers"),
-        caution="ModelCheckpoint and EarlyStopping compare what the module logs; log the terms, and not their sum, "
-        "while a scheme moves the weights",
+        caution="a sum that training_step logs has the weights written there, and not those of the scheme; let "
+        "ModelCheckpoint and EarlyStopping monitor the terms",
         data="a batch",
     )
 
@@ -133,6 +116,6 @@ class Lightning(AbstractLightning):
 class PytorchLightning(AbstractLightning):
     """A module of `pytorch_lightning`. The weights of a scheme act in the step that they were found in."""
 
-    about: ClassVar[About] = dataclasses.replace(
+    about = dataclasses.replace(
         Lightning.about, key="pytorch-lightning", package="pytorch_lightning", distribution="pytorch-lightning"
     )

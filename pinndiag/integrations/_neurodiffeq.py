@@ -1,4 +1,4 @@
-"""neurodiffeq: taps on `solver.loss_fn`, which is given the residuals of all equations, and on `additional_loss`.
+"""neurodiffeq: a tap on `solver.additional_loss`, which is given the residuals of all equations after `loss_fn`.
 
 Conditions are built into the solution, so that the terms are the equations, "eq_0", "eq_1", ..., and "additional" where
 the solver overrides `additional_loss`. A loss that is not the mean of that of the equations is one term, "equations".
@@ -7,30 +7,30 @@ the solver overrides `additional_loss`. A loss that is not the mean of that of t
 from __future__ import annotations
 
 import copy
-import functools
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Literal, final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 
 from pinndiag._randomness import RandomState, replayed
 from pinndiag._solution import Solution
-from pinndiag._terms import mean_square
-from pinndiag.integrations._framework import About, AbstractFramework, Terms, Trained
+from pinndiag.integrations._applied import weighted_sum
+from pinndiag.integrations._framework import About, AbstractFramework, Trained
 from pinndiag.integrations._observer import Observer
 from pinndiag.integrations._taps import Removable, beneath, tapped
+from pinndiag.integrations._terms import Terms, together
 
 __all__ = ["Neurodiffeq"]
 
-Form = Literal["squares", "parts", "whole"]
+Split = Callable[..., dict[str, Tensor]]  # loss_fn, residuals, functions, coordinates -> the equations' terms
 
 
 @final
 class Neurodiffeq(AbstractFramework):
     """A solver of neurodiffeq. The weights of a scheme act in the step that they were found in."""
 
-    about: ClassVar[About] = About(
+    about = About(
         key="neurodiffeq",
         package="neurodiffeq",
         distribution="neurodiffeq",
@@ -55,49 +55,71 @@ class Neurodiffeq(AbstractFramework):
     def attach(self, observe: Observer) -> list[Removable]:
         """See `AbstractFramework`."""
         solver = self.subject
-        live: dict[str, Tensor] = {}
-        apart: list[bool] = []  # looked at once: it waits for the device
-
-        def loss_fn(method: Callable[..., Any], residuals: Tensor, *where: Any) -> Any:
-            loss: Tensor = method(residuals, *where)
-            if solver._phase == "train":
-                parts = {f"eq_{i}": method(column, *where) for i, column in enumerate(residuals.split(1, dim=1))}
-                if not apart:
-                    apart.append(_is(torch.stack(list(parts.values())).mean(), loss))
-                live.clear()
-                live.update(parts if apart[0] else {"equations": loss})
-            return loss
+        splits: dict[Any, Split] = {}  # by the loss function, which a callback may replace
 
         def additional_loss(method: Callable[..., Any], residuals: Tensor, *where: Any) -> Any:
-            more = method(residuals, *where)
+            more, loss_fn = method(residuals, *where), solver.loss_fn
             if solver._phase != "train":
                 return more
-            loss, terms = sum(live.values()) / len(live), dict(live)
-            weights = dict.fromkeys(live, 1 / len(live))
-            if isinstance(more, Tensor):
-                terms["additional"], weights["additional"] = more, 1.0
-            asked = observe(terms, weights)
-            # loss_fn has returned already: its part is taken away again, together with its gradient
-            return sum(asked[name] * term for name, term in terms.items()) - loss if observe.balanced else more
+            if loss_fn not in splits:  # to find out waits for the device
+                splits[loss_fn] = _split(loss_fn, residuals, *where)
+            equations = splits[loss_fn](loss_fn, residuals, *where)
+            terms = {**equations, **_additional(more)}
+            asked = observe(terms, dict.fromkeys(equations, 1 / len(equations)))
+            # what loss_fn has returned already is taken away again, together with its gradient
+            return weighted_sum(terms, asked) - loss_fn(residuals, *where) if observe.balanced else more
 
-        return [tapped(solver, "loss_fn", loss_fn), tapped(solver, "additional_loss", additional_loss)]
+        return [tapped(solver, "additional_loss", additional_loss)]
+
+    def terms(self) -> Terms:
+        """See `AbstractFramework`. All take the points that a copy of the generator draws, as columns."""
+        solver, points = self.subject, _points(self.subject)
+        split = _split(solver.loss_fn, *_evaluated(solver, points))
+
+        def evaluated(points: tuple[Tensor, ...]) -> dict[str, Tensor]:
+            found = _evaluated(solver, points)
+            return {**split(solver.loss_fn, *found), **_additional(beneath(solver, "additional_loss")(*found))}
+
+        names = list(evaluated(points))
+        equations = [name for name in names if name != "additional"]
+        weights = dict.fromkeys(names, 1.0) | dict.fromkeys(equations, 1 / len(equations))
+        return Terms(together(evaluated, names, at=names), dict.fromkeys(names, points), weights)
 
     def saved(self) -> Mapping[str, Tensor]:
         """See `AbstractFramework`: of several networks, those of `torch.nn.ModuleList(solver.nets)`."""
         return nn.ModuleList(self.subject.nets).state_dict(keep_vars=True)
 
-    def terms(self) -> Terms:
-        """See `AbstractFramework`. All take the points that a copy of the generator draws, as columns."""
-        solver = self.subject
-        with replayed(RandomState.now()):
-            drawn = copy.deepcopy(solver.generator["train"]).get_examples()
-        points = tuple(column.detach().reshape(-1, 1).clone() for column in drawn)
-        evaluated = _Evaluated(solver, points)
-        names = [*evaluated.equations(evaluated.form), *evaluated.more]
-        equations = [name for name in names if name not in evaluated.more]
-        weights = dict.fromkeys(names, 1.0) | dict.fromkeys(equations, 1 / len(equations))
-        terms = {name: functools.partial(_term, solver, evaluated.form, name) for name in names}
-        return Terms(terms, dict.fromkeys(names, points), weights)
+
+def _split(loss_fn: Any, *evaluated: Any) -> Split:
+    """How a loss is made up of the equations': as the mean square, as the mean of their losses, or in neither way."""
+    loss = loss_fn(*evaluated)
+    for split in (_columns, _losses):
+        terms = split(loss_fn, *evaluated)
+        if torch.allclose(weighted_sum(terms, dict.fromkeys(terms, 1 / len(terms))), loss, rtol=1e-5):
+            return split
+    return _whole
+
+
+def _columns(loss_fn: Any, residuals: Tensor, *where: Any) -> dict[str, Tensor]:
+    return {f"eq_{i}": column for i, column in enumerate(residuals.split(1, dim=1))}
+
+
+def _losses(loss_fn: Any, residuals: Tensor, *where: Any) -> dict[str, Tensor]:
+    return {name: loss_fn(column, *where) for name, column in _columns(loss_fn, residuals).items()}
+
+
+def _whole(loss_fn: Any, residuals: Tensor, *where: Any) -> dict[str, Tensor]:
+    return {"equations": loss_fn(residuals, *where)}
+
+
+def _additional(more: Any) -> dict[str, Tensor]:
+    return {"additional": more} if isinstance(more, Tensor) else {}
+
+
+def _points(solver: Any) -> tuple[Tensor, ...]:
+    with replayed(RandomState.now()):
+        drawn = copy.deepcopy(solver.generator["train"]).get_examples()
+    return tuple(column.detach().reshape(-1, 1).clone() for column in drawn)
 
 
 def _functions(solver: Any, columns: list[Tensor]) -> list[Tensor]:
@@ -105,40 +127,8 @@ def _functions(solver: Any, columns: list[Tensor]) -> list[Tensor]:
     return [solver.compute_func_val(net, condition, *columns) for net, condition in pairs]
 
 
-def _is(a: Tensor, b: Tensor) -> bool:
-    return torch.allclose(a.detach(), b.detach(), rtol=1e-5)
-
-
-def _term(solver: Any, form: Form, name: str, points: tuple[Tensor, ...]) -> Tensor:
-    evaluated = _Evaluated(solver, points)
-    return evaluated.more[name] if name in evaluated.more else evaluated.equations(form)[name]
-
-
-@final
-class _Evaluated:
-    """All terms at some points, as the solver evaluates them."""
-
-    def __init__(self, solver: Any, points: tuple[Tensor, ...]) -> None:
-        columns = [column.clone().requires_grad_() for column in points]
-        functions = _functions(solver, columns)
-        self._where = functions, columns
-        self._residuals = torch.cat(solver.diff_eqs(*functions, *columns), dim=1)
-        self._loss_fn = beneath(solver, "loss_fn")
-        more = beneath(solver, "additional_loss")(self._residuals, *self._where)
-        self.more = {"additional": more} if isinstance(more, Tensor) else {}
-
-    @property
-    def form(self) -> Form:
-        """How the loss is made up: the mean square, the mean over the equations, or neither."""
-        loss = self._loss_fn(self._residuals, *self._where)
-        if _is(mean_square(self._residuals), loss):
-            return "squares"
-        return "parts" if _is(torch.stack(list(self.equations("parts").values())).mean(), loss) else "whole"
-
-    def equations(self, form: Form) -> dict[str, Tensor]:
-        """The equations' terms: residuals, losses, or one loss for all."""
-        if form == "whole":
-            return {"equations": self._loss_fn(self._residuals, *self._where)}
-        columns = self._residuals.split(1, dim=1)
-        taken = columns if form == "squares" else [self._loss_fn(column, *self._where) for column in columns]
-        return {f"eq_{i}": term for i, term in enumerate(taken)}
+def _evaluated(solver: Any, points: tuple[Tensor, ...]) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+    """The residuals of all equations side by side, the functions and the coordinates."""
+    columns = [column.clone().requires_grad_() for column in points]
+    functions = _functions(solver, columns)
+    return torch.cat(solver.diff_eqs(*functions, *columns), dim=1), functions, columns

@@ -7,14 +7,15 @@ package itself installs only beside a CUDA build of torch. Losses of several con
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar, final
+from typing import final
 
 from torch import Tensor
 
 from pinndiag._errors import PinndiagError
-from pinndiag.integrations._framework import About, AbstractFramework, Terms, Trained
+from pinndiag.integrations._framework import About, AbstractFramework, Trained, no_terms
 from pinndiag.integrations._observer import Observer
 from pinndiag.integrations._taps import Removable, tapped
+from pinndiag.integrations._terms import Terms
 
 __all__ = ["PhysicsNeMoSym"]
 
@@ -23,7 +24,7 @@ __all__ = ["PhysicsNeMoSym"]
 class PhysicsNeMoSym(AbstractFramework):
     """A solver of PhysicsNeMo-Sym with the aggregator "sum". The weights of a scheme act in their own step."""
 
-    about: ClassVar[About] = About(
+    about = About(
         key="physicsnemo-sym",
         package="physicsnemo.sym.solver",
         distribution="nvidia-physicsnemo-sym",
@@ -66,8 +67,4 @@ class PhysicsNeMoSym(AbstractFramework):
         Raises:
             PinndiagError: always: its constraints draw a batch each time they are evaluated.
         """
-        raise PinndiagError(
-            "the terms of PhysicsNeMo-Sym cannot be evaluated out of band",
-            cause="its constraints take the next batch of their loaders at each evaluation",
-            fix="watch the training with pinndiag.attach, or name the terms: pinndiag.wrap(model, terms)",
-        )
+        raise no_terms(self.subject, "its constraints take the next batch of their loaders at each evaluation")

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import copy
+import functools
 import sys
 from collections.abc import Callable
-from typing import Any, ClassVar, final
+from typing import Any, final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pinndiag._solution import Solution
-from pinndiag.integrations._framework import About, AbstractFramework, Terms, Trained, unique
+from pinndiag.integrations._framework import About, AbstractFramework, Trained
 from pinndiag.integrations._observer import Observer
 from pinndiag.integrations._taps import Removable, tapped
+from pinndiag.integrations._terms import Terms, named
 from pinndiag.integrations._weighted import WeightedTerms
 
 __all__ = ["TorchPhysics"]
@@ -23,7 +25,7 @@ __all__ = ["TorchPhysics"]
 class TorchPhysics(AbstractFramework):
     """A `torchphysics.solver.Solver`. The weights of a scheme act in the step that they were found in."""
 
-    about: ClassVar[About] = About(
+    about = About(
         key="torchphysics",
         package="torchphysics",
         distribution="torchphysics",
@@ -36,46 +38,38 @@ class TorchPhysics(AbstractFramework):
 
     def trained(self) -> Trained:
         """See `AbstractFramework`. The point weights of adaptive conditions are no parameters of the network."""
-        conditions = self.subject.train_conditions
-        networks = list({id(c.module): c.module for c in conditions if hasattr(c, "module")}.values())
-        named = {f"module_{i}": _solution(network) for i, network in enumerate(networks)}
+        networks = {id(c.module): c.module for c in self.subject.train_conditions if hasattr(c, "module")}
+        solutions = {f"module_{i}": _solution(network) for i, network in enumerate(networks.values())}
         outside = {
             f"{name}.{key}": tensor
             for name, condition in self._conditions.items()
             for key, tensor in condition.named_parameters(recurse=False)
             if tensor.numel()
         }
-        return Trained(named["module_0"] if len(named) == 1 else named, outside)
+        return Trained(solutions["module_0"] if len(solutions) == 1 else solutions, outside)
 
     def attach(self, observe: Observer) -> list[Removable]:
         """See `AbstractFramework`."""
-        weighted = WeightedTerms(self._conditions, observe)
+        weighted = WeightedTerms(self._conditions, observe, lambda condition, inputs, output: output)
 
-        def training_step(method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-            weighted.live.clear()
-            loss, total = method(*args, **kwargs), weighted.total()
+        def training_step(method: Callable[..., Any], *args: Any) -> Any:
+            loss, total = weighted.evaluated(method, *args)
             return loss if total is None else total.reshape(1)
 
-        def hook(name: str, condition: nn.Module) -> Removable:
-            def store(module: nn.Module, inputs: Any, output: Tensor) -> None:
-                weighted.live[name] = output.reshape(())
-
-            handle: Removable = condition.register_forward_hook(store)
-            return handle
-
-        hooks = [hook(name, condition) for name, condition in self._conditions.items()]
-        return [tapped(self.subject, "training_step", training_step), *hooks, *weighted.parts()]
+        return [tapped(self.subject, "training_step", training_step), weighted]
 
     def terms(self) -> Terms:
         """See `AbstractFramework`. Points are drawn by copies of the samplers, always in the same way."""
         conditions = self._conditions
-        weights = {name: float(condition.weight) for name, condition in conditions.items()}
-        return Terms({name: _alone(condition) for name, condition in conditions.items()}, weights=weights)
+        return Terms(
+            {name: functools.partial(_alone, condition) for name, condition in conditions.items()},
+            weights={name: float(condition.weight) for name, condition in conditions.items()},
+        )
 
     @property
     def _conditions(self) -> dict[str, Any]:
         conditions = list(self.subject.train_conditions)
-        return dict(zip(unique(c.name or type(c).__name__ for c in conditions), conditions, strict=True))
+        return named((condition.name or type(condition).__name__ for condition in conditions), conditions)
 
 
 def _solution(network: Any) -> Solution:
@@ -87,18 +81,13 @@ def _solution(network: Any) -> Solution:
     return Solution(network, call)
 
 
-def _alone(condition: Any) -> Callable[[], Tensor]:
-    """A condition that leaves sampler and data loader as they are."""
-
-    def loss() -> Tensor:
-        twin = copy.copy(condition)
-        vars(twin).pop("iterator", None)
-        vars(twin).update({name: _twin(value) for name, value in vars(condition).items() if "sampler" in name})
-        vars(twin)["_forward_hooks"] = {}
-        found: Tensor = twin(device=next(condition.parameters()).device)
-        return found.reshape(())
-
-    return loss
+def _alone(condition: Any) -> Tensor:
+    """The loss of a condition, with its sampler and data loader left as they are."""
+    twin = copy.copy(condition)
+    vars(twin).pop("iterator", None)
+    vars(twin).update({name: _twin(value) for name, value in vars(condition).items() if "sampler" in name})
+    found: Tensor = twin.forward(device=next(condition.parameters()).device)
+    return found.reshape(())
 
 
 def _twin(value: Any) -> Any:

@@ -52,6 +52,12 @@ def test_a_run_that_stood_still_to_its_end(moving, severity):
     assert not isinstance(by_code("PD504").judge(replace(record(), history=still)), Finding)
 
 
+def test_a_last_record_alone_does_not_stand_still():
+    losses = [1.0, 0.8, 0.6, 0.5, 0.4, 0.3]
+    moved = run([50 * i for i in range(6)], total=Band(low=losses, high=losses))
+    assert passes("PD504", replace(unfinished(), history=moved))
+
+
 def test_a_run_whose_learning_rate_has_decayed_is_told_by_another_check():
     losses = [1 / (1 + min(i, 20)) for i in range(40)]
     rates = [10 ** (-i / 8) for i in range(40)]

@@ -22,7 +22,8 @@ Run = Callable[..., Result]
 def written(run: Run) -> Path:
     done = run("init", "heat.py")
     assert done.exit_code == 0
-    assert done.stdout.endswith("pinndiag analyze WEIGHTS.pt --factory heat.py:make\n")
+    assert "  next: python heat.py " in done.stdout
+    assert "\n        pinndiag analyze WEIGHTS.pt --factory heat.py:make   (" in done.stdout
     return Path("heat.py")
 
 
@@ -77,6 +78,14 @@ def test_what_cannot_be_written_is_said(run: Run, name: str, words: str) -> None
     assert not list(Path().iterdir())
 
 
+def test_the_commands_have_the_file_as_it_was_typed(run: Run) -> None:
+    Path("my models").mkdir()
+    shown = run("init", "my models/heat.py", "--framework", "pina").stdout
+    assert "  next: python 'my models/heat.py' " in shown
+    assert "        pinndiag watch runs/heat " in shown
+    assert "pinndiag analyze solver.ckpt --factory 'my models/heat.py':make   (" in shown
+
+
 def test_quiet(run: Run) -> None:
     assert run("init", "heat.py", "-q").stdout == ""
     assert Path("heat.py").exists()
@@ -86,6 +95,8 @@ def test_every_framework_has_a_template_that_says_how_to_go_on(run: Run) -> None
     for framework in FRAMEWORKS:
         done = run("init", f"{framework}.py", "--framework", framework)
         assert done.exit_code == 0, done.output
+        assert f"  next: python {framework}.py " in done.stdout
+        assert f"--factory {framework}.py:make   (" in done.stdout
         text = Path(f"{framework}.py").read_text()
         tree = ast.parse(text)
         assert "make" in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}

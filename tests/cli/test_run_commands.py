@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -198,6 +199,37 @@ def test_watch_writes_lines_until_the_run_ends(run: Run, monkeypatch: pytest.Mon
     assert "pde" in shown[-1]
     assert "bc" in shown[-1]
     assert min(slept) >= 3
+
+
+def killed(folder: Path) -> None:
+    """The run is locked by a process that is gone."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    (folder / "writer.lock").write_text(json.dumps({"pid": ended.pid, "host": socket.gethostname()}))
+
+
+def test_watch_ends_where_the_training_was_killed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_watch.time, "sleep", lambda seconds: pytest.fail("it waits for a process that is gone"))
+    killed(put(Path("run"), falling(5)))
+    done = run("watch", "run", "--exit-zero")
+    assert done.exit_code == 0, done.stderr
+    assert "step 4, 5 records" in done.stdout
+    assert "killed" in done.stdout
+    killed(put(Path("empty"), []))
+    assert run("watch", "empty").stdout.endswith("; the training was killed\n")
+
+
+def test_watch_shows_what_was_written_before_the_training_was_killed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = put(Path("run"), falling(5))
+
+    def sleep(seconds: float) -> None:
+        killed(folder)
+        with (folder / "records.jsonl").open("ab") as file:
+            file.write(json.dumps(to_plain(falling(6)[-1])).encode() + b"\n")
+
+    monkeypatch.setattr(_watch.time, "sleep", sleep)
+    shown = run("watch", "run", "--exit-zero").stdout.splitlines()
+    assert [line.split(",")[0] for line in shown] == ["step 4", "step 5"]
 
 
 def test_watch_leaves_the_training_most_of_the_time(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

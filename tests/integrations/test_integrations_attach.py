@@ -16,8 +16,8 @@ import pinndiag
 from pinndiag._store import read_run
 from pinndiag.integrations import FRAMEWORKS, known
 from pinndiag.integrations._applied import applied
-from pinndiag.integrations._framework import unique
 from pinndiag.integrations._taps import Replaced, beneath, tapped
+from pinndiag.integrations._terms import named
 
 
 class Sym:
@@ -186,4 +186,4 @@ def test_a_coefficient_that_is_replaced_during_a_training_is_followed(tmp_path: 
 
 
 def test_names_are_made_unique() -> None:
-    assert unique(["a", "a", "a_0", "b|c"]) == ["a_1", "a_2", "a_0", "b/c"]
+    assert named(["a", "a", "a_0", "b|c"], "wxyz") == {"a_1": "w", "a_2": "x", "a_0": "y", "b/c": "z"}

@@ -162,10 +162,28 @@ def test_compiled_anew_the_scheme_goes_on_and_the_users_weights_come_back(tmp_pa
     assert run.header.optimizers[0].kind == "LBFGS"
 
 
+def test_its_callbacks_and_its_history_compare_the_sum_with_the_weights_of_the_scheme(tmp_path: Path) -> None:
+    model, _ = inverse()
+    saving = dde.callbacks.ModelCheckpoint(str(tmp_path / "best"), save_better_only=True)
+    stopping = dde.callbacks.EarlyStopping(patience=100)
+    scheme = pinndiag.schemes.Fixed({"PointSetBC": 1000.0})
+    with quiet(model, every=1, scheme=scheme) as handle:
+        model.train(iterations=2, display_every=1, callbacks=[saving, stopping], verbose=0)
+        first = {name: term.loss for name, term in handle.run().steps.at(0).terms.items()}
+    history = [losses.sum() for losses in model.losshistory.loss_train]
+    assert history[0] == pytest.approx(first["pde"] + 4 * first["PointSetBC"], rel=1e-5)  # before the scheme is asked
+    last = {name: loss.item() for name, loss in pinndiag.wrap(model).losses().items()}
+    assert history[-1] == pytest.approx(last["pde"] + 1000 * last["PointSetBC"], rel=1e-5)
+    assert sum(last.values()) < sum(first.values())
+    assert (model.train_state.best_step, model.train_state.best_loss_train) == (0, history[0])  # of the old weights
+    assert saving.best == stopping.best == min(history[1:])
+
+
 def test_before_compile_it_says_so() -> None:
     model, _ = inverse()
     bare = dde.Model(model.data, model.net)
-    with pytest.raises(pinndiag.PinndiagError, match="not compiled"):
+    with pytest.raises(pinndiag.PinndiagError, match="Model of deepxde is not what can be watched") as raised:
         pinndiag.attach(bare)
+    assert "after compile()" in raised.value.fix
     with pytest.raises(pinndiag.PinndiagError, match="FNN of deepxde is not what can be watched"):
         pinndiag.attach(model.net)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import pinndiag
-from tests.integrations.battery import Battery, Training, healthy, poisson, treated_on_copies
+from tests.integrations.battery import Battery, Training, healthy, poisson, quiet, treated_on_copies
 
 PACKAGES = {"lightning": "lightning.pytorch", "pytorch_lightning": "pytorch_lightning"}
 
@@ -70,12 +70,11 @@ def trainer(pl: Any, epochs: int, **options: Any) -> Any:
         "enable_checkpointing": False,
         "enable_model_summary": False,
     }
-    return pl.Trainer(max_epochs=epochs, accelerator="cpu", **quiet, **options)
+    return pl.Trainer(max_epochs=epochs, accelerator="cpu", **{**quiet, **options})
 
 
 class OfLightning(Battery):
     package: ClassVar[str]
-    dtypes: ClassVar[tuple[torch.dtype, ...]] = (torch.float32,)
 
     def make(
         self,
@@ -87,6 +86,7 @@ class OfLightning(Battery):
         unknown: bool = False,
     ) -> Training:
         pl = imported(self.package)
+        torch.set_default_dtype(dtype)
         module = module_of(pl, optimizer, scale, idle, unknown, weight=2.0)
 
         def losses() -> dict[str, Tensor]:
@@ -109,6 +109,26 @@ class OfLightning(Battery):
         one.strategy.connect(training.subject)
         one.save_checkpoint(folder / "module.ckpt")
         return folder / "module.ckpt"
+
+    def test_callbacks_compare_what_the_module_logs_with_the_weights_of_its_own(self, tmp_path: Path) -> None:
+        pl = imported(self.package)
+        callbacks = import_module(f"{PACKAGES[self.package]}.callbacks")
+        saving = callbacks.ModelCheckpoint(tmp_path / "best", monitor="loss")
+        stopping = callbacks.EarlyStopping("loss", patience=100)
+        module, returned = module_of(pl, weight=2.0), []
+
+        class Sees(callbacks.Callback):  # type: ignore[misc]
+            def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+                returned.append(outputs["loss"].item())
+
+        scheme = pinndiag.schemes.Fixed({"bc": 1000.0})
+        with quiet(module, every=1, scheme=scheme) as handle:
+            fit(pl, module, 1, callbacks=[saving, stopping, Sees()], enable_checkpointing=True)
+            pde, bc = (term.loss for term in handle.run().steps.at(0).terms.values())
+        assert returned == [pytest.approx(pde + 1000 * bc, rel=1e-5)]
+        wanted = pytest.approx(pde + 2 * bc, rel=1e-5)
+        assert float(saving.best_model_score) == wanted
+        assert float(stopping.best_score) == wanted
 
     def test_a_step_that_gives_only_its_sum_is_refused(self) -> None:
         pl = imported(self.package)
@@ -147,7 +167,7 @@ class OfLightning(Battery):
         assert [term.weight for term in healthy(tmp_path / "run").steps.at(1).terms.values()] == [1, 1]
 
     def test_out_of_band_it_asks_for_a_batch(self) -> None:
-        with pytest.raises(pinndiag.PinndiagError, match="without a batch"):
+        with pytest.raises(pinndiag.PinndiagError, match="of a LightningModule cannot be evaluated without data"):
             pinndiag.wrap(module_of(imported(self.package)))
 
     def test_a_module_wrapped_with_its_terms_is_treated_on_copies(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import torch
@@ -12,13 +12,14 @@ from torch import Tensor
 
 import pinndiag
 from pinndiag._checkpoint._foreign import fill
-from tests.integrations.battery import Battery, Training, healthy, quiet
+from tests.integrations.battery import Battery, Training, figures, healthy, poisson, quiet
 
 before = torch.get_default_dtype()
 pytest.importorskip("neurodiffeq", reason="neurodiffeq is not installed: pip install 'pinndiag[neurodiffeq]'")
 torch.set_default_dtype(before)
 
 from neurodiffeq import diff  # noqa: E402
+from neurodiffeq.callbacks import SetLossFn  # noqa: E402
 from neurodiffeq.conditions import NoCondition  # noqa: E402
 from neurodiffeq.generators import Generator1D  # noqa: E402
 from neurodiffeq.networks import FCNN  # noqa: E402
@@ -35,18 +36,16 @@ class Bounded(Solver1D):  # type: ignore[misc]
 
 
 class TestNeurodiffeq(Battery):
-    dtypes: ClassVar[tuple[torch.dtype, ...]] = (torch.float64,)
-
     def make(
         self,
         *,
-        dtype: torch.dtype = torch.float64,
+        dtype: torch.dtype = torch.float32,
         optimizer: str = "adam",
         scale: float = 1.0,
         idle: bool = False,
         unknown: bool = False,
     ) -> Training:
-        torch.set_default_dtype(torch.float64)
+        torch.set_default_dtype(dtype)  # importing it has made it float64
         torch.manual_seed(0)
 
         k = torch.tensor(0.5, requires_grad=True) if unknown else torch.tensor(1.0)
@@ -106,6 +105,15 @@ class TestNeurodiffeq(Battery):
         assert set(run.steps.run("batches")) == {1.0}
         plain = sum(loss.item() for loss in training.losses().values())
         assert training.subject.metrics_history["valid_loss"][-1] == pytest.approx(plain)
+
+    def test_a_loss_function_that_a_callback_sets_is_followed(self, tmp_path: Path) -> None:
+        training, twin = self.make(), self.make()
+        with pinndiag.attach(training.subject, to=tmp_path / "run", every=1):
+            training.subject.fit(2, callbacks=[SetLossFn(torch.nn.L1Loss())])  # acts after the first epoch
+        record = healthy(tmp_path / "run").steps.at(1).terms["eq_0"]
+        twin.run(1)
+        naive = figures(poisson(twin.net, torch.linspace(0, 1, 20)[:, None]).abs().mean(), twin.parameters)
+        assert {key: getattr(record, key) for key in naive} == pytest.approx(naive, rel=1e-5, abs=1e-8)
 
 
 @pytest.mark.filterwarnings("ignore", "error:pinndiag")

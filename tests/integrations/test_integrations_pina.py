@@ -15,6 +15,7 @@ from tests.integrations.battery import Battery, Training, healthy, poisson, quie
 
 pytest.importorskip("pina", reason="PINA is not installed: pip install 'pinndiag[pina]'")
 
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from pina import Condition, LabelTensor, Trainer
 from pina.domain import CartesianDomain
 from pina.equation import Equation
@@ -36,6 +37,7 @@ class TestPINA(Battery):
         idle: bool = False,
         unknown: bool = False,
     ) -> Training:
+        torch.set_default_dtype(dtype)
         torch.manual_seed(0)
 
         def residual(x: LabelTensor, u: LabelTensor, unknowns: Any = None) -> LabelTensor:
@@ -107,8 +109,6 @@ class TestPINA(Battery):
             compared=lambda: float(solver.trainer.callback_metrics["train_loss"]),
         )
 
-    dtypes = (torch.float32,)
-
     def saved(self, training: Training, folder: Path) -> Path:
         one = trainer(training.subject, 1, max_steps=0)
         one.strategy.connect(training.subject)
@@ -153,3 +153,15 @@ def test_validation_counts_for_nothing(tmp_path: Path) -> None:
     run = healthy(tmp_path / "run")
     assert run.steps.steps.tolist() == [0, 1, 2]
     assert set(run.steps.run("batches")) == {1.0}
+
+
+@pytest.mark.filterwarnings("ignore", "error:pinndiag")
+def test_callbacks_compare_the_sum_with_the_weights_of_the_scheme(tmp_path: Path) -> None:
+    solver = TestPINA().make().subject
+    saving = ModelCheckpoint(tmp_path / "best", monitor="train_loss")
+    stopping = EarlyStopping("inside_loss", patience=100)  # a condition's own
+    with quiet(solver, every=1, scheme=pinndiag.schemes.Fixed({"left": 1000.0})) as handle:
+        trainer(solver, 1, callbacks=[saving, stopping], enable_checkpointing=True).train()
+        losses = {name: term.loss for name, term in handle.run().steps.at(0).terms.items()}
+    assert float(saving.best_model_score) == pytest.approx(losses["inside"] + 1000 * losses["left"] + losses["ends"])
+    assert float(stopping.best_score) == pytest.approx(losses["inside"])

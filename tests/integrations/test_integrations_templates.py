@@ -58,7 +58,7 @@ def test_a_template_trains_and_its_checkpoint_and_run_are_read(key: str, tmp_pat
     diagnosis = json.loads(python("-m", "pinndiag_cli", *asked, folder=tmp_path, fine=(0, 1)))
     assert diagnosis["terms"]
     assert (tmp_path / f"{file}.report.html").exists()
-    shown = python("-m", "pinndiag_cli", "report", "runs/heat", "--format", "text", folder=tmp_path, fine=(0, 1))
+    shown = python("-m", "pinndiag_cli", "watch", "runs/heat", folder=tmp_path, fine=(0, 1))  # it has ended
     assert all(name in shown for name in diagnosis["terms"])
 
 

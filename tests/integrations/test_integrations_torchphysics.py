@@ -27,9 +27,10 @@ class TestTorchPhysics(Battery):
         idle: bool = False,
         unknown: bool = False,
     ) -> Training:
+        torch.set_default_dtype(dtype)
         torch.manual_seed(0)
         X, U = tp.spaces.R1("x"), tp.spaces.R1("u")
-        interval = tp.domains.Interval(X, 0, 1)
+        interval = tp.domains.Interval(X, torch.tensor(0.0), torch.tensor(1.0))  # of numbers it makes float32
         model = tp.models.FCN(X, U, hidden=(12, 12))
         inside = tp.samplers.GridSampler(interval, 20).make_static()
         ends = tp.samplers.GridSampler(interval.boundary, 2).make_static()
@@ -74,8 +75,6 @@ class TestTorchPhysics(Battery):
             solution=net,
             coefficient=(lambda: k.as_tensor) if unknown else None,
         )
-
-    dtypes = (torch.float32,)
 
     def saved(self, training: Training, folder: Path) -> Path:
         one = trainer(0)
@@ -138,3 +137,14 @@ def test_wrapping_draws_no_points_from_the_samplers_of_the_training() -> None:
         return list(model.parameters())
 
     assert all(torch.equal(a, b) for a, b in zip(trained(True), trained(False), strict=True))
+
+
+@pytest.mark.filterwarnings("ignore", "error:pinndiag")
+def test_the_optimizer_of_the_trainer_can_be_given_with_its_empty_parameters() -> None:
+    training = TestTorchPhysics().make()
+    training.run(2)
+    (optimizer,) = training.subject.trainer.optimizers
+    assert any(not p.numel() for group in optimizer.param_groups for p in group["params"])
+    diagnosis = pinndiag.analyze(training.wrap(optimizer=optimizer), quick=True).to_dict()
+    assert diagnosis["total"]["grad_l2"] > 0
+    assert diagnosis["run"]["optimizer"]["kind"] == "Adam"
