@@ -35,8 +35,8 @@ class Case:
         code: a treatment's key -> the setup with the lines of code that it asks for.
         solved: a healthy control counts only if it solves its problem: if its error is below this.
         unsolved: a sick one counts only if its error is above this; 0 for faults of the program.
-        subset: with one seed, it belongs to the subset of about 20 minutes.
-        quick: with one seed, it belongs to the quick version of about 3 minutes.
+        subset: with one seed, it belongs to the subset of about 18 minutes of CPU time.
+        quick: with one seed, it belongs to the quick version of about 6 minutes of CPU time.
     """
 
     name: str
