@@ -3,10 +3,9 @@
     python -m benchmarks.calibration [--quick | --subset] [--seed N] [--jobs 2] [--to runs/calibration] [--only TEXT]
                                      [--no-treatment] [--report] [--into benchmarks/calibration]
 
---quick takes about 6 minutes of CPU time (3 minutes on two idle cores), --subset about 18 (9), everything about 60 (30):
-measured with seed 1, all but a few treatments. Each case leaves its files in a folder of its own under --to: the command
-goes on where it was interrupted, and --report writes the tables again from there, judged by the checks as they are now,
-without training.
+--quick takes about 6 minutes of CPU time (3 on two idle cores), --subset about 18 (9), everything about 60 (30), as
+measured with seed 1. Each case leaves its files in a folder of its own under --to: the command goes on where it was
+interrupted, and --report writes the tables again from there, judged by the checks as they are now, without training.
 """
 
 from __future__ import annotations
