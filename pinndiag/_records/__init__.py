@@ -53,7 +53,16 @@ from pinndiag._records._network import Activation, Activations, Constant, LayerP
 from pinndiag._records._optimizer import OptimizerCard
 from pinndiag._records._points import Field, HeldOut, Kernel, Pointwise, TermKernel
 from pinndiag._records._record import Histogram, Record, from_plain, to_plain
-from pinndiag._records._remedy import REMEDY_SCHEMA, Arm, ArmRun, Outcome, PointWeights, RemedyRecord, Trial
+from pinndiag._records._remedy import (
+    REMEDY_SCHEMA,
+    Arm,
+    ArmRun,
+    ChosenBy,
+    Outcome,
+    PointWeights,
+    RemedyRecord,
+    Trial,
+)
 from pinndiag._records._run import (
     RUN_SCHEMA,
     CurvatureLine,
@@ -79,6 +88,7 @@ __all__ = [
     "Arm",
     "ArmRun",
     "Band",
+    "ChosenBy",
     "Constant",
     "Criteria",
     "Curvature",

@@ -12,11 +12,12 @@ from pinndiag._records._history import History
 from pinndiag._records._optimizer import OptimizerCard
 from pinndiag._records._record import Record
 
-__all__ = ["REMEDY_SCHEMA", "Arm", "ArmRun", "Outcome", "PointWeights", "RemedyRecord", "Trial"]
+__all__ = ["REMEDY_SCHEMA", "Arm", "ArmRun", "ChosenBy", "Outcome", "PointWeights", "RemedyRecord", "Trial"]
 
 REMEDY_SCHEMA = "pinndiag.remedy/1"
 
 Outcome = Literal["better", "worse", "alike", "diverged", "unknown"]
+ChosenBy = Literal["estimate", "score"]
 
 
 class ArmRun(Record):
@@ -27,7 +28,8 @@ class ArmRun(Record):
         steps: optimizer steps taken.
         losses: unweighted loss of each term at the end, at the training points.
         held_out: the same at points not trained on, for the terms that can be evaluated there.
-        score: remaining work summed over the terms, median over the last quarter of the steps; what arms are chosen by.
+        score: remaining work summed over the terms, median over the last quarter of the steps.
+        estimate: relative error as far as the residuals tell, without a solution; None where it cannot be had.
         rel_l2: relative L2 error at the end, where a solution is known. Never used to choose.
         weights: weight of each term at the end (of per-point weights the mean).
         seconds: wall time of the training.
@@ -47,6 +49,11 @@ class ArmRun(Record):
     evaluations: int
     finite: bool
     history: History | None = None
+    estimate: float | None = None
+
+    def left(self, chosen_by: ChosenBy) -> float:
+        """What arms are chosen by, small is good: the estimated error, or the work left."""
+        return _left(self, chosen_by)
 
     def figure(self, measure: str) -> float:
         """The figure of comparison, small is good: `rel_l2`, or the geometric mean over the terms of the loss.
@@ -104,10 +111,9 @@ class Arm(Record):
     diagnosis: DiagnosisRecord | None = None
     points: list[PointWeights] = []
 
-    @property
-    def score(self) -> float:
-        """Unfinished work: the geometric mean over the seeds."""
-        scores = [run.score for run in self.runs]
+    def left(self, chosen_by: ChosenBy) -> float:
+        """What arms are chosen by: the geometric mean over the seeds."""
+        scores = [run.left(chosen_by) for run in self.runs]
         if any(math.isinf(score) for score in scores):
             return math.inf
         return math.exp(statistics.fmean(math.log(score) for score in scores)) if all(scores) else 0.0
@@ -119,7 +125,7 @@ class Trial(Record):
     Attributes:
         key: of the scheme.
         why: why it was a candidate.
-        score: as in `ArmRun`.
+        score, estimate: as in `ArmRun`.
         losses: unweighted loss of each term.
         kept: whether it was trained on to the end.
         steps: optimizer steps taken by then.
@@ -135,6 +141,11 @@ class Trial(Record):
     steps: int = 0
     evaluations: int = 0
     seconds: float = 0.0
+    estimate: float | None = None
+
+    def left(self, chosen_by: ChosenBy) -> float:
+        """As in `ArmRun`."""
+        return _left(self, chosen_by)
 
 
 class RemedyRecord(Record):
@@ -150,6 +161,7 @@ class RemedyRecord(Record):
         optimizer: what every arm was trained with.
         measure: the figure of comparison: "rel_l2" or "losses" (geometric mean over the terms of the unweighted loss,
             at points not trained on where the file allows it).
+        chosen_by: what arms are chosen by: "estimate" of the error, or "score", the work left.
         diagnosis: of the network as it was given.
         baseline: training on as it is.
         arms: the schemes, in the order asked for.
@@ -188,3 +200,8 @@ class RemedyRecord(Record):
     notes: list[str] = []
     source: str = ""
     resample: int = 0
+    chosen_by: ChosenBy = "score"
+
+
+def _left(run: ArmRun | Trial, chosen_by: ChosenBy) -> float:
+    return run.score if chosen_by == "score" or run.estimate is None else run.estimate

@@ -12,6 +12,7 @@ from pinndiag._remediate._points import bound
 from pinndiag.checks._geometry import equation
 from pinndiag.checks._time import beginnings
 from pinndiag.schemes import AbstractScheme, Causal, by_key, make
+from pinndiag.schemes._direction_scheme import AbstractDirectionScheme
 
 __all__ = ["Candidate", "candidates", "fitting", "named"]
 
@@ -45,18 +46,23 @@ HELPFUL: Mapping[str, tuple[str, ...]] = {
     "spectral_bias": ("rba", "lra", "dynamic_norm"),
     "trivial_solution": ("dynamic_norm", "lra", "rba"),
 }
-OTHERWISE = ("lra", "dynamic_norm")
+USUAL = ("lra", "dynamic_norm", "ntk", "config")  # each has been the best of a problem (docs/choosing.md)
 
 
 def candidates(pinn: PINN, record: DiagnosisRecord, *, fresh: bool = False) -> list[Candidate]:
-    """Two to four schemes for the problems of a diagnosis, those for the gravest first; none for a healthy network."""
+    """Schemes for the problems of a diagnosis, those for the gravest first; none for a healthy network.
+
+    What a finding asks for, and the usual ones up to four: the order flips from problem to problem, and half of the
+    steps of one more are cheap.
+    """
     found: dict[str, str] = {}
     for finding in record.findings:
         if finding.severity != "note":
-            for key in HELPFUL.get(finding.pathology, OTHERWISE):
+            for key in HELPFUL.get(finding.pathology, ()):
                 found.setdefault(key, f"{finding.code} {finding.pathology}")
-    if not found and record.verdict.severity in ("problem", "warning"):
-        found = dict.fromkeys(OTHERWISE, "the training is not finished, and no cause was found")
+    if found or record.verdict.severity in ("problem", "warning"):
+        for key in USUAL:
+            found.setdefault(key, "among those that help most often")
     chosen = []
     for key, why in found.items():
         scheme = fitting(key, pinn, record, fresh=fresh)
@@ -71,12 +77,24 @@ def reference(pinn: PINN, record: DiagnosisRecord) -> str:
     return found if found in pinn.names else pinn.names[0]
 
 
-def named(key: str, pinn: PINN, record: DiagnosisRecord) -> AbstractScheme:
-    """A scheme that was asked for by its key.
+def named(one: str | AbstractScheme, pinn: PINN, record: DiagnosisRecord) -> AbstractScheme:
+    """A scheme that was asked for, itself or by its key.
 
     Raises:
-        PinndiagError: there is none of that key, or it needs to know more than the PINN tells.
+        PinndiagError: there is none of that key, it needs to know more than the PINN tells, or misleads the optimizer.
     """
+    scheme = _keyed(one, pinn, record) if isinstance(one, str) else one
+    if _misled(scheme, pinn):
+        raise PinndiagError(
+            f"L-BFGS cannot train with {type(scheme).__name__}",
+            where="the optimizer that the PINN names",
+            cause="it combines the gradients to a direction, which is the gradient of no loss for a line search",
+            fix="name a scheme that weighs the terms (lra, dynamic_norm), or wrap the PINN with another optimizer",
+        )
+    return scheme
+
+
+def _keyed(key: str, pinn: PINN, record: DiagnosisRecord) -> AbstractScheme:
     if by_key(key) is not Causal:
         return make(key, reference=reference(pinn, record))
     found = _causal(pinn, reference(pinn, record))
@@ -94,10 +112,16 @@ def fitting(key: str, pinn: PINN, record: DiagnosisRecord, *, fresh: bool = Fals
     """A scheme for this PINN; None where it cannot be trained with it.
 
     It needs residuals of several points, or an axis that is told to be the time, or remembers points that change
-    (`fresh`).
+    (`fresh`), or steps in a direction that misleads the optimizer.
     """
     scheme = _made(key, pinn, record)
-    return None if scheme is None or (fresh and bound(scheme, pinn)) else scheme
+    return None if scheme is None or (fresh and bound(scheme, pinn)) or _misled(scheme, pinn) else scheme
+
+
+def _misled(scheme: AbstractScheme, pinn: PINN) -> bool:
+    """Whether the optimizer looks at values of a loss that the scheme's direction is not the gradient of."""
+    kind = None if pinn.optimizer is None else pinn.optimizer.kind
+    return kind == "LBFGS" and isinstance(scheme, AbstractDirectionScheme)
 
 
 def _made(key: str, pinn: PINN, record: DiagnosisRecord) -> AbstractScheme | None:

@@ -1,16 +1,17 @@
-"""Which arm is called the treatment: by unfinished work, never by an error against the solution."""
+"""Which arm is called the treatment: by what its residuals tell of the error, never by the solution."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from jaxtyping import Float64
 
+from pinndiag._records import ArmRun, ChosenBy
 from pinndiag._store import Run
 
-__all__ = ["FINALISTS", "LATE", "finalists", "least", "unfinished"]
+__all__ = ["FINALISTS", "LATE", "chosen_by", "finalists", "least", "unfinished"]
 
 FINALISTS = 2  # candidates of "auto" that are trained to the end
 LATE = 0.25  # of the steps taken; what is judged is the median over them, so that a spike of Adam's decides nothing
@@ -41,13 +42,18 @@ def unfinished(run: Run, work: Mapping[str, float], losses: Mapping[str, float])
     return _summed({"": float(np.median(total))})
 
 
+def chosen_by(runs: Iterable[ArmRun]) -> ChosenBy:
+    """What these can be chosen by: the estimated error where all have one, else the work left."""
+    return "estimate" if all(run.estimate is not None for run in runs) else "score"
+
+
 def finalists(scores: Mapping[str, float]) -> list[str]:
-    """The candidates with the least unfinished work, the best first."""
+    """The candidates that promise most, the best first."""
     return sorted(scores, key=lambda key: scores[key])[:FINALISTS]
 
 
 def least(scores: Mapping[str, float], baseline: float | None = None) -> str | None:
-    """The arm with the least unfinished work; None where there is none, or where training on as it is left no more."""
+    """The arm with the least left to do; None where there is none, or where training on as it is left no more."""
     best = min(scores, key=lambda key: scores[key], default=None)
     return None if best is None or (baseline is not None and baseline <= scores[best]) else best
 

@@ -16,6 +16,7 @@ from pinndiag._pinn import PINN
 from pinndiag._plan import Event
 from pinndiag._records import ArmRun, DiagnosisRecord, PointWeights
 from pinndiag._remediate._choice import unfinished
+from pinndiag._remediate._estimate import estimated
 from pinndiag._remediate._training import State
 from pinndiag._view import View
 from pinndiag.analyzers import held_out, solution, work
@@ -23,12 +24,25 @@ from pinndiag.analyzers import held_out, solution, work
 __all__ = ["diagnosed", "measured", "point_weights"]
 
 SHOWN = 2500  # points of a map
-# what a page shows of an arm; the experiments on a copy are for the treated network alone
-ANALYZERS = ("gradients", "pareto", "solution", "curvature", "work", "held_out", "pointwise", "parameters")
+# what a page shows of an arm, and what the checks of balance need; long experiments on a copy are for the treated
+# network alone
+ANALYZERS = (
+    "gradients",
+    "pareto",
+    "solution",
+    "curvature",
+    "work",
+    "held_out",
+    "pointwise",
+    "parameters",
+    "constant",
+    "activations",
+    "start",
+)
 
 
 def measured(twin: PINN, state: State, seed: int) -> ArmRun:
-    """Losses, remaining work, error. Cost: about ten gradients."""
+    """Losses, remaining work, the error and its estimate. Cost: about ten gradients, and what `estimated` says."""
     view = View.of(twin)
     losses = dict(view.losses)
     fresh = {name: record.fresh for name, record in held_out(view, seed=0).terms.items()}
@@ -50,6 +64,7 @@ def measured(twin: PINN, state: State, seed: int) -> ArmRun:
         evaluations=state.evaluations,
         finite=sound,
         history=history(state.run),
+        estimate=estimated(view) if sound else math.inf,
     )
 
 

@@ -71,7 +71,7 @@ def made(
     groups = [group for group in groups if group["params"]]
     if len(groups) > 1 and kind is torch.optim.LBFGS:
         groups = [{**groups[0], "params": [p for group in groups for p in group["params"]]}]
-    optimizer = kind(groups, **{key: value for key, value in groups[0].items() if key != "params"})
+    optimizer = kind(groups, **{k: v for k, v in groups[0].items() if k not in ("params", "initial_lr")})
     if not anew and state is not None and state.state and not rest:
         state.resume(optimizer, {id(tensor): name for name, tensor in parameters.items()})
     return optimizer, notes
@@ -96,6 +96,6 @@ def card(optimizer: torch.optim.Optimizer, *, resumed: bool) -> OptimizerCard:
 def _settings(kind: type[torch.optim.Optimizer], group: Mapping[str, Any], anew: bool) -> dict[str, Any]:
     accepted = set(inspect.signature(kind).parameters) - {"params", *ELSEWHERE}
     found = {key: tuple(v) if isinstance(v, list) else v for key, v in group.items() if key in accepted}
-    if anew and group.get("initial_lr"):  # a schedule has lowered it since
-        found["lr"] = float(group["initial_lr"])
+    if group.get("initial_lr"):  # a schedule has lowered it since
+        found["lr" if anew else "initial_lr"] = float(group["initial_lr"])
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,16 +17,25 @@ from pinndiag._compare import compare
 from pinndiag._errors import PinndiagError
 from pinndiag._pinn import PINN
 from pinndiag._plan import Event
-from pinndiag._records import REMEDY_SCHEMA, Arm, DiagnosisRecord, OptimizerCard, Outcome, RemedyRecord, Trial
+from pinndiag._records import (
+    REMEDY_SCHEMA,
+    Arm,
+    ArmRun,
+    ChosenBy,
+    DiagnosisRecord,
+    OptimizerCard,
+    Outcome,
+    RemedyRecord,
+    Trial,
+)
 from pinndiag._remediate._candidates import Candidate, candidates, named
-from pinndiag._remediate._choice import FINALISTS, finalists, least
+from pinndiag._remediate._choice import FINALISTS, chosen_by, finalists, least
 from pinndiag._remediate._comparison import Comparison
 from pinndiag._remediate._lanes import Lane, run
 from pinndiag._remediate._measure import diagnosed
 from pinndiag._remediate._optimizers import card, made
 from pinndiag._remediate._points import Draws, drawn
-from pinndiag._remediate._starts import placed
-from pinndiag._remediate._training import Plan
+from pinndiag._remediate._training import Plan, arrived
 from pinndiag._remediate._verdict import judged, measure_of, sentence
 from pinndiag.schemes import AbstractScheme
 
@@ -76,7 +84,7 @@ def remediate(
     Args:
         pinn: from `wrap` or `load`; its terms must be capturable.
         schemes: keys of schemes, schemes, or "auto": candidates by the diagnosis, all trained for half of the steps,
-            the two with the least unfinished work to the end, and of these the better one by the same measure. A
+            the two with the least estimated error to the end, and of these the better one by the same measure. A
             healthy network is not treated unless a scheme is named.
         steps: optimizer steps of each run.
         seeds: runs of each arm. From the initial parameters, seeds beyond the first redraw them; from the checkpoint
@@ -134,6 +142,7 @@ class _Work:
     trials: list[Trial] = field(default_factory=list)
     dropped: list[Lane] = field(default_factory=list)
     interrupted: bool = False
+    made: OptimizerCard | None = None  # what every arm begins with
 
     def say(self, words: str, done: int, total: int = 0) -> None:
         """Tell how far it is."""
@@ -151,6 +160,7 @@ class _Work:
         self.draws = drawn(self.pinn, [one.scheme for one in wanted], every=self.resample, others=others)
         self.baseline = self._lanes(AS_IT_IS, None)
         self.arms = {one.key: (one, self._lanes(one.key, one.scheme)) for one in wanted}
+        self.made = self._fresh()  # torch imports much for the first one, and is no use once that was interrupted
         try:
             if auto and len(wanted) > FINALISTS:
                 self._halve()
@@ -159,24 +169,24 @@ class _Work:
             self.interrupted = True
 
     def _halve(self) -> None:
-        """All candidates for half of the steps; those with the most work left stay behind."""
-        half = self.steps // 2
+        """All candidates for half of the steps; those that promise least stay behind."""
         first = [lanes[0] for _, lanes in self.arms.values()]
-        self._train(f"trying {len(first)} candidates for half of the steps", first, half)
-        order = finalists({key: _score(lanes[0]) for key, (_, lanes) in self.arms.items()})
-        for key, (one, lanes) in self.arms.items():
-            result = lanes[0].result
-            assert result is not None
+        self._train(f"trying {len(first)} candidates for half of the steps", first, self.steps // 2)
+        halves = {key: _run(lanes[0]) for key, (_, lanes) in self.arms.items()}
+        by = chosen_by(halves.values())
+        order = finalists({key: half.left(by) for key, half in halves.items()})
+        for key, half in halves.items():
             self.trials.append(
                 Trial(
                     key=key,
-                    why=one.why,
-                    score=result.run.score,
-                    losses=result.run.losses,
+                    why=self.arms[key][0].why,
+                    score=half.score,
+                    losses=half.losses,
                     kept=key in order,
-                    steps=result.run.steps,
-                    evaluations=result.run.evaluations,
-                    seconds=result.run.seconds,
+                    steps=half.steps,
+                    evaluations=half.evaluations,
+                    seconds=half.seconds,
+                    estimate=half.estimate,
                 )
             )
         self.dropped = [lanes[0] for key, (_, lanes) in self.arms.items() if key not in order]
@@ -203,20 +213,20 @@ class _Work:
         own = Candidate(AS_IT_IS, None, "")  # type: ignore[arg-type]
         baseline = _arm(own, self.baseline, self.steps) if self.baseline else None
         runs = [run_ for arm in [*done, *([baseline] if baseline else [])] for run_ in arm.runs]
-        measure = measure_of(runs) if runs else "losses"
+        measure, by = measure_of(runs) if runs else "losses", chosen_by(runs)
         if baseline is not None:
             baseline = judged(baseline, baseline, measure)
             done = [judged(arm, baseline, measure) for arm in done]
         chosen, treated, pair = None, None, None
         if baseline is not None:
-            best = least({arm.key: arm.score for arm in done}, baseline.score if auto else None)
+            best = least({arm.key: arm.left(by) for arm in done}, baseline.left(by) if auto else None)
             chosen = next((i for i, arm in enumerate(done) if arm.key == best), None)
         if chosen is not None and baseline is not None:
             after, before = done[chosen].diagnosis, baseline.diagnosis
             if after is not None and before is not None:  # both by the same analyzers
                 pair = compare(before, after, names=("trained on as it is", done[chosen].title))
             treated, done[chosen] = self._treated(done[chosen])
-        text, severity = _verdict(record, baseline, done, chosen, measure, auto=auto, interrupted=self.interrupted)
+        text, severity = _verdict(record, baseline, done, chosen, measure, by, auto=auto, interrupted=self.interrupted)
         return Comparison(
             RemedyRecord(
                 schema=REMEDY_SCHEMA,
@@ -232,7 +242,7 @@ class _Work:
                 baseline=baseline,
                 arms=done,
                 chosen=chosen,
-                reason=_reason(done, chosen, self.trials, auto=auto, interrupted=self.interrupted),
+                reason=_reason(done, chosen, self.trials, by, auto=auto, interrupted=self.interrupted),
                 trials=self.trials,
                 comparison=pair,
                 severity=severity,
@@ -244,6 +254,7 @@ class _Work:
                 interrupted=self.interrupted,
                 notes=self._notes(),
                 source=source,
+                chosen_by=by,
             ),
             treated,
         )
@@ -252,10 +263,7 @@ class _Work:
         """The network of seed 0 that an arm trained, and the arm with its whole diagnosis."""
         lane = self.arms[arm.key][1][0]
         assert lane.state is not None
-        twin = placed(self.pinn, start=self.start, seed=0)
-        with torch.no_grad():
-            for name, tensor in twin.parameters.items():
-                tensor.copy_(lane.state.parameters[name])
+        twin = arrived(self.pinn, lane.plan, lane.state)
         twin.weights = {name: lane.state.weights.get(name, weight) for name, weight in twin.weights.items()}
         twin.notes = [*twin.notes, f"trained for {lane.state.step} steps under {arm.title}"]
         if not self.interrupted and arm.runs[0].finite:
@@ -268,8 +276,9 @@ class _Work:
 
     def _optimizer(self) -> OptimizerCard:
         known = next((lane.state.card for lane in self._all() if lane.state is not None), None)
-        if known is not None:
-            return known
+        return known or self.made or self._fresh()
+
+    def _fresh(self) -> OptimizerCard:
         return card(made(self.pinn.optimizer, self.pinn.parameters, anew=True)[0], resumed=False)
 
     def _notes(self) -> list[str]:
@@ -315,7 +324,7 @@ def _named(schemes: Schemes, pinn: PINN, record: DiagnosisRecord) -> list[Candid
     given = [schemes] if isinstance(schemes, (str, AbstractScheme)) else list(schemes)
     found: list[Candidate] = []
     for one in given:
-        scheme = named(one, pinn, record) if isinstance(one, str) else one
+        scheme = named(one, pinn, record)
         key = scheme.about.key
         count = sum(known.key.split(" ")[0] == key for known in found)
         found.append(Candidate(key if count == 0 else f"{key} ({count + 1})", scheme, "asked for"))
@@ -341,8 +350,9 @@ def _arm(one: Candidate, lanes: Sequence[Lane], steps: int) -> Arm | None:
     )
 
 
-def _score(lane: Lane) -> float:
-    return math.inf if lane.result is None else lane.result.run.score
+def _run(lane: Lane) -> ArmRun:
+    assert lane.result is not None
+    return lane.result.run
 
 
 def _verdict(
@@ -351,6 +361,7 @@ def _verdict(
     arms: Sequence[Arm],
     chosen: int | None,
     measure: str,
+    by: ChosenBy,
     *,
     auto: bool,
     interrupted: bool,
@@ -361,18 +372,30 @@ def _verdict(
         return "Interrupted before an arm was trained to its end.", "unknown"
     if not arms and auto:
         return f"Nothing was treated: {record.verdict.text[:1].lower()}{record.verdict.text[1:]}", "alike"
-    return "No scheme left less work than training on as it is; none is recommended.", "alike"
+    less = "is estimated to err less" if by == "estimate" else "left less work"
+    return f"No scheme {less} than training on as it is; none is recommended.", "alike"
 
 
-def _reason(arms: Sequence[Arm], chosen: int | None, trials: Sequence[Trial], *, auto: bool, interrupted: bool) -> str:
+def _reason(
+    arms: Sequence[Arm],
+    chosen: int | None,
+    trials: Sequence[Trial],
+    by: ChosenBy,
+    *,
+    auto: bool,
+    interrupted: bool,
+) -> str:
     if chosen is None:
         if interrupted:
             return "it was interrupted before an arm could be compared"
         return "" if arms else "the diagnosis names nothing that a scheme could cure"
     if not auto:
-        return "it was asked for" if len(arms) == 1 else "of the schemes asked for it left the least work unfinished"
-    tried = len(trials) or len(arms)
-    return (
-        f"of {tried} candidates it left the least work unfinished, summed over the terms, median of the last quarter "
-        f"of the steps ({arms[chosen].score:.3g}); errors against the solution were not looked at"
+        least = "has the least estimated error" if by == "estimate" else "left the least work unfinished"
+        return "it was asked for" if len(arms) == 1 else f"of the schemes asked for it {least}"
+    left = f"{arms[chosen].left(by):.3g}"
+    how = (
+        f"its error is estimated to be the least ({left}), by the change of the output that makes the residuals vanish"
+        if by == "estimate"
+        else f"it left the least work unfinished ({left}), median of the last quarter of the steps"
     )
+    return f"of {len(trials) or len(arms)} candidates {how}; the solution was not looked at"

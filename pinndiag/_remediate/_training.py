@@ -11,6 +11,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from pinndiag._optimizer import OptimizerState
 from pinndiag._pinn import PINN
 from pinndiag._processes import Processes
 from pinndiag._randomness import RandomState, replayed
@@ -22,7 +23,7 @@ from pinndiag._store import MemorySink, Run
 from pinndiag._watch import Balance, Ledger, Rates, Subject, Watch, header
 from pinndiag.schemes import AbstractScheme
 
-__all__ = ["Plan", "State", "advance"]
+__all__ = ["Plan", "State", "advance", "arrived"]
 
 RECORDS = 200  # of a run: what a figure can show
 
@@ -99,16 +100,9 @@ def advance(
     Cost: a gradient of every term a step; memory of one copy and about 200 step records.
     """
     first = 0 if state is None else state.step
-    twin = placed(pinn, start=plan.start, seed=plan.seed)
+    twin, optimizer, notes = _standing(pinn, plan, state)
     plan.points.place(twin, plan.seed, first)
     scheme = copy.deepcopy(plan.scheme) if state is None else state.scheme
-    anew = plan.start == "initial"
-    optimizer, notes = made(twin.optimizer, twin.parameters, anew=anew)
-    if state is not None:
-        with torch.no_grad():
-            for name, tensor in twin.parameters.items():
-                tensor.copy_(state.parameters[name])
-        optimizer.load_state_dict(state.optimizer)
     begun = time.perf_counter()
     evaluations = 0
     with replayed(RandomState.seeded(plan.seed)):
@@ -142,12 +136,39 @@ def advance(
         run=sink.run(),
         seconds=time.perf_counter() - begun + (0.0 if state is None else state.seconds),
         evaluations=evaluations + (0 if state is None else state.evaluations),
-        card=card(optimizer, resumed=not anew and twin.optimizer is not None and bool(twin.optimizer.state)),
+        card=card(
+            optimizer, resumed=plan.start != "initial" and twin.optimizer is not None and bool(twin.optimizer.state)
+        ),
         weights={name: weights.get(name, twin.weights[name]) for name in twin.names},
         points=points,
         notes=tuple(notes),
     )
+    _tell(twin, optimizer)
     return now, twin
+
+
+def arrived(pinn: PINN, plan: Plan, state: State) -> PINN:
+    """The copy as a training left it, at the PINN's own points, with its optimizer."""
+    twin, optimizer, _ = _standing(pinn, plan, state)
+    _tell(twin, optimizer)
+    return twin
+
+
+def _standing(pinn: PINN, plan: Plan, state: State | None) -> tuple[PINN, torch.optim.Optimizer, list[str]]:
+    """A copy where the training begins or goes on, its optimizer, and what a report should say of it."""
+    twin = placed(pinn, start=plan.start, seed=plan.seed)
+    optimizer, notes = made(twin.optimizer, twin.parameters, anew=plan.start == "initial")
+    if state is not None:
+        with torch.no_grad():
+            for name, tensor in twin.parameters.items():
+                tensor.copy_(state.parameters[name])
+        optimizer.load_state_dict(state.optimizer)
+    return twin, optimizer, notes
+
+
+def _tell(twin: PINN, optimizer: torch.optim.Optimizer) -> None:
+    """The limit of the learning rate is a matter of the state that the optimizer has now."""
+    twin.optimizer = OptimizerState.of(optimizer, {id(tensor): name for name, tensor in twin.parameters.items()})
 
 
 def _watched(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from pinndiag._records import Arm, ArmRun, Outcome
+from pinndiag.checks._wording import number
 
 __all__ = ["judged", "measure_of", "sentence"]
 
@@ -50,9 +51,13 @@ def sentence(arm: Arm, baseline: Arm, measure: str) -> str:
     """What the treatment did, in a sentence."""
     what = "relative L2 error" if measure == "rel_l2" else "geometric mean of the losses"
     before, after = (statistics.fmean(run.figure(measure) for run in a.runs) for a in (baseline, arm))
+    if arm.outcome == "diverged":
+        return f"{arm.title}: {arm.words}; trained on as it is, the {what} came to {number(before)}."
     unsolved = measure == "rel_l2" and after > UNSOLVED
     rest = " It is still unsolved: a network that says 0 everywhere has an error of 1." if unsolved else ""
-    return f"{arm.title}: {what} {after:.3g} instead of {before:.3g} when trained on as it is; {arm.words}.{rest}"
+    return (
+        f"{arm.title}: {what} {number(after)} instead of {number(before)} when trained on as it is; {arm.words}.{rest}"
+    )
 
 
 def _outcome(logs: Sequence[float], diverged: bool) -> Outcome:
@@ -73,9 +78,9 @@ def _words(outcome: Outcome, factor: float, seeds: int, baseline: int) -> str:
         case "diverged":
             return f"it diverged ({how})"
         case "better":
-            return f"{factor:.3g} times better ({how})"
+            return f"{number(factor)} times better ({how})"
         case "worse":
-            return f"{1 / factor:.3g} times worse ({how})" if factor > 0 else f"worse ({how})"
+            return f"{number(1 / factor)} times worse ({how})" if factor > 0 else f"worse ({how})"
         case _:
             return f"no difference beyond the spread ({how})"
 

@@ -13,7 +13,7 @@ from pinndiag_reports._names import one_line
 from pinndiag_reports._numbers import count, estimate, number, percent, plural, seconds, times
 from pinndiag_reports.comparison import changes
 
-__all__ = ["SEVERITIES", "SIGNS", "ArmRow", "RemedyView", "all_arms", "measured_as", "remedy_view"]
+__all__ = ["SEVERITIES", "SIGNS", "ArmRow", "RemedyView", "all_arms", "chosen_as", "measured_as", "remedy_view"]
 
 SIGNS: dict[Outcome, str] = {"better": "✔", "worse": "✖", "alike": "=", "diverged": "✖", "unknown": "?"}
 SEVERITIES: dict[Outcome, str] = {
@@ -69,7 +69,8 @@ class RemedyView:
         measure: head of the figure of comparison.
         terms: names, in the order of `ArmRow.losses`.
         runs: every run: arm, seed, figure, losses, time, evaluations.
-        trials: the candidates of "auto": key, why, work left, losses, what became of it.
+        trials: the candidates of "auto": key, why, what it is chosen by, losses, what became of it.
+        trials_note: what they are chosen by, in a sentence.
     """
 
     name: str
@@ -87,6 +88,7 @@ class RemedyView:
     runs: tuple[tuple[str, ...], ...]
     trials: tuple[tuple[str, ...], ...]
     trials_head: tuple[str, ...]
+    trials_note: str
     notes: tuple[str, ...]
 
 
@@ -98,6 +100,11 @@ def all_arms(record: RemedyRecord) -> list[Arm]:
 def measured_as(record: RemedyRecord) -> str:
     """The figure of comparison in words."""
     return "rel. L2 error" if record.measure == "rel_l2" else "mean loss"
+
+
+def chosen_as(record: RemedyRecord) -> str:
+    """What arms are chosen by, in words."""
+    return "est. error" if record.chosen_by == "estimate" else "work left"
 
 
 def findings_changed(pair: ComparisonRecord) -> list[tuple[str, FindingPair]]:
@@ -126,13 +133,14 @@ def remedy_view(record: RemedyRecord) -> RemedyView:
         trials_head=(
             "tried",
             "because of",
-            "work left",
+            chosen_as(record),
             *(f"loss of {one_line(t)}" for t in terms),
             "steps",
             "gradients",
             "time",
             "then",
         ),
+        trials_note=_chosen_by(record),
         notes=tuple(one_line(note) for note in record.notes),
     )
 
@@ -144,6 +152,18 @@ def _reason(record: RemedyRecord) -> str:
     if record.chosen is None:
         return f"Why: {reason}" if reason else ""
     return f"Why {record.arms[record.chosen].title}: {reason}"
+
+
+def _chosen_by(record: RemedyRecord) -> str:
+    if record.chosen_by == "estimate":
+        return (
+            "est. error: the relative change of the output that makes the residuals vanish, to first order; no "
+            "solution is needed for it"
+        )
+    return (
+        "work left: squared distance in parameters that would make the typical residuals vanish, summed over the "
+        "terms; median over the last quarter of the steps taken"
+    )
 
 
 def _sure(record: RemedyRecord) -> str:
@@ -220,8 +240,16 @@ def _arm(record: RemedyRecord, arm: Arm, terms: Sequence[str]) -> ArmRow:
         evaluations=count(round(_mean([float(run.evaluations) for run in arm.runs]))),
         overhead="" if own else _overhead(arm, record.baseline),
         chosen=chosen,
-        verdict=one_line(arm.diagnosis.verdict.text) if arm.diagnosis is not None else "",
+        verdict=_left_with(arm),
     )
+
+
+def _left_with(arm: Arm) -> str:
+    if arm.diagnosis is None:
+        return ""
+    shorter = "descent_probe" in arm.diagnosis.reasons  # only the treated network gets the long experiments
+    text = one_line(arm.diagnosis.verdict.text)
+    return f"{text.removesuffix('.')} (by a shorter analysis)." if shorter else text
 
 
 def _overhead(arm: Arm, baseline: Arm | None) -> str:
@@ -252,7 +280,7 @@ def _runs(record: RemedyRecord, terms: Sequence[str]) -> list[tuple[str, ...]]:
                     one_line(arm.title),
                     str(run.seed),
                     number(run.figure(record.measure)),
-                    number(run.score),
+                    number(run.left(record.chosen_by)),
                     *held,
                     seconds(run.seconds),
                     count(run.evaluations),
@@ -264,11 +292,13 @@ def _runs(record: RemedyRecord, terms: Sequence[str]) -> list[tuple[str, ...]]:
 def _trials(record: RemedyRecord, terms: Sequence[str]) -> list[tuple[str, ...]]:
     chosen = record.arms[record.chosen].key if record.chosen is not None else None
     rows = []
-    for trial in sorted(record.trials, key=lambda trial: trial.score):
+    for trial in sorted(record.trials, key=lambda trial: trial.left(record.chosen_by)):
         then = "trained to the end" if trial.kept else "left behind"
         if trial.key == chosen:
             then += ", chosen"
         losses = (number(trial.losses.get(term)) for term in terms)
         cost = (count(trial.steps), count(trial.evaluations), seconds(trial.seconds))
-        rows.append((one_line(trial.key), one_line(trial.why), number(trial.score), *losses, *cost, then))
+        rows.append(
+            (one_line(trial.key), one_line(trial.why), number(trial.left(record.chosen_by)), *losses, *cost, then)
+        )
     return rows

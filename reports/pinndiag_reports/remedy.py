@@ -135,13 +135,7 @@ def _explained(console: Console, page: RemedyView) -> None:
         for row in zip(*columns.values(), strict=True):
             table.add_row(*row)
         console.print(table)
-        console.print(
-            Text(
-                "work left: squared distance in parameters that would make the residuals vanish, over all terms; "
-                "median over the last quarter of the steps taken",
-                "dim",
-            )
-        )
+        console.print(Text(page.trials_note, "dim"))
         console.print()
     for arm in page.arms:
         if arm.verdict:

@@ -12,7 +12,7 @@ from pinndiag_reports._input import read_remedy
 from pinndiag_reports._names import one_line
 from pinndiag_reports._numbers import number, plural, seconds, setting
 from pinndiag_reports._parts import Part, Table
-from pinndiag_reports._remedy import all_arms, findings_changed, remedy_view
+from pinndiag_reports._remedy import RemedyView, all_arms, findings_changed, remedy_view
 from pinndiag_reports.comparison import latest, remark, rows_of
 from pinndiag_reports.comparison_page import SIGNS
 from pinndiag_reports.figures.remedy import remedy_sections
@@ -47,20 +47,19 @@ def remedy_to_html(record: RemedyRecord | Mapping[str, Any]) -> str:
         pair=pair,
         changes=[] if pair is None else [(c, SIGNS[c], p, latest(p), remark(p)) for c, p in findings_changed(pair)],
         figures=None if pair is None else Table(("term", "figure", "A", "B", "B / A"), tuple(rows_of(pair))),
-        trials=_trials(page.trials_head, page.trials),
+        trials=_trials(page),
         settings=_settings(shown),
         card=_card(shown),
         markdown=remedy_to_markdown(plain),
     )
 
 
-def _trials(head: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> Part | None:
-    if not rows:
+def _trials(page: RemedyView) -> Part | None:
+    if not page.trials:
         return None
-    note = "Work left: squared distance in parameters that would make the typical residuals vanish, summed over the "
-    note += "terms, median over the last quarter of the steps taken; what the candidates are chosen by. Losses are "
-    note += "unweighted, at half of the steps."
-    return Table(head, rows, note=note)
+    return Table(
+        page.trials_head, page.trials, note=f"{page.trials_note}. Losses are unweighted, at half of the steps."
+    )
 
 
 def _settings(shown: RemedyRecord) -> list[Table]:

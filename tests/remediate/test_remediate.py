@@ -13,14 +13,15 @@ from torch import Tensor, nn
 
 import pinndiag
 from pinndiag import PINN, PinndiagError
+from pinndiag._optimizer import OptimizerState
 from pinndiag._records import Arm, ArmRun, Finding
 from pinndiag._remediate import _lanes
 from pinndiag._remediate._candidates import candidates
 from pinndiag._remediate._optimizers import made
 from pinndiag._remediate._starts import placed
-from pinndiag._remediate._training import Plan, advance
+from pinndiag._remediate._training import Plan, advance, arrived
 from pinndiag._remediate._verdict import judged
-from pinndiag.schemes import DynamicNorm, Fixed, ReLoBRaLo
+from pinndiag.schemes import DynamicNorm, Fixed, PCGrad, ReLoBRaLo
 from tests.checks.records import record as healthy
 
 
@@ -101,6 +102,24 @@ def test_from_the_checkpoint_the_optimizer_goes_on() -> None:
     assert state.card.has_state
 
 
+def test_a_trained_copy_has_the_optimizer_of_its_own_training(tmp_path: Path) -> None:
+    pinn = problem(steps=20)
+    for start, taken in (("checkpoint", 26.0), ("initial", 6.0)):
+        plan = Plan("as it is", None, start, 0, 6)
+        state, twin = advance(pinn, plan, None, 6)
+        for copy in (
+            twin,
+            arrived(pinn, plan, state),
+            pinndiag.load(arrived(pinn, plan, state).save(tmp_path / start)),
+        ):
+            assert copy.optimizer is not None
+            assert {entry["step"] for entry in copy.optimizer.state.values()} == {taken}
+            again, _ = advance(copy, Plan("as it is", None, "checkpoint", 0, 4), None, 4)
+            whole, _ = advance(pinn, Plan("as it is", None, start, 0, 10), None, 10)
+            for name, value in whole.parameters.items():
+                torch.testing.assert_close(again.parameters[name], value, rtol=1e-9, atol=1e-11)
+
+
 def test_the_pinn_is_left_as_it_was() -> None:
     pinn = problem(steps=5)
     before = [t.detach().clone() for t in pinn.tensors]
@@ -131,7 +150,10 @@ def test_before_and_after_with_seeds_and_the_treated_network(tmp_path: Path) -> 
     record = found.record
     assert record.baseline is not None
     assert [len(arm.runs) for arm in (record.baseline, *record.arms)] == [2, 2, 2]
-    assert (record.measure, record.chosen) == ("rel_l2", min((0, 1), key=lambda i: record.arms[i].runs[0].score))
+    assert (record.measure, record.chosen) == (
+        "rel_l2",
+        min((0, 1), key=lambda i: record.arms[i].left(record.chosen_by)),
+    )
     assert record.evaluations == 3 * 2 * 60
     assert all(arm.error is not None and "2 seeds" in arm.words for arm in record.arms)
     path = found.treated.save(tmp_path / "treated.pt")
@@ -194,15 +216,15 @@ def test_auto_trains_all_candidates_to_the_half_and_two_to_the_end() -> None:
     sick = msgspec.structs.replace(healthy(), findings=[dominated])
     record = pinndiag.remediate(problem(steps=5), steps=20, start="initial", diagnosis=sick).record
     assert [trial.key for trial in record.trials] == ["lra", "dynamic_norm", "ntk", "config"]
-    best = sorted(record.trials, key=lambda trial: trial.score)[:2]
+    best = sorted(record.trials, key=lambda trial: trial.left("estimate"))[:2]
     assert {trial.key for trial in best} == {trial.key for trial in record.trials if trial.kept}
     assert {trial.key for trial in best} == {arm.key for arm in record.arms}
     assert record.evaluations == 3 * 20 + 2 * 10
     assert all((trial.steps, trial.evaluations) == (10, 10) and trial.seconds > 0 for trial in record.trials)
     assert record.baseline is not None
-    scores = [arm.runs[0].score for arm in record.arms]
+    scores = [arm.left("estimate") for arm in record.arms]
     least = min(scores)
-    assert record.chosen == (scores.index(least) if least < record.baseline.runs[0].score else None)
+    assert record.chosen == (scores.index(least) if least < record.baseline.left("estimate") else None)
 
 
 def test_candidates_fit_the_pinn() -> None:
@@ -211,9 +233,29 @@ def test_candidates_fit_the_pinn() -> None:
         code="PD302", pathology="propagation", title="", severity="warning", terms=[], evidence=[], prescriptions=[]
     )
     found = candidates(pinn, msgspec.structs.replace(healthy(), findings=[finding]))
-    assert [one.key for one in found] == ["rba", "lra"]  # causal weights need an axis that is told to be the time
+    usual = ["dynamic_norm", "ntk"]  # the rest of four; causal weights need an axis that is told to be the time
+    assert [one.key for one in found] == ["rba", "lra", *usual]
     note = msgspec.structs.replace(finding, severity="note")
     assert candidates(pinn, msgspec.structs.replace(healthy(), findings=[note])) == []
+
+
+def test_lbfgs_is_not_trained_with_directions() -> None:
+    pinn = problem()
+    pinn.optimizer = OptimizerState("LBFGS", [{"lr": 1.0, "parameters": []}])
+    finding = Finding(
+        code="PD203",
+        pathology="gradient_conflict",
+        title="",
+        severity="warning",
+        terms=[],
+        evidence=[],
+        prescriptions=[],
+    )
+    found = candidates(pinn, msgspec.structs.replace(healthy(), findings=[finding]))
+    assert [one.key for one in found] == ["lra", "dynamic_norm", "ntk"]
+    for scheme in ("config", PCGrad()):
+        with pytest.raises(PinndiagError, match="L-BFGS cannot train"):
+            pinndiag.remediate(pinn, [scheme], steps=2, diagnosis=healthy())
 
 
 def run(seed: int, error: float, finite: bool = True) -> ArmRun:

@@ -35,8 +35,10 @@ class Stage:
 
     @cached_property
     def titles(self) -> list[str]:
-        """What each arm is called in a figure."""
-        return shorten_all((arm.title for arm in self.arms), 34)
+        """What each arm is called in a figure: without its key, where that tells them apart."""
+        titles = [arm.title for arm in self.arms]
+        short = [title.partition(" (")[0] for title in titles]
+        return shorten_all(short if len(set(short)) == len(short) else titles, 34)
 
     @cached_property
     def terms(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import math
 
 from pinndiag_reports._numbers import estimate, number, plural
 from pinndiag_reports._parts import Figure, Panel, Part, Table
-from pinndiag_reports._remedy import measured_as, remedy_view
+from pinndiag_reports._remedy import chosen_as, measured_as, remedy_view
 from pinndiag_reports.figures._plot import Plot
 from pinndiag_reports.figures._scale import Log, Rows
 from pinndiag_reports.figures._scene import Style
@@ -38,7 +38,7 @@ def seeds(stage: Stage) -> Part:
             plot.label(max(known), index, f"{lost} diverged", color="problem", align="right", lift=9)
         alt.append(f"{title}: {', '.join(number(value) for value in values)}")
     view = remedy_view(record)
-    head = ("arm", "seed", words, "work left", *(f"loss {term}" for term in view.terms), "time", "gradients")
+    head = ("arm", "seed", words, chosen_as(record), *(f"loss {term}" for term in view.terms), "time", "gradients")
     return Figure(
         "fig-seeds",
         _claim(stage),

@@ -1,0 +1,110 @@
+"""The estimated error: the true one where the problem is linear, a dense twin, and what it does not depend on."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import pinndiag
+from pinndiag import PINN
+from pinndiag._remediate._choice import chosen_by
+from pinndiag._remediate._estimate import LOST, estimated
+from pinndiag._view import View
+from pinndiag.analyzers import solution
+from tests.remediate.test_remediate import problem, run
+
+X = torch.linspace(0, 1, 30, dtype=torch.float64)[:, None]
+
+
+class Polynomial(nn.Module):
+    """u = sum of c_k x^k, linear in its five parameters."""
+
+    def __init__(self, coefficients: list[float]) -> None:
+        super().__init__()
+        self.coefficients = nn.Parameter(torch.tensor(coefficients, dtype=torch.float64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x ** torch.arange(5, dtype=x.dtype)) @ self.coefficients[:, None]
+
+    def second(self, x: Tensor) -> Tensor:
+        powers = torch.arange(2, 5, dtype=x.dtype)
+        return (x ** (powers - 2)) @ (powers * (powers - 1) * self.coefficients[2:])[:, None]
+
+
+def linear(coefficients: list[float], unit: float = 1.0, weight: float = 1.0) -> PINN:
+    """u'' = 6 x, u(0) = 1, u(1) = 2: solved by 1 + x^3. The conditions in a unit and with a weight of their own."""
+    model = Polynomial(coefficients)
+    terms = {"pde": lambda x: model.second(x) - 6 * x, "bc": lambda x: unit * (model(x) - 1 - x)}
+    points = {"pde": X, "bc": X[[0, -1]]}
+    return pinndiag.wrap(model, terms, points=points, weights={"bc": weight}, solution=(X, 1 + X**3))
+
+
+def test_of_a_linear_problem_it_is_the_error() -> None:
+    for wrong in ([1.0, 0.0, 0.0, 1.5, 0.0], [1.3, -0.2, 0.1, 0.9, 0.4], [5.0, 0.0, 0.0, 0.0, 0.0]):
+        pinn = linear(wrong)
+        assert estimated(View(pinn)) == pytest.approx(solution(pinn).rel_l2, rel=1e-4)
+    assert estimated(View(linear([1.0, 0.0, 0.0, 1.0, 0.0]))) == pytest.approx(0, abs=1e-12)
+
+
+def test_units_and_weights_do_not_matter() -> None:
+    wrong = [1.3, -0.2, 0.1, 0.9, 0.4]
+    expected = estimated(View(linear(wrong)))
+    assert estimated(View(linear(wrong, unit=1e5))) == pytest.approx(expected, rel=1e-9)
+    assert estimated(View(linear(wrong, weight=1e5))) == pytest.approx(expected, rel=1e-9)
+    only_pde = estimated(View(linear([7.0, 3.0, 0.0, 1.0, 0.0], weight=0.0)))  # what the conditions would change
+    assert only_pde == pytest.approx(0, abs=1e-12)
+
+
+def test_it_is_the_damped_least_squares_step_of_all_terms_together() -> None:
+    """The same step from the other side, (J^T J + e)^-1 J^T r, with rows one by one."""
+    pinn = problem(steps=40)
+    matrices, residuals = [], []
+    for output in pinn.outputs().values():
+        rows = [torch.autograd.grad(r, pinn.tensors, retain_graph=True, allow_unused=True) for r in output.reshape(-1)]
+        matrix = np.stack([_flat(row, pinn.tensors) for row in rows])
+        scale = np.sqrt((matrix**2).sum(1).mean())
+        matrices.append(matrix / scale)
+        residuals.append(output.detach().numpy().reshape(-1) / scale)
+    jacobian, residual = np.concatenate(matrices), np.concatenate(residuals)
+    normal = jacobian.T @ jacobian
+    damped = normal + LOST * np.linalg.eigvalsh(normal)[-1] * np.eye(len(normal))
+    step = -np.linalg.solve(damped, jacobian.T @ residual)
+    assert pinn.reference is not None
+    output = pinn.solve(pinn.reference.points).reshape(-1)
+    rows = [torch.autograd.grad(u, pinn.tensors, retain_graph=True, allow_unused=True) for u in output]
+    change = np.stack([_flat(row, pinn.tensors) for row in rows]) @ step
+    expected = np.linalg.norm(change) / np.linalg.norm(output.detach().numpy() + change)
+    assert estimated(View(pinn)) == pytest.approx(expected, rel=1e-4)
+
+
+def test_where_it_cannot_be_had() -> None:
+    x = torch.ones(3, 1)
+    model = nn.Linear(1, 1)
+    terms = {"a": lambda x: model(x).square().mean(), "b": lambda x: model(x)}
+    scalar = pinndiag.wrap(model, terms, points={"a": x, "b": x})
+    assert estimated(View(scalar)) is None
+    weight = nn.Parameter(torch.ones(1))
+    nameless = pinndiag.wrap({"w": nn.ParameterList([weight])}, {"a": lambda: weight * x - 2})
+    assert estimated(View(nameless)) is None  # there is no network that takes points
+    lost = problem()
+    with torch.no_grad():
+        lost.tensors[0][0] = math.nan
+    assert estimated(View(lost)) == math.inf
+
+
+def test_arms_are_chosen_by_it_where_all_have_one() -> None:
+    without = run(0, 1.0)
+    with_one = msgspec.structs.replace(without, estimate=0.25)
+    assert (without.left("estimate"), with_one.left("estimate"), with_one.left("score")) == (1.0, 0.25, 1.0)
+    assert chosen_by([with_one, with_one]) == "estimate"
+    assert chosen_by([with_one, without]) == "score"
+
+
+def _flat(row: tuple[Tensor | None, ...], like: list[Tensor]) -> np.ndarray:
+    filled = [torch.zeros_like(p) if g is None else g for g, p in zip(row, like, strict=True)]
+    return torch.cat([t.reshape(-1) for t in filled]).numpy()
