@@ -3,7 +3,7 @@
     python -m benchmarks.calibration [--quick | --subset] [--seed N] [--jobs 2] [--to runs/calibration] [--only TEXT]
                                      [--no-treatment] [--report] [--into benchmarks/calibration]
 
---quick takes about 6 minutes of CPU time (3 on two idle cores), --subset about 18 (9), everything about 60 (30), as
+--quick takes about 6 minutes of CPU time (3 on two idle cores), --subset about 18 (9), everything about 50 (25), as
 measured with seed 1. Each case leaves its files in a folder of its own under --to: the command goes on where it was
 interrupted, and --report writes the tables again from there, judged by the checks as they are now, without training.
 """
