@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from pinndiag._records import Criteria, DiagnosisRecord, Finding, NotApplicable, Verdict
-from pinndiag.checks import CHECKS, DEFAULT, Outcome, Thresholds, gate, matching
+from pinndiag.checks import CHECKS, DEFAULT, Outcome, Thresholds, by_code, gate, matching
 
 __all__ = ["RANK", "judge", "verdict_of"]
 
@@ -82,7 +82,10 @@ def _outcomes(record: DiagnosisRecord, thresholds: Thresholds, left_out: set[str
 
 
 def _with_causes(outcomes: dict[str, Outcome]) -> dict[str, Outcome]:
-    """Name for each finding the one that probably causes it; never two that cause each other, never one less grave."""
+    """Name for each finding the one that probably causes it; never two that cause each other.
+
+    Never one less grave, but for those seen before the training: such a cause is as grave as what it causes.
+    """
     found = [o for o in outcomes.values() if isinstance(o, Finding) and o.severity != "note"]
     codes = {finding.pathology: finding.code for finding in reversed(found)}
     ranks = {finding.code: RANK[finding.severity] for finding in found}
@@ -93,9 +96,12 @@ def _with_causes(outcomes: dict[str, Outcome]) -> dict[str, Outcome]:
             continue
         rank = RANK[outcome.severity]
         candidates = [codes[p] for p in check.symptom_of if p in codes and p != outcome.pathology]
-        candidates = [code for code in candidates if ranks[code] <= rank]
+        candidates = [code for code in candidates if ranks[code] <= rank or by_code(code).early]
         cause = next((c for c in candidates if c != check.code and not _leads_to(causes, c, check.code)), "")
         if cause:
+            if ranks[cause] > rank:
+                ranks[cause] = rank
+                outcomes[cause] = msgspec.structs.replace(outcomes[cause], severity=outcome.severity)
             causes[check.code] = cause
             outcomes[check.code] = msgspec.structs.replace(outcome, caused_by=cause)
     return outcomes

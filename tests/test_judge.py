@@ -89,6 +89,16 @@ def test_a_symptom_stands_below_its_cause_whatever_the_order_of_judgement():
     assert found == [("PD304", ""), ("PD103", "PD304")]
 
 
+def test_a_cause_seen_before_the_training_is_as_grave_as_what_it_causes():
+    """Half of the first layer saturated at the start is a warning by itself."""
+    half = replace(dominated(), start=start(saturation={"0": 0.5, "2": 0.0}))
+    assert [(f.code, f.severity) for f in judge(half, select=["PD101"]).findings] == [("PD101", "problem")]
+    found = [(f.code, f.severity, f.caused_by) for f in judge(half).findings]
+    assert found[:2] == [("PD101", "problem", ""), ("PD201", "problem", "PD101")]
+    alone = replace(unfinished(), start=start(saturation={"0": 0.5, "2": 0.0}))
+    assert [(f.code, f.severity) for f in judge(alone).findings] == [("PD101", "warning")]
+
+
 def test_order_of_severity():
     ranks = [["problem", "warning", "note"].index(f.severity) for f in judge(everywhere()).findings]
     assert ranks == sorted(ranks)
@@ -133,7 +143,7 @@ def test_measurements_stay_as_they_are():
 
 def test_verdicts():
     assert judge(record()).verdict.text == "No problem found: the largest remaining work is 1e-7, in 'bc' (finished)."
-    open_end = judge(unfinished()).verdict
+    open_end = judge(replace(unfinished(), probe=probe(1.5))).verdict
     assert open_end.text.startswith("No cause found, yet the training is not finished.")
     assert open_end.severity == "warning"
     unknown = judge(with_terms(record(), bc={"work": None})).verdict

@@ -27,6 +27,7 @@ from pinndiag._records import (
 )
 from pinndiag._store import Run
 from pinndiag.analyzers._pareto import STALLED
+from pinndiag.analyzers._start import first_step
 
 __all__ = ["Moments"]
 
@@ -143,8 +144,18 @@ class Moments:
             lr_sigma_max=curvature.stability.lr * curvature.stability.sigma_max.value
             if plain and curvature is not None and curvature.stability is not None
             else None,
+            update=self._first_step(line),
             reasons={"held_out": ALONE, "saturation": ALONE, "slow_share": ALONE},
         )
+
+    def _first_step(self, line: StepLine) -> float | None:
+        """The first step against the parameters, as far as the header tells it; a step that was skipped was none."""
+        header = self._run.header
+        if header.size is None or line.lr is None or line.skipped or not header.optimizers:
+            return None
+        gradient = math.nan if line.total.grad_l2 is None else line.total.grad_l2
+        moved = sum(header.parameters.values()) * max((term.reached for term in header.terms.values()), default=1.0)
+        return first_step(header.optimizers[0].kind, line.lr, header.size, moved=moved, gradient=gradient)
 
     def _gradients(self, line: HistogramLine | None) -> Gradients | None:
         if line is None:

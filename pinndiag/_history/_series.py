@@ -31,6 +31,7 @@ SAMPLED = 2000  # records at which stationarity is computed; every one costs a s
 EVENTS = 200
 CURVED = 200  # stretches of measurements of curvature, two of each at most
 WINDOW = 1000  # steps; see `History.weight_growth`
+FEWEST = 12  # records; see `History.scatter`
 
 Series = Float64[np.ndarray, " records"]
 
@@ -88,6 +89,7 @@ def history(run: Run) -> History:
         notes=[*run.header.notes, *run.notes, *unread, *left_out],
         ended=run.ended,
         running=run.alive,
+        scatter=_scatter(steps.term("", "loss")),
     )
 
 
@@ -137,6 +139,13 @@ def _growth(numbers: Int64[np.ndarray, " records"], weights: Series) -> float:
             low += 1
         best = max(best, float(values[i] / values[low : i + 1].min())) if values[i] > values[low] else best
     return best
+
+
+def _scatter(totals: Series) -> float | None:
+    """How far a record lies off the middle of its neighbours, in decades; the median over the second half."""
+    late = totals[len(totals) // 2 :]
+    decades = np.log10(late[np.isfinite(late) & (late > 0)])
+    return float(np.median(np.abs(np.diff(decades, 2)))) / 2 if len(decades) >= FEWEST else None
 
 
 def _curvature(lines: list[CurvatureLine]) -> CurvatureSeries | None:

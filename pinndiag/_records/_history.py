@@ -128,6 +128,8 @@ class History(Record):
         notes: what was lost or superseded.
         ended: whether the training was closed in order.
         running: whether it was still being written when this was made; None where nobody could tell.
+        scatter: decades by which the weighted total lies off its two neighbouring records, the median over the second
+            half of the run; None where fewer than 12 records are known there.
     """
 
     name: str
@@ -159,3 +161,4 @@ class History(Record):
     notes: list[str] = []
     ended: bool = False
     running: bool | None = None
+    scatter: float | None = None

@@ -97,6 +97,8 @@ class Constant(Record):
         ratio: weighted total of `best` / at present; about 1: no better than a constant; below 1: worse.
         spread: standard deviation of the present output over points, root mean square over outputs.
         size: root mean square of the present output.
+        response: unweighted loss that an output of the present spread, the same everywhere, adds to each term: what a
+            residual of the output itself, such as a boundary condition, is measured by. Empty where it is not known.
         bend: share of the output's variance over the points that no affine function of the coordinates explains.
     """
 
@@ -109,6 +111,7 @@ class Constant(Record):
     spread: float | None = None
     size: float | None = None
     bend: float | None = None
+    response: dict[str, float] = {}
 
 
 class Pareto(Record):

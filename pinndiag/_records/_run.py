@@ -84,6 +84,7 @@ class RunHeader(Record):
         optimizers: the optimizers.
         environment: versions and device.
         reference: whether a known solution was given.
+        size: l2 norm of the trainable parameters when the run began; None in runs of older versions.
         notes: what a report should say about the run.
     """
 
@@ -101,6 +102,7 @@ class RunHeader(Record):
     settings: dict[str, Any] = {}
     optimizers: list[OptimizerCard] = []
     reference: bool = False
+    size: float | None = None
     notes: list[str] = []
 
 

@@ -127,7 +127,8 @@ def header(
     """`run.json` before the first step; its terms come with the first evaluation."""
     scheme = balance.scheme
     parameters = subject.trainable
-    sizes = _parameters.sizes(parameters.values())
+    tensors = list(parameters.values())
+    sizes = _parameters.sizes(tensors)
     return RunHeader(
         schema=RUN_SCHEMA,
         name=name,
@@ -150,6 +151,7 @@ def header(
             processes=processes,
         ),
         reference=subject.reference is not None,
+        size=float(_parameters.flatten(tensors, tensors).detach().double().norm()),
     )
 
 

@@ -20,7 +20,7 @@ from pinndiag.analyzers._kernel import kernel
 from pinndiag.analyzers._work import work
 from pinndiag.linalg import lanczos
 
-__all__ = ["require_initial", "start"]
+__all__ = ["first_step", "require_initial", "start"]
 
 SIGN_LIKE = ("Adam", "AdamW", "NAdam", "RAdam", "Adamax")
 
@@ -94,20 +94,36 @@ def _largest(layers: list[Activation], figure: str) -> dict[str, float]:
     return found
 
 
+def first_step(kind: str, rate: float, size: float, *, moved: float, gradient: float) -> float | None:
+    """Length of an optimizer's first step against that of the parameters; None for other optimizers.
+
+    Args:
+        kind: class of the optimizer.
+        rate: its first learning rate.
+        size: l2 norm of the parameters.
+        moved: how many of them have a gradient other than zero.
+        gradient: l2 norm of the total's gradient.
+
+    >>> first_step("Adam", 0.1, 2.0, moved=100, gradient=math.nan), first_step("SGD", 0.1, 2.0, moved=100, gradient=5.0)
+    (0.5, 0.25)
+    """
+    if kind in SIGN_LIKE:  # m / sqrt(v) is the sign of the gradient at the first step
+        step = moved**0.5
+    elif kind == "SGD":
+        step = gradient
+    else:
+        return None
+    return abs(rate) * step / size if size > 0 and math.isfinite(step) else None
+
+
 def _update(view: View) -> float | None:
-    """Length of the optimizer's first step against that of the parameters; None for other optimizers."""
     optimizer = view.pinn.optimizer
     rate = None if optimizer is None else optimizer.settings.get("initial_lr", optimizer.lr)
     if optimizer is None or not isinstance(rate, (int, float)):
         return None
-    if optimizer.kind in SIGN_LIKE:  # m / sqrt(v) is the sign of the gradient at the first step
-        step = float(view.total.count_nonzero()) ** 0.5
-    elif optimizer.kind == "SGD":
-        step = float(view.total.double().norm())
-    else:
-        return None
     size = float(_parameters.flatten(view.pinn.tensors, view.pinn.tensors).detach().double().norm())
-    return abs(rate) * step / size if size > 0 and math.isfinite(step) else None
+    moved, gradient = float(view.total.count_nonzero()), float(view.total.double().norm())
+    return first_step(optimizer.kind, rate, size, moved=moved, gradient=gradient)
 
 
 def _edge(view: View, seed: int) -> float | None:

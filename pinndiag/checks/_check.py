@@ -57,6 +57,7 @@ class Check:
         overturned_by: what would overturn a finding.
         reference: literature.
         symptom_of: pathologies that cause this one when they were found too, the likeliest first.
+        early: seen before the training: it is as grave as what it causes.
         fault: a fault of the program: a problem found here hides everything after the faults.
         last: speaks only when no problem, and nothing as grave as what it has to say, was found.
     """
@@ -74,6 +75,7 @@ class Check:
     overturned_by: str
     reference: str
     symptom_of: tuple[str, ...] = ()
+    early: bool = False
     fault: bool = False
     last: bool = False
 

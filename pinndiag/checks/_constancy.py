@@ -8,12 +8,12 @@ from typing import Literal, NamedTuple
 from pinndiag._records import Constant, DiagnosisRecord
 from pinndiag.checks._measures import counted, quotient
 from pinndiag.checks._needs import reason
+from pinndiag.checks._shares import SOLVED
 from pinndiag.checks._thresholds import Thresholds
 
 __all__ = ["Constancy", "constancy"]
 
 WORSE = 0.8  # below this ratio the network is worse than a constant, and so no constant, or not the best one
-SOLVED = 1e-3  # and below this one a constant solves the terms, so that the ratio tells nothing
 
 
 class Constancy(NamedTuple):

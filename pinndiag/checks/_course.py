@@ -7,8 +7,9 @@ import statistics
 
 from pinndiag._records import Band, DiagnosisRecord, History
 from pinndiag.checks._measures import counted
+from pinndiag.checks._thresholds import Thresholds
 
-__all__ = ["fallen_late", "leap", "rate_left", "risen_again", "standing_since"]
+__all__ = ["fallen_late", "falls_still", "leap", "rate_left", "risen_again", "standing_since"]
 
 FEWEST = 12  # columns with a value without which a quarter says nothing
 
@@ -24,6 +25,20 @@ def fallen_late(history: History) -> float | None:
     quarter = len(values) // 4
     third, last = values[-2 * quarter : -quarter], values[-quarter:]
     return math.log10(statistics.median(third) / statistics.median(last))
+
+
+def falls_still(history: History, thresholds: Thresholds) -> bool:
+    """Whether the total still fell in the last quarter, beyond three standard errors by its scatter.
+
+    The median of n values with a standard deviation s has the error 1.25 s / sqrt(n); s is 1.2 times the scatter, which
+    is the median of second differences / 2.
+    """
+    late = fallen_late(history)
+    count = len([value for value in _middles(history.total) if 0 < value < math.inf]) // 4
+    if late is None or not count:
+        return False
+    chance = 3 * 1.25 * 1.2 * (history.scatter or 0.0) * math.sqrt(2 / count)
+    return thresholds.late_fall.passed(late - chance)
 
 
 def rate_left(history: History) -> float | None:

@@ -14,6 +14,7 @@ from pinndiag.checks._thresholds import Thresholds
 
 __all__ = [
     "alone",
+    "between_points",
     "by_lbfgs",
     "counted",
     "fall",
@@ -28,14 +29,10 @@ __all__ = [
     "quotient",
     "start_gradients",
     "start_spread",
-    "unsolved",
     "weighted_gradients",
     "without_gradient",
     "works",
 ]
-
-
-WORTH = 0.03  # of the loss of a zero output: what a term must make up for its share to count
 
 
 def quotient(a: float, b: float) -> float:
@@ -101,7 +98,12 @@ def lost_gradients(record: DiagnosisRecord) -> list[str]:
 
 
 def noise_like(record: DiagnosisRecord, thresholds: Thresholds) -> set[str]:
-    """Terms whose residual does not agree between neighbouring points: noise in the data, or finer than the points."""
+    """Terms whose residual does not agree between neighbouring points: noise in the data, or finer than the points.
+
+    None where the network is far from a known solution: then there is more left than noise.
+    """
+    if record.solution is not None and thresholds.error.passed(record.solution.rel_l2):
+        return set()
     return {
         name
         for name, found in record.pointwise.items()
@@ -129,9 +131,19 @@ def growth(record: DiagnosisRecord) -> float | None:
 
 
 def held_out(record: DiagnosisRecord) -> dict[str, float]:
-    """Held-out ratio of each term beyond what few training points give by chance (three standard errors)."""
-    found = {n: t.held_out for n, t in counted(record).items() if t.held_out is not None}
+    """Held-out ratio of each term beyond what few training points give by chance (three standard errors).
+
+    Not of a residual that is a mean over its points, as a norm or an integral: other points give another mean.
+    """
+    whole = {n: t for n, t in counted(record).items() if t.points is None or t.entries >= t.points}
+    found = {n: t.held_out for n, t in whole.items() if t.held_out is not None}
     return {n: beyond_chance(h.ratio, h.standard_error) for n, h in found.items() if not math.isnan(h.ratio)}
+
+
+def between_points(record: DiagnosisRecord) -> dict[str, float]:
+    """Remaining work of each term between its points, where that and its held-out ratio are known."""
+    left = works(record)
+    return {n: left[n] * ratio for n, ratio in held_out(record).items() if n in left}
 
 
 def beyond_chance(ratio: float, standard_error: float) -> float:
@@ -148,22 +160,6 @@ def alone(record: DiagnosisRecord) -> dict[str, float]:
         elif term.probe_alone is not None and not math.isnan(term.probe_alone.factor):
             found[name] = term.probe_alone.factor
     return found
-
-
-def unsolved(record: DiagnosisRecord, thresholds: Thresholds) -> dict[str, float]:
-    """Terms with much left of the loss that a zero output has, and the share of it.
-
-    Of those that make up a few per cent of that loss: the others a zero output solves as well. Little remaining work
-    may mean that the network has become steep, not that it is near.
-    """
-    found, solution = record.constant, record.solution
-    near = solution is not None and not thresholds.relative.passed(solution.rel_l2**2)
-    if found is None or near:
-        return {}
-    terms = counted(record)
-    zero = {n: abs(terms[n].weight) * loss for n, loss in found.zero.items() if n in terms}
-    shares = {n: found.relative[n] for n, loss in zero.items() if loss > WORTH * sum(zero.values())}
-    return {n: share for n, share in shares.items() if terms[n].loss != 0 and thresholds.relative.passed(share)}
 
 
 def by_lbfgs(record: DiagnosisRecord) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pinndiag._records import DiagnosisRecord, Evidence, LayerGradients
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome
+from pinndiag.checks._gate import gate
 from pinndiag.checks._measures import counted, lost_gradients, without_gradient
 from pinndiag.checks._thresholds import Thresholds
 from pinndiag.checks._wording import listed, number, quoted
@@ -59,14 +60,15 @@ def _layers(unreached: list[LayerGradients]) -> Outcome:
 
 
 def _share(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
-    """A note where less than half of the network is trained."""
+    """A warning where less than half of the network is trained, and it is not finished; else a note."""
     found = record.parameters
     if found is not None and found.entries > 0 and thresholds.reached.passed(found.trainable / found.entries):
         share = found.trainable / found.entries
         frozen = f" (frozen: {listed(found.frozen)})" if found.frozen else ""
         evidence = [_share_evidence("share of the parameters that is trained", share, thresholds)]
         title = f"{number(100 * share)} % of the parameters are trained{frozen}"
-        return CHECK.finding(title, "note", terms=[], evidence=evidence, sure="You may have meant it.")
+        severity = gate(record, thresholds).severity(False)
+        return CHECK.finding(title, severity, terms=[], evidence=evidence, sure="You may have meant it.")
     low = {n: t.reached for n, t in counted(record).items() if thresholds.reached.passed(t.reached) and t.loss != 0}
     if low:
         names = sorted(low, key=lambda n: (low[n], n))
@@ -94,9 +96,9 @@ CHECK = Check(
     thresholds=("reached",),
     decide=decide,
     detected="A term's gradient is exactly zero while its loss is not; or no term has a gradient in a layer or in a "
-    "learnable coefficient. Less than half of the parameters trained, or reached by a term, is a note. Terms solved "
-    "exactly and terms of weight zero do not count, nor those that had a gradient at the stored start: they lost it in "
-    "the training (PD501).",
+    "learnable coefficient. Less than half of the parameters reached by a term is a note; less than half trained is "
+    "one in a finished network, else a warning. Terms solved exactly and terms of weight zero do not count, nor those "
+    "that had a gradient at the stored start: they lost it in the training (PD501).",
     why="The optimizer cannot change such a term, however long it trains. Weights and learning rates make no "
     "difference.",
     fix="Form the term anew at every step from the network's output, without detach, no_grad, item or data. Pass "

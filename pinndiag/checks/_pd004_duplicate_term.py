@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Mapping
 
 from pinndiag._records import DiagnosisRecord, Evidence
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome
-from pinndiag.checks._gate import gate
 from pinndiag.checks._measures import counted
 from pinndiag.checks._thresholds import Thresholds
 from pinndiag.checks._wording import quoted
@@ -37,14 +37,13 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
             source=thresholds.duplicate.source,
         )
     ]
-    finished = gate(record, thresholds).state == "finished"
     return CHECK.finding(
         f"{quoted(a)} and {quoted(b)} are the same term, up to a factor",
-        "warning" if followed and not finished else "note",
+        "warning" if followed else "note",  # a fact, whether the network is finished or not
         terms=[a, b],
         evidence=evidence,
         prescriptions=[remedies.one_term(a, b)],
-        sure="Their losses kept one ratio since the start." if followed else "Seen at one moment only.",
+        sure="Their losses keep one ratio at other parameters too." if followed else "Seen at one moment only.",
     )
 
 
@@ -57,12 +56,26 @@ def _parallel(record: DiagnosisRecord, a: str, b: str, thresholds: Thresholds) -
 
 
 def _same_course(record: DiagnosisRecord, a: str, b: str) -> bool | None:
-    """Whether both losses changed by the same factor since the start; None when that is unknown."""
-    start = {} if record.start is None else record.start.losses
-    courses = [record.terms[n].loss / start[n] for n in (a, b) if start.get(n, 0) != 0]
-    if len(courses) < 2 or not all(math.isfinite(c) for c in courses) or abs(courses[0] - 1) < MOVED:
+    """Whether both losses differ by the same factor from those at other parameters; None when none are known."""
+    found = [_same_factor(record, there, a, b) for there in _elsewhere(record)]
+    known = [same for same in found if same is not None]
+    return all(known) if known else None
+
+
+def _elsewhere(record: DiagnosisRecord) -> list[Mapping[str, float]]:
+    """Losses at other parameters: at the start, with a zero output, after the descent probe."""
+    return [
+        *([] if record.start is None else [record.start.losses]),
+        *([] if record.constant is None else [record.constant.zero]),
+        *([] if record.probe is None else [record.probe.terms]),
+    ]
+
+
+def _same_factor(record: DiagnosisRecord, there: Mapping[str, float], a: str, b: str) -> bool | None:
+    factors = [record.terms[n].loss / there[n] for n in (a, b) if there.get(n, 0) != 0]
+    if len(factors) < 2 or not all(math.isfinite(f) for f in factors) or abs(factors[0] - 1) < MOVED:
         return None
-    return abs(courses[1] - courses[0]) <= ALIKE * abs(courses[0])
+    return abs(factors[1] - factors[0]) <= ALIKE * abs(factors[0])
 
 
 CHECK = Check(
@@ -73,8 +86,8 @@ CHECK = Check(
     needs=("pair",),
     thresholds=("duplicate",),
     decide=decide,
-    detected="The gradients of two terms are parallel to 1e-6 and their losses have changed by the same factor since "
-    "the start. Where the start is unknown it is a note.",
+    detected="The gradients of two terms are parallel to 1e-6, and their losses keep one ratio: at the start, with a "
+    "zero output and after the descent probe, as far as these are known. A note where none of them is.",
     why="It is a doubled weight, which nobody chose. Mild, but it distorts every balance between the terms.",
     fix="Remove one of the two, or choose its weight knowingly.",
     overturned_by="Two terms that agree by symmetry at these points and differ at others.",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pinndiag._records import DiagnosisRecord
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
-from pinndiag.checks._gate import gate
 from pinndiag.checks._geometry import on_faces, sounds_like_condition, sounds_like_equation
 from pinndiag.checks._thresholds import Thresholds
 from pinndiag.checks._wording import listed, quoted
@@ -28,11 +27,10 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     places = "share of the points of {} on faces of the box of all points"
     evidence = [compared(places.format(quoted(n)), shares[n], thresholds.inside) for n in called]
     evidence += [compared(places.format(quoted(n)), shares[n], thresholds.on_faces) for n in others]
-    finished = gate(record, thresholds).state == "finished"
     return CHECK.finding(
         f"{listed(called)} fills the inside of the domain, where the equation should be, "
         f"and {listed(others)} lies on its boundary: the names are exchanged",
-        "note" if finished else "warning",  # the advice goes by measurement: nothing has to wait for the names
+        "warning",  # a fact, finished or not; no more, for the advice goes by measurement and never by names
         terms=[*called, *others],
         evidence=evidence,
         prescriptions=[remedies.rename_terms(called[0], others[0])],
@@ -50,7 +48,7 @@ CHECK = Check(
     decide=decide,
     detected="A term with the name of a condition (bc, initial, wall, ...) has its points inside the box of all "
     "points, while a term with the name of an equation, or every other term, has its points on the faces of that box. "
-    "A warning at most, a note in a finished network: what else is said goes by measurement, never by names.",
+    "A warning, in a finished network too: what else is said goes by measurement, never by names.",
     why="Weights are then set for the wrong term, by you or by a scheme that asks for a reference, and every plot is "
     "read the wrong way round.",
     fix="Exchange the two names where the terms are handed over.",

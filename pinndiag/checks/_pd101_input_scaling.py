@@ -8,6 +8,7 @@ from pinndiag.checks._check import Check, Outcome, compared
 from pinndiag.checks._gate import gate
 from pinndiag.checks._inputs import input_box, unusual_ranges, weights_at_fault
 from pinndiag.checks._measures import first_layer_at_start, first_layer_now
+from pinndiag.checks._pd104_saturation import saturated, saturated_now
 from pinndiag.checks._thresholds import Thresholds
 from pinndiag.checks._wording import number, quoted
 
@@ -26,10 +27,12 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     flat = bounds[1].passed(spread)
     if not (saturated or flat):
         return CHECK.passed()
+    low, high = input_box(record)
     if weights_at_fault(record, thresholds):
         return CHECK.passed()  # the coordinates are of order one (PD404)
+    if not at_start and _everywhere(record, thresholds) and not unusual_ranges(low, high):
+        return CHECK.passed()  # the training has driven every layer there (PD104)
     state = gate(record, thresholds)
-    low, high = input_box(record)
     evidence = [
         compared(f"saturated share of layer {quoted(layer)} {when}", saturation, bounds[0]),
         compared(f"spread of the units of layer {quoted(layer)} over the points {when}", spread, bounds[1]),
@@ -59,6 +62,12 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     )
 
 
+def _everywhere(record: DiagnosisRecord, thresholds: Thresholds) -> bool:
+    """Whether every layer is saturated now."""
+    shares = saturated_now(record)
+    return bool(shares) and shares.keys() == saturated(record, thresholds).keys()
+
+
 CHECK = Check(
     code="PD101",
     pathology="input_scaling",
@@ -67,14 +76,15 @@ CHECK = Check(
     needs=("terms",),
     thresholds=("first_saturation", "first_spread", "saturation", "trial"),
     decide=decide,
-    detected="At the stored initial parameters the first layer is saturated, or its units hardly vary over the "
-    "points. The range of the points is named beside it and accuses nobody: a normalising first layer may take care "
-    "of it. Where all coordinates are of order one, the weights are blamed (PD404). Without the start the present "
-    "first layer is looked at, and the finding is a warning at most. Where --thorough trained a scaled copy, the "
-    "comparison stands beside it.",
+    detected="At the stored initial parameters the first layer is saturated, or its units hardly vary over the points. "
+    "The range of the points is named beside it and accuses nobody: a normalising first layer may take care of it. "
+    "Where all coordinates are of order one, the weights are blamed (PD404). Without the start the present first layer "
+    "is looked at, unless every layer is saturated by now (PD104), and the finding is a warning at most. A warning "
+    "becomes as grave as what it causes. Where --thorough trained a scaled copy, the comparison stands beside it.",
     why="Coordinates far from one saturate tanh; tiny ones leave the network linear, so that all derivatives vanish. "
     "Neither weights nor another optimizer help.",
     fix="Map the coordinates to [-1, 1] inside the model; autograd takes care of the chain rule.",
     overturned_by="A finished network. A first layer that is meant to saturate.",
     reference="Wang et al. 2023, An Expert's Guide to Training PINNs",
+    early=True,
 )

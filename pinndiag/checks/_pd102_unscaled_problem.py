@@ -16,7 +16,7 @@ __all__ = ["CHECK"]
 def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     gradients = start_gradients(record)
     start = {} if record.start is None else record.start.work
-    works = {n: start[n].value for n in counted(record) if n in start and start[n].how == "residuals"}
+    works = {n: start[n].value for n in counted(record) if n in start}
     far = {n: value for n, value in works.items() if thresholds.start_work.passed(value)}
     fallen = fall(record)
     if far and fallen is not None and thresholds.loss_fall.passed(fallen):
@@ -67,7 +67,8 @@ CHECK = Check(
     decide=decide,
     detected="At the stored initial parameters, either the gradients of two terms differ by more than a million, "
     "weighted and unweighted, while the remaining work is ordinary (the losses' scales), or the remaining work is "
-    "above a million and the loss has since fallen by less than a decade (the output's scale).",
+    "above a million and the loss has since fallen by less than a decade (the output's scale). Of a scalar loss the "
+    "upper figure is taken: far from any minimum it is not far off.",
     why="Coefficients or unknowns many decades from one put part of the problem out of the optimizer's sight.",
     fix="Divide each term by its size at the start, or scale the network's output to the size of the solution.",
     overturned_by="A finished network.",

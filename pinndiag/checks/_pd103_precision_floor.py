@@ -71,12 +71,13 @@ CHECK = Check(
     title="The training's precision is too low for what is left",
     passing="The gradient keeps its digits in the training's precision",
     needs=("precision",),
-    thresholds=("precision", "rounding", "distinct", "common_way"),
+    thresholds=("precision", "rounding", "distinct", "alone_stuck", "common_way"),
     decide=decide,
     detected="The same network is evaluated in float64. The total gradients point in different directions, or a "
-    "residual is mostly rounding, and a descent in float64 still finds a way down (near any minimum the gradient is "
-    "rounding before long); or points fall together after the cast to the training's precision. With little work left "
-    "a lost residual is a problem only if that descent was run, and a lost gradient a note.",
+    "residual is mostly rounding, and a descent in float64 gains twofold or more, of terms that make up a hundredth of "
+    "the total (near any minimum the gradient is rounding before long); or points fall together after the cast to the "
+    "training's precision. With little work left a lost residual is a problem only if that descent was run, and a lost "
+    "gradient a note.",
     why="Below the floor the optimizer follows rounding noise, and no setting of it helps.",
     fix="Go on in float64 for the last phase; shift and scale coordinates with large offsets.",
     overturned_by="A loss that is as small as you need.",

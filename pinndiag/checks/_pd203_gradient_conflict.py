@@ -20,7 +20,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         return CHECK.not_applicable(record.probe.reason or "alignment and cancellation were not measured")
     opposed = thresholds.alignment.passed(record.alignment) and thresholds.cancellation.passed(record.cancellation)
     state = gate(record, thresholds)
-    if not opposed or len(state.open) < 2 or not thresholds.common_way.passed(record.probe.factor):
+    if not opposed or len(state.open) < 2 or not thresholds.conflict_way.passed(record.probe.factor):
         return CHECK.passed()
     severity: Severity = "warning"  # one moment cannot show that the conflict persists
     return CHECK.finding(
@@ -35,7 +35,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
                 record.cancellation,
                 thresholds.cancellation,
             ),
-            compared("factor the loss falls by (descent probe)", record.probe.factor, thresholds.common_way),
+            compared("factor the loss falls by (descent probe)", record.probe.factor, thresholds.conflict_way),
         ],
         prescriptions=[remedies.joint_directions(record), remedies.lbfgs()],
         sure=state.sure("Seen at one checkpoint: whether it persists during the training is not known."),
@@ -48,7 +48,7 @@ CHECK = Check(
     title="The terms' gradients oppose each other",
     passing="No harmful conflict between the terms' gradients",
     needs=("pair", "probe", "terms.work"),
-    thresholds=("alignment", "cancellation", "common_way", "work"),
+    thresholds=("alignment", "cancellation", "conflict_way", "work"),
     decide=decide,
     detected="Alignment below -0.3 and cancellation below 0.3 while at least two terms have work left and the descent "
     "probe still finds a common way down. Opposed gradients alone say nothing: at a stationary point of two terms "
@@ -63,6 +63,7 @@ CHECK = Check(
         "unscaled_problem",
         "precision_floor",
         "lr_too_high",
+        "premature_stop",
         "inconsistent_terms",
         "trivial_solution",
         "pde_dominates",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from pinndiag._records import DiagnosisRecord, Prescription
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
 from pinndiag.checks._gate import gate
-from pinndiag.checks._measures import by_lbfgs, held_out, works
+from pinndiag.checks._measures import between_points, by_lbfgs, held_out
 from pinndiag.checks._thresholds import Thresholds
 from pinndiag.checks._wording import number, quoted
 
@@ -18,9 +20,8 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     high = {n: ratio for n, ratio in ratios.items() if thresholds.held_out.passed(ratio)}
     if not high:
         return CHECK.passed()
-    left = works(record)
-    between = {n: left[n] * ratio for n, ratio in high.items() if n in left}
-    harmless = {n for n, value in between.items() if thresholds.held_out_work.passed(value)}
+    between = between_points(record)
+    harmless = {n for n in high if thresholds.held_out_work.passed(between.get(n, math.inf))}
     names = sorted(high, key=lambda n: (n in harmless, -high[n], n))
     worst = names[0]
     state = gate(record, thresholds)

@@ -56,7 +56,7 @@ def _rests(
     One that has not left its start is constant too, and then the probe finds a way down at once. That a constant does
     as well is also true where the network cannot learn a term: then that term does not fall even alone.
     """
-    if factor is None or not state.open:
+    if factor is None or not state.open or state.suspected:
         return True
     if shape.by == "ratio":
         return thresholds.stuck.passed(factor) and not any(map(thresholds.alone_stuck.passed, falls.values()))
@@ -68,9 +68,10 @@ def _grave(
 ) -> bool:
     if shape.by == "solved":  # the solution may be a constant, but hardly zero
         return _zero_solves(record)
-    if factor is None and state.open:
+    if factor is None and state.open and not state.suspected:
         return shape.by != "ratio"
-    rests = factor is None or not state.open or thresholds.stuck.passed(factor)
+    bound = thresholds.alone_stuck if shape.by == "spread" else thresholds.stuck  # the solution is direct evidence
+    rests = factor is None or not state.open or state.suspected or bound.passed(factor)
     spread = None if record.solution is None else record.solution.spread
     return rests and (shape.by != "spread" or (spread is not None and thresholds.output_spread.far(spread)))
 

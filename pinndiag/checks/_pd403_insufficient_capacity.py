@@ -29,7 +29,9 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     bend = None if record.constant is None else record.constant.bend
     bent = record.activations is not None and bool(record.activations.layers)
     held = thresholds.alone_stuck.passed(falls.get(worst, math.inf))
-    affine = held and not bent and bend is not None and thresholds.bend.passed(bend)
+    little = thresholds.stuck.passed(factor) and not thresholds.alone_falls.passed(falls.get(worst, math.inf))
+    rests = held or little  # a part of any term is affine, and falls alone
+    affine = rests and not bent and bend is not None and thresholds.bend.passed(bend)
     parameters = record.run.parameters
     entries = sum(term.entries for term in counted(record).values())
     crowded = held and FEW * parameters < entries
@@ -49,8 +51,8 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         evidence.append(compared("share of the output that is not affine in the coordinates", bend, thresholds.bend))
     only = "only " if used is None else ""
     title = (
-        f"the output is affine in the coordinates, and {quoted(worst)} does not fall even alone: an activation is "
-        "missing"
+        f"the output is affine in the coordinates, and {quoted(worst)} does not fall"
+        f"{' even alone' if held else ''}: an activation is missing"
         if affine
         else f"{only}{parameters} parameters are in use for {entries} residuals, and the loss falls no further "
         f"({number(factor)}-fold)"
@@ -71,13 +73,13 @@ CHECK = Check(
     title="The network is too small",
     passing="The network has room for more, or does not need it",
     needs=("probe", "terms.work"),
-    thresholds=("alone_stuck", "stuck", "full_rank", "bend", "work"),
+    thresholds=("alone_stuck", "alone_falls", "stuck", "full_rank", "bend", "work"),
     decide=decide,
     detected="With work left a hundred L-BFGS iterations on the sum do not gain twofold, and either the network has "
     "fewer parameters than residuals and most of them move the residuals independently (the kernel's rank); or sixty "
-    "iterations on the worst term alone do not gain twofold either, and there are ten residuals to each parameter, or "
-    "no activation was seen and the output is affine in the coordinates. A problem where the sum does not even gain by "
-    "a fifth.",
+    "iterations on the worst term alone do not gain twofold either, and there are ten residuals to each parameter; or "
+    "no activation was seen, the output is affine in the coordinates, and the term does not gain twofold alone (or not "
+    "tenfold, where the sum gains nothing). A problem where the sum does not even gain by a fifth.",
     why="Where every parameter is in use already there is no function left that fits better, however one trains.",
     fix="Make the network wider, then deeper; put an activation between the layers.",
     overturned_by="Four times the width that does not help: then it is spectral bias, or the data are noisy and no "

@@ -88,4 +88,5 @@ CHECK = Check(
     overturned_by="A finished network; another draw of the same rule that trains well.",
     reference="Glorot, Bengio 2010; Sitzmann et al. 2020",
     symptom_of=("input_scaling",),
+    early=True,
 )

@@ -7,7 +7,7 @@ from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
 from pinndiag.checks._course import leap, risen_again
 from pinndiag.checks._gate import gate
-from pinndiag.checks._measures import growth, lost_gradients, start_gradients
+from pinndiag.checks._measures import fall, growth, lost_gradients, start_gradients
 from pinndiag.checks._needs import reason
 from pinndiag.checks._pd104_saturation import saturated, saturated_now
 from pinndiag.checks._rates import lower_rate
@@ -64,15 +64,17 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         evidence.append(compared("first step / size of the initial parameters", update, thresholds.update))
         titles.append(f"the first step moved the parameters by {number(100 * update)} % of their size")
         grave |= thresholds.update.far(update) or (risen is not None and thresholds.rise.passed(risen))
+    fallen = fall(record)  # far beyond the limit nothing falls: there another optimizer had the last word
+    got_there = fallen is not None and not thresholds.loss_fall.passed(fallen)
     if stability is not None and now.passed(stability.sharpness) and not _at_rest(record, thresholds):
         titles.append(f"the learning rate is {number(stability.sharpness)} times the stability limit")
-        grave |= now.far(stability.sharpness)
+        grave |= now.far(stability.sharpness) and not got_there
     if stability is not None:
         evidence += _limits(stability, thresholds)
     state = gate(record, thresholds)
     if titles:
         grown = risen is not None and thresholds.rise.passed(risen)
-        spoiled = grown or bool(lost or saturated(record, thresholds))
+        spoiled = grown or thresholds.update.far(update or 0.0) or bool(lost or saturated(record, thresholds))
         return CHECK.finding(
             titles[0],
             state.severity(grave),
@@ -92,11 +94,11 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
 
 
 def _at_rest(record: DiagnosisRecord, thresholds: Thresholds) -> bool:
-    """Whether the descent probe finds no way down: steps that overshoot do not end at a minimum.
+    """Whether the descent probe does not gain twofold: steps that overshoot do not end at a minimum.
 
     Another optimizer may have had the last word, such as L-BFGS after Adam.
     """
-    return record.probe is not None and thresholds.stuck.passed(record.probe.factor)
+    return record.probe is not None and thresholds.alone_stuck.passed(record.probe.factor)
 
 
 def _limits(stability: Stability, thresholds: Thresholds) -> list[Evidence]:
@@ -113,19 +115,21 @@ CHECK = Check(
     title="The learning rate is too high",
     passing="The learning rate is below the stability limit",
     needs=("terms",),
-    thresholds=("sharpness", "start_sharpness", "update", "rise", "leap", "stuck", "saturation"),
+    thresholds=("sharpness", "start_sharpness", "update", "rise", "leap", "loss_fall", "alone_stuck", "saturation"),
     decide=decide,
     detected="The learning rate against the largest one that is stable for the local quadratic model: 2 / sigma_max "
     "for gradient descent; for Adam the limit of its preconditioned Hessian; not where the descent probe finds no way "
-    "down, for steps that overshoot do not end at a minimum. At the start it counts for plain descent only. A first "
+    "down, for steps that overshoot do not end at a minimum, and a warning at most where the loss has fallen by a "
+    "decade since the start. At the start it counts for plain descent only. A first "
     "step that is large against the parameters, a total loss that has grown since the start, one that leapt far above "
     "its first value in a run or has risen again in the last quarter, and a gradient that vanished in the training "
     "count too; a large first step together with a grown loss is a problem. Between 0.8 and the bound it is a note: "
     "riding the edge is normal.",
     why="Beyond the limit each step overshoots along the sharpest direction; the loss rises until the units saturate.",
-    fix="Lower the learning rate to half the limit, or let it decay; begin anew where the loss has grown, a gradient "
-    "is lost or units are saturated. The start counts, by half the limit of plain descent and by a first step of about "
-    "a hundredth of the parameters: where too large steps have ended, the present limit may be high.",
+    fix="Lower the learning rate to half the limit, or let it decay; begin anew where the loss has grown, the first "
+    "step was as large as the network, a gradient is lost or units are saturated. The start counts, by half the limit "
+    "of plain descent and by a first step of about a hundredth of the parameters: where too large steps have ended, "
+    "the present limit may be high.",
     overturned_by="A loss whose medians still fall: training at the edge of stability is normal.",
     reference="Cohen et al. 2021; Cohen et al. 2022 (arXiv 2207.14484)",
     symptom_of=("input_scaling", "unscaled_problem", "bad_initialisation"),

@@ -69,8 +69,9 @@ CHECK = Check(
     thresholds=("standing", "rate_left", "stop_probe", "stop_loss"),
     decide=decide,
     detected="The optimizer is L-BFGS, the weighted total is far below one in absolute size, and the same method in "
-    "float64 with a scaled loss still falls a hundredfold, with work left. In a run, of whatever optimizer: the loss "
-    "is the same to six digits up to the end, with work left and a learning rate that has not decayed.",
+    "float64 with a scaled loss still falls tenfold, with work left; a problem from a hundredfold on. In a run, of "
+    "whatever optimizer: the loss is the same to six digits up to the end, with work left and a learning rate that has "
+    "not decayed.",
     why="torch's L-BFGS stops at absolute sizes of gradient and change. A small loss reaches them long before it is "
     "solved.",
     fix="Scale the loss to between 1 and 1e4, set the tolerances to zero, use float64; or Adam.",

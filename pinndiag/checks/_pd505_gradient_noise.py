@@ -6,36 +6,39 @@ import math
 
 from pinndiag._records import DiagnosisRecord, Evidence
 from pinndiag.checks import _remedies as remedies
+from pinndiag.checks._batches import drawn_anew
 from pinndiag.checks._check import Check, Outcome, compared
-from pinndiag.checks._course import fallen_late
+from pinndiag.checks._course import fallen_late, falls_still
 from pinndiag.checks._gate import gate
-from pinndiag.checks._measures import counted, held_out
+from pinndiag.checks._measures import counted
+from pinndiag.checks._needs import reason
 from pinndiag.checks._thresholds import Thresholds
 from pinndiag.checks._wording import number, quoted
 
 __all__ = ["CHECK"]
 
-MANY = 10.0  # parameters a residual from which points that stay are learned by heart
+CURES = (remedies.larger_batch(), remedies.averaged_parameters(), remedies.decayed_rate())
 
 
 def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
-    noise = record.noise
-    assert noise is not None
+    noise, history = record.noise, record.history
+    if noise is None:
+        return _of_run(record, thresholds)
     state = gate(record, thresholds)
     if not thresholds.noise.passed(noise.ratio) or not (state.open or state.state == "unknown"):
         return CHECK.passed()
-    if noise.factor is not None and not thresholds.probe.passed(noise.factor):
+    if noise.factor is not None and not thresholds.common_way.passed(noise.factor):
         return CHECK.passed()  # a large fixed set would not get further
-    late = None if record.history is None else fallen_late(record.history)
-    if late is not None and thresholds.late_fall.passed(late):
+    late = None if history is None else fallen_late(history)
+    if history is not None and falls_still(history, thresholds):
         return CHECK.passed()
-    anew = _drawn_anew(record, thresholds)
+    anew = drawn_anew(record, thresholds)
     if late is None and not anew:
         return CHECK.passed()  # any unfinished network of fixed points looks the same
     evidence = [compared("mean gradient / its standard deviation over fresh batches", noise.ratio, thresholds.noise)]
     if noise.factor is not None:
         name = "factor the loss falls by on one large fixed set (descent probe, judged on another)"
-        evidence.append(compared(name, noise.factor, thresholds.probe))
+        evidence.append(compared(name, noise.factor, thresholds.common_way))
     if late is not None:
         evidence.append(compared("decades the loss fell in the last quarter of the run", late, thresholds.late_fall))
     evidence += [
@@ -48,7 +51,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         state.severity(grave and anew),
         terms=[n for n in noise.terms if math.isfinite(noise.terms[n])],
         evidence=evidence,
-        prescriptions=[remedies.larger_batch(), remedies.averaged_parameters(), remedies.decayed_rate()],
+        prescriptions=CURES,
         sure=state.sure(
             "The points given are not fitted better than fresh ones, so the training has seen others."
             if anew
@@ -57,21 +60,29 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     )
 
 
-def _drawn_anew(record: DiagnosisRecord, thresholds: Thresholds) -> bool:
-    """Whether the training saw other points than those given.
-
-    A network with many more parameters than residuals fits points that stay far better than others. With fewer,
-    unfinished trainings at fixed points have not got so far (benchmarks/calibration).
-    """
+def _of_run(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
+    """Without gradients on fresh batches: by how the losses of a run scatter from record to record."""
+    history = record.history
+    if history is None or history.scatter is None:
+        why = reason(record, ("noise", "gradients")) if history is None else "the run has too few records"
+        return CHECK.not_applicable(f"needs gradients on fresh batches, or the course of a training: {why}")
+    state = gate(record, thresholds)
+    if not thresholds.scatter.passed(history.scatter) or not (state.open or state.state == "unknown"):
+        return CHECK.passed()
+    falls, late = falls_still(history, thresholds), fallen_late(history)
+    evidence = [compared("decades a loss lies off its neighbours, median", history.scatter, thresholds.scatter)]
+    if late is not None:
+        evidence.append(compared("decades the loss fell in the last quarter of the run", late, thresholds.late_fall))
     terms = counted(record)
-    if any(term.random for term in terms.values()):
-        return True
-    ratios = held_out(record)
-    entries = sum(term.entries for term in terms.values())
-    return (
-        MANY * entries < record.run.parameters
-        and bool(ratios)
-        and not any(thresholds.held_out_start.passed(ratio) for ratio in ratios.values())
+    evidence += [Evidence(name=f"residuals of {quoted(n)} a step", value=float(t.entries)) for n, t in terms.items()]
+    also = "It still falls, so that more steps help as well." if falls else ""
+    return CHECK.finding(
+        f"the loss jumps {number(10**history.scatter)}-fold from one record to the next, to and fro",
+        state.severity(thresholds.scatter.far(history.scatter) and not falls),
+        terms=sorted(terms),
+        evidence=evidence,
+        prescriptions=CURES,
+        sure=state.sure(f"Steps that are too large, at points that stay, look alike. {also}".strip()),
     )
 
 
@@ -80,15 +91,17 @@ CHECK = Check(
     pathology="gradient_noise",
     title="The mini-batches are too small",
     passing="The gradient is clear of the noise of its batches, or that noise does no harm",
-    needs=("terms", "noise"),
-    thresholds=("noise", "probe", "late_fall", "held_out_start", "work"),
+    needs=("terms",),
+    thresholds=("noise", "scatter", "common_way", "probe", "late_fall", "held_out_start", "work"),
     decide=decide,
     detected="With work left, the mean of the total gradient over 16 fresh batches is less than twice its standard "
-    "deviation, and L-BFGS on one large fixed set lowers the loss on another one thirtyfold. In a run the loss must "
-    "also have stopped falling. By itself the noise says nothing: every network near its optimum has as much. So "
-    "without a run it is looked at only where it can be told that the points change during the training: terms that "
-    "draw by themselves, or points so few for the network (ten parameters a residual) that it would have learned them "
-    "by heart. A problem only there.",
+    "deviation, and L-BFGS on one large fixed set lowers the loss on another one tenfold. In a run the loss must also "
+    "have stopped falling. By itself the noise says nothing: every network near its optimum has as much. So without a "
+    "run it is looked at only where it can be told that the points change during the training: terms that draw by "
+    "themselves, or points so few for the network (ten parameters a residual) that it would have learned them by "
+    "heart. A problem only there, if the descent gains ninetyfold. Of a run without the network: the total lies off "
+    "the middle of its two neighbouring records, by the median over the second half; a problem if it has also stopped "
+    "falling.",
     why="Each step then follows the few points it was shown, and the network wanders about the solution instead of "
     "approaching it.",
     fix="Larger batches, or averaged parameters; a lower learning rate alone freezes the network where it is.",

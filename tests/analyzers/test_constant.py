@@ -85,6 +85,7 @@ def test_a_transformed_output() -> None:
     assert found.layers == ["network.4"]
     assert found.output == "constant"  # u = 1: that it is not zero tells the transformation
     assert found.zero == pytest.approx(of_constant(0.0, hard), rel=1e-12)
+    assert found.response == {}  # what goes into the transformation has another unit than what comes out
 
 
 def test_two_networks_and_a_coefficient() -> None:
@@ -97,6 +98,7 @@ def test_two_networks_and_a_coefficient() -> None:
     assert found.zero == pytest.approx({"u": 4.0, "both": 1.0})
     assert found.ratio == pytest.approx(0.0, abs=1e-12)  # u = 2 and v = 1 / k
     assert found.output == "unknown"
+    assert found.response == {}
 
 
 def test_a_last_layer_without_biases_has_zero_as_its_best_constant() -> None:
@@ -166,3 +168,20 @@ def test_how_far_the_output_is_from_affine() -> None:
     x = torch.cat([torch.ones_like(X), X], dim=1)
     fit = x @ torch.linalg.solve(x.T @ x, x.T @ X**2)
     assert parabola.bend == pytest.approx(float((X**2 - fit).var() / (X**2).var()), rel=1e-9)
+
+
+def test_what_the_spread_of_the_output_adds_to_each_term() -> None:
+    """Of u - g it is the variance of the output; of c u its c^2-fold; of u' nothing; of u^3 the sixth moment of +-s."""
+    u = mlp()
+    points = X.clone().requires_grad_()
+
+    def slope() -> Tensor:
+        return torch.autograd.grad(u(points).sum(), points, create_graph=True)[0]
+
+    terms = {"value": lambda: u(X) - 0.3, "tenfold": lambda: 10 * u(X), "cube": lambda: u(X) ** 3, "slope": slope}
+    found = constant(pinndiag.wrap(u, terms, points={"value": X}, solution=(X, torch.zeros_like(X))))
+    variance = float(u(X).detach().var(correction=0))
+    assert found.response["value"] == pytest.approx(variance, rel=1e-8)
+    assert found.response["tenfold"] == pytest.approx(100 * variance, rel=1e-8)
+    assert found.response["cube"] == pytest.approx(variance**3, rel=1e-8)
+    assert found.response["slope"] == pytest.approx(0.0, abs=1e-15)

@@ -129,11 +129,12 @@ def test_lines_that_only_a_person_can_write_come_from_the_case():
 
 
 def test_the_report_is_written_from_the_outcomes(tmp_path):
-    table = write(TABLE, tmp_path, "quick", 60.0)
+    table = write(TABLE, tmp_path, "python -m benchmarks.calibration --quick", 60.0, of=254)
     text = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
     assert table in text
     assert "50 % (2 of 4)" in table
     assert "broken (it did not train)" in text
+    assert f"{len(TABLE)} of 254 cases" in text
     cases = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))["cases"]
     assert [row["name"] for row in cases] == [outcome.name for outcome in TABLE]
     assert cases[2]["factor"] == "nan"

@@ -1,5 +1,5 @@
 from pinndiag._records import GradientFigures, LayerGradients, Parameters
-from tests.checks.records import finding, passes, record, replace, skipped, start, with_terms
+from tests.checks.records import finding, passes, record, replace, skipped, start, unfinished, with_terms
 
 
 def layer(name, grad, parameters=1, matrix=False):
@@ -44,11 +44,12 @@ def test_a_layer_that_nobody_reaches_is_a_warning():
     assert found.severity == "warning"
 
 
-def test_frozen_parameters_are_a_note():
+def test_frozen_parameters_are_a_note_in_a_finished_network():
     frozen = Parameters(layers=[], entries=1000, trainable=300, nonfinite=0, frozen=["0.weight"])
     found = finding("PD002", replace(record(), parameters=frozen))
     assert found.severity == "note"
     assert "0.weight" in found.title
+    assert finding("PD002", replace(unfinished(), parameters=frozen)).severity == "warning"
 
 
 def test_a_term_of_half_the_network_is_a_note():

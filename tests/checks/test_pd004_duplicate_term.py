@@ -1,6 +1,6 @@
 import math
 
-from tests.checks.records import finding, passes, record, replace, skipped, start, unfinished
+from tests.checks.records import constant, finding, passes, probe, record, replace, skipped, start, unfinished
 
 
 def twins(cosine=1.0, now=(2.0, 0.1), then=(10.0, 0.5)):
@@ -16,6 +16,16 @@ def test_detects_one_course():
 
 def test_a_single_look_is_a_note():
     assert finding("PD004", replace(twins(), start=None)).severity == "note"
+
+
+def test_other_parameters_tell_it_as_well_as_the_start():
+    """2 : 0.1 at present, and 20 : 1 at a zero output."""
+    bare = replace(twins(), start=None)
+    same = replace(constant(10.0), zero={"pde": 20.0, "bc": 1.0})
+    assert finding("PD004", replace(bare, constant=same)).severity == "warning"
+    assert passes("PD004", replace(bare, constant=replace(same, zero={"pde": 20.0, "bc": 2.0})))
+    probed = replace(probe(20.0), terms={"pde": 0.1, "bc": 0.005})
+    assert finding("PD004", replace(bare, probe=probed)).severity == "warning"
 
 
 def test_does_not_flag_other_courses_or_other_directions():

@@ -21,8 +21,8 @@ def test_detects(names):
     assert [e.value for e in found.evidence] == [0.0, 1.0]
 
 
-def test_a_finished_network_gets_a_note():
-    assert finding("PD005", named(record(), pde=SIDES, bc=FILLED)).severity == "note"
+def test_a_fact_in_a_finished_network_too():
+    assert finding("PD005", named(record(), pde=SIDES, bc=FILLED)).severity == "warning"
 
 
 def test_nothing_has_to_wait_for_a_name():

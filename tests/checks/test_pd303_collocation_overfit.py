@@ -17,7 +17,7 @@ def test_detects_though_the_work_is_small(ratio, severity):
 
 
 def test_work_that_is_small_between_the_points_too_is_no_problem():
-    assert finding("PD303", overfitted(1e3, left=1e-12)).severity == "warning"
+    assert finding("PD303", overfitted(1e3, left=1e-12)).severity == "note"
 
 
 def test_without_work_it_is_a_warning():

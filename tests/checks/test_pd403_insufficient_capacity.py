@@ -44,7 +44,9 @@ def test_detects_a_missing_activation():
     assert "affine" in found.title
     assert "activation" in found.prescriptions[0].title
     assert passes("PD403", replace(linear, constant=replace(flat, bend=0.1)))
-    assert passes("PD403", with_terms(linear, pde={"probe_alone": probe(5.0)}))  # it falls alone: others hold it
+    assert passes("PD403", with_terms(linear, pde={"probe_alone": probe(50.0)}))  # it falls alone: others hold it
+    partly = with_terms(replace(linear, probe=probe(1.05)), pde={"probe_alone": probe(3.0)})  # its affine part
+    assert finding("PD403", partly).severity == "problem"
     assert passes("PD403", replace(linear, activations=record().activations))  # it has some, and does not use them
 
 

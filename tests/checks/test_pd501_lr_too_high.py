@@ -21,7 +21,7 @@ from tests.checks.records import (
 
 @pytest.mark.parametrize(("sharpness", "severity"), [(1.5, "warning"), (5.0, "problem")])
 def test_detects_now(sharpness, severity):
-    found = finding("PD501", replace(unfinished(), spectrum=spectrum(sharpness)))
+    found = finding("PD501", replace(unfinished(pde=5.0), spectrum=spectrum(sharpness)))
     assert (found.pathology, found.severity) == ("lr_too_high", severity)
     assert f"{0.5e-3 / sharpness:.2g}" in found.prescriptions[0].title
 
@@ -49,9 +49,13 @@ def test_two_signs_that_agree_are_a_problem():
 
 
 def test_a_network_at_rest_has_not_overshot():
-    base = replace(unfinished(), spectrum=spectrum(5.0))
+    base = replace(unfinished(pde=5.0), spectrum=spectrum(5.0))
     assert passes("PD501", replace(base, probe=probe(1.05)))  # L-BFGS after Adam, whose state is of before
     assert finding("PD501", replace(base, probe=None)).severity == "problem"
+
+
+def test_where_the_loss_has_fallen_far_another_optimizer_had_the_last_word():
+    assert finding("PD501", replace(unfinished(pde=1e-3), spectrum=spectrum(100.0))).severity == "warning"
 
 
 @pytest.mark.parametrize(("peak", "severity"), [(5.0, None), (20.0, "warning"), (500.0, "problem")])

@@ -87,7 +87,13 @@ def test_speaks_beside_a_warning_but_does_not_guess_beside_one():
 
 def test_does_not_flag():
     assert passes("PD503", replace(record(), probe=probe(7e3)))
-    assert passes("PD503", replace(unfinished(), probe=probe(5.0)))
+    assert passes("PD503", replace(unfinished(), probe=probe(1.5)))
+
+
+def test_a_descent_that_gains_little_is_a_warning_without_a_cause():
+    found = finding("PD503", replace(unfinished(), probe=probe(5.0)))
+    assert found.severity == "warning"
+    assert "no cause was seen" in found.title
 
 
 def test_not_applicable():

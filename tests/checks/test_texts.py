@@ -38,7 +38,12 @@ def test_every_check_is_explained(check):
 
 def test_every_threshold_is_used_and_has_a_source():
     used = {name for check in CHECKS for name in check.thresholds}
-    assert set(Thresholds.__struct_fields__) <= used | {"work_scalar", "relative"}  # the gate's own
+    assert set(Thresholds.__struct_fields__) <= used | {
+        "work_scalar",
+        "relative",
+        "error",
+        "over_constant",
+    }  # the gate's own
     assert all(getattr(Thresholds(), name).source for name in Thresholds.__struct_fields__)
 
 

@@ -173,6 +173,51 @@ def test_the_start_of_the_run_is_looked_at(tmp_path: Path) -> None:
     assert (finding.severity, finding.course) == ("problem", "persistent")
 
 
+def test_the_first_step_is_measured_by_the_parameters(tmp_path: Path) -> None:
+    """Adam moves each of P entries by its rate: 0.1 sqrt(P) against a norm of 2."""
+    lines = [line for i in range(COUNT) for line in healthy(i)]
+    lines[0] = msgspec.structs.replace(lines[0], lr=0.1)
+    head = header(optimizers=[OptimizerCard(kind="Adam", lr=1e-3)], size=2.0)
+    record = diagnose_run(read_run(put(tmp_path, lines, head)))
+    assert record.start is not None
+    assert record.start.update == pytest.approx(0.05 * math.sqrt(sum(head.parameters.values())))
+    lines[0] = msgspec.structs.replace(lines[0], skipped=True)
+    skipped = diagnose_run(read_run(put(tmp_path / "skipped", lines, head)))
+    assert skipped.start is not None
+    assert skipped.start.update is None
+    old = diagnose_run(read_run(put(tmp_path / "old", lines, header(optimizers=head.optimizers))))
+    assert old.start is not None
+    assert old.start.update is None
+
+
+def test_a_rate_that_hardly_moves_anything(tmp_path: Path) -> None:
+    def still(i: int) -> tuple[StepLine, CurvatureLine]:
+        line = step(i, {"pde": 1.0 - 1e-4 * i, "bc": 0.5}, {"pde": 1.0, "bc": 0.5})
+        return msgspec.structs.replace(line, lr=1e-7), healthy(i)[1]
+
+    lines = [line for i in range(COUNT) for line in still(i)]
+    head = header(optimizers=[OptimizerCard(kind="Adam", lr=1e-7)], size=2.0)
+    finding = found(diagnose_run(read_run(put(tmp_path, lines, head))), "PD503")
+    assert finding is not None
+    assert (finding.pathology, finding.severity) == ("under_trained", "problem")
+    assert "the rate is tiny" in finding.title
+
+
+def test_losses_that_jump_to_and_fro(tmp_path: Path) -> None:
+    """Every other record ten times higher: each lies a decade off the middle of its neighbours."""
+
+    def jumping(i: int) -> tuple[StepLine, CurvatureLine]:
+        return step(i, {"pde": 10.0 ** (i % 2), "bc": 0.0}, {"pde": 1.0, "bc": 0.5}), healthy(i)[1]
+
+    record = judged(tmp_path, jumping, WHEN["always"])
+    assert record.history is not None
+    assert record.history.scatter == pytest.approx(1.0)
+    assert found(record, "PD505") is not None
+    smooth = judged(tmp_path / "smooth", healthy, WHEN["always"])
+    assert smooth.history is not None
+    assert smooth.history.scatter == pytest.approx(0.0, abs=1e-9)
+
+
 @pytest.mark.parametrize("ended", [True, False])
 def test_a_training_that_still_gets_on(ended: bool, tmp_path: Path) -> None:
     finding = found(judged(tmp_path, healthy, WHEN["always"], ended=ended), "PD503")
