@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 import pinndiag
 from pinndiag import PINN, analyzers
-from pinndiag._view import View
+from pinndiag._terms._view import View
 from pinndiag.analyzers import _probes
 
 OMEGA = 4 * math.pi

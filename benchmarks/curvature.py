@@ -25,8 +25,8 @@ from torch import Tensor, nn
 
 import pinndiag
 from pinndiag import PINN
-from pinndiag._hessian import Hessian, Hessians
-from pinndiag._view import View
+from pinndiag._derivatives._hessian import Hessian, Hessians
+from pinndiag._terms._view import View
 from pinndiag.analyzers import curvature
 from pinndiag.linalg import lanczos
 

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 import pinndiag
 from pinndiag import PINN
-from pinndiag._view import View
+from pinndiag._terms._view import View
 from pinndiag.analyzers import gradients
 
 OMEGA = 4 * math.pi

@@ -15,16 +15,16 @@ from pinndiag._version import __version__
 
 if TYPE_CHECKING:
     from pinndiag import analyzers, checks, integrations, linalg, nn, problems, schemes
-    from pinndiag._analyze import analyze
+    from pinndiag._analysis._analyze import analyze
     from pinndiag._checkpoint import load
-    from pinndiag._compare import compare
-    from pinndiag._diagnosis import Diagnosis
+    from pinndiag._diagnosis._compare import compare
+    from pinndiag._diagnosis._diagnosis import Diagnosis
+    from pinndiag._diagnosis._fronts import pareto_fronts
     from pinndiag._errors import CaptureError, CheckpointError, PinndiagError, TermError
-    from pinndiag._fronts import pareto_fronts
-    from pinndiag._pinn import PINN
     from pinndiag._remediate import Comparison, remediate
+    from pinndiag._terms._pinn import PINN
+    from pinndiag._terms._wrap import wrap
     from pinndiag._watch import Watch, watch
-    from pinndiag._wrap import wrap
     from pinndiag.integrations import attach
 
 __all__ = [
@@ -55,22 +55,22 @@ __all__ = [
 ]
 
 _HOME = {
-    "PINN": "pinndiag._pinn",
+    "PINN": "pinndiag._terms._pinn",
     "CaptureError": "pinndiag._errors",
     "CheckpointError": "pinndiag._errors",
     "Comparison": "pinndiag._remediate",
-    "Diagnosis": "pinndiag._diagnosis",
+    "Diagnosis": "pinndiag._diagnosis._diagnosis",
     "PinndiagError": "pinndiag._errors",
     "TermError": "pinndiag._errors",
     "Watch": "pinndiag._watch",
-    "analyze": "pinndiag._analyze",
+    "analyze": "pinndiag._analysis._analyze",
     "attach": "pinndiag.integrations",
-    "compare": "pinndiag._compare",
+    "compare": "pinndiag._diagnosis._compare",
     "load": "pinndiag._checkpoint",
-    "pareto_fronts": "pinndiag._fronts",
+    "pareto_fronts": "pinndiag._diagnosis._fronts",
     "remediate": "pinndiag._remediate",
     "watch": "pinndiag._watch",
-    "wrap": "pinndiag._wrap",
+    "wrap": "pinndiag._terms._wrap",
 }
 
 

@@ -20,10 +20,10 @@ from benchmarks.calibration.cases import by_name
 from benchmarks.calibration.figures import figures
 from benchmarks.calibration.training import Training
 from benchmarks.calibration.treatments import effect, treatment
-from pinndiag._diagnosis import Diagnosis
+from pinndiag._diagnosis._diagnosis import Diagnosis
+from pinndiag._diagnosis._judge import judge
 from pinndiag._files import write_atomically
 from pinndiag._history import diagnose_run
-from pinndiag._judge import judge
 from pinndiag._records import to_plain
 from pinndiag._store import read_run
 

@@ -151,7 +151,7 @@ def _judged(request: Request) -> set[str]:
     Raises:
         PinndiagError: a code, or the name of a threshold, is none.
     """
-    from pinndiag._rules import rules
+    from pinndiag._diagnosis._rules import rules
     from pinndiag.checks import CHECKS, matching
 
     by = rules(request.select, request.ignore, request.thresholds, where="--threshold")

@@ -49,7 +49,7 @@ def compare(
     A and B are each a diagnosis.json, a checkpoint that was analysed, or a run folder; of two runs the Pareto
     trajectories are shown together. Exit status 1: B has problems that A has not.
     """
-    from pinndiag._compare import compare as compared
+    from pinndiag._diagnosis._compare import compare as compared
 
     if as_json and kind not in (None, "json"):
         raise click.UsageError(f"--json and --format {kind} exclude each other", click.get_current_context())

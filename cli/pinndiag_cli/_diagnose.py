@@ -40,9 +40,9 @@ def diagnose(request: Request, shown: Progress) -> tuple[Diagnosis, PinndiagErro
     """Load and analyse; beside the diagnosis of mere weights stands the error that says what is lacking."""
     shown.begin("loading torch")
     import pinndiag
-    from pinndiag._analyze import analyze_weights
+    from pinndiag._analysis._analyze import analyze_weights
+    from pinndiag._analysis._plan import plan
     from pinndiag._checkpoint import NoTermsError
-    from pinndiag._plan import plan
 
     device, dtype = device_of(request.device), dtype_of(request.dtype)
     shown.begin(f"loading {request.target}")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pinndiag._capture._fold import Pruned
 from pinndiag._capture._graph import Activation, Input, Node, Ref, references
-from pinndiag._parameters import layer_of
+from pinndiag._terms._parameters import layer_of
 
 __all__ = ["FUNCTIONS", "found_activations"]
 

@@ -18,9 +18,9 @@ from pinndiag._capture._sets import Piece, Subject, captured_set
 from pinndiag._capture._terms import CapturedTerms
 from pinndiag._capture._verify import difference, figures, uncompiled
 from pinndiag._errors import CaptureError, PinndiagError
-from pinndiag._pinn import PINN, Reference
-from pinndiag._points import PointSet
-from pinndiag._terms import AbstractTerms, LiveTerms, TermInfo
+from pinndiag._terms._pinn import PINN, Reference
+from pinndiag._terms._points import PointSet
+from pinndiag._terms._terms import AbstractTerms, LiveTerms, TermInfo
 
 __all__ = ["Captured", "captured"]
 

@@ -20,8 +20,8 @@ from pinndiag._capture._shapes import checked_shapes
 from pinndiag._capture._tape import taped
 from pinndiag._capture._verify import Figures, difference, figures, perturbed, uncompiled
 from pinndiag._errors import CaptureError
-from pinndiag._graphs import custom_functions
-from pinndiag._points import PointSet
+from pinndiag._terms._graphs import custom_functions
+from pinndiag._terms._points import PointSet
 
 __all__ = ["Piece", "Subject", "captured_set"]
 

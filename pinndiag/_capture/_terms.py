@@ -13,8 +13,8 @@ from pinndiag._capture._graph import REFERENCE, Graph, Ref
 from pinndiag._capture._recast import recast
 from pinndiag._capture._replay import Plan, cast
 from pinndiag._errors import PinndiagError
-from pinndiag._points import PointSet
-from pinndiag._terms import AbstractTerms, TermInfo
+from pinndiag._terms._points import PointSet
+from pinndiag._terms._terms import AbstractTerms, TermInfo
 
 __all__ = ["CapturedTerms"]
 

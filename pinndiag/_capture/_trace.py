@@ -17,7 +17,7 @@ from pinndiag._capture._graph import DEVICE, Constant, Node, Ref
 from pinndiag._capture._operators import ALLOWED
 from pinndiag._capture._recording import Hint, Recording
 from pinndiag._capture._tape import DETACHES, DROPPED
-from pinndiag._points import PointSet
+from pinndiag._terms._points import PointSet
 
 __all__ = ["traced"]
 

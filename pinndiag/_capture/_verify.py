@@ -11,8 +11,8 @@ from typing import final
 import torch
 from torch import Tensor
 
-from pinndiag import _parameters
-from pinndiag._terms import mean_square
+from pinndiag._terms import _parameters
+from pinndiag._terms._terms import mean_square
 
 __all__ = ["Figures", "difference", "figures", "perturbed", "uncompiled"]
 

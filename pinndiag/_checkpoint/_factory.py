@@ -17,8 +17,8 @@ from typing import Any
 from torch import nn
 
 from pinndiag._errors import CheckpointError
-from pinndiag._pinn import PINN
-from pinndiag._wrap import wrap
+from pinndiag._terms._pinn import PINN
+from pinndiag._terms._wrap import wrap
 
 __all__ = ["EXAMPLE", "made"]
 

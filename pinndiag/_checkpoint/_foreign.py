@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from pinndiag._checkpoint._factory import EXAMPLE
 from pinndiag._checkpoint._refusal import Refusal, quoted
 from pinndiag._errors import CheckpointError
-from pinndiag._optimizer import OptimizerState
-from pinndiag._pinn import PINN
+from pinndiag._terms._optimizer import OptimizerState
+from pinndiag._terms._pinn import PINN
 
 __all__ = ["NoTermsError", "Weights", "fill", "no_terms", "tables"]
 

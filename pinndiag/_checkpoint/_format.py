@@ -11,8 +11,8 @@ from torch import Tensor
 
 from pinndiag._checkpoint._refusal import Refusal, quoted
 from pinndiag._errors import CheckpointError
-from pinndiag._optimizer import OptimizerState
-from pinndiag._points import PointSet
+from pinndiag._terms._optimizer import OptimizerState
+from pinndiag._terms._points import PointSet
 
 __all__ = [
     "KEY",

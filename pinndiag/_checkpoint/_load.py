@@ -10,7 +10,7 @@ from pinndiag._checkpoint._archive import read_archive
 from pinndiag._checkpoint._factory import made
 from pinndiag._checkpoint._foreign import fill, no_terms
 from pinndiag._checkpoint._read import is_self_contained, rebuild
-from pinndiag._pinn import PINN
+from pinndiag._terms._pinn import PINN
 
 __all__ = ["load"]
 

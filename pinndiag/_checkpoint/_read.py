@@ -16,9 +16,9 @@ from pinndiag._checkpoint._extent import Extent, extent
 from pinndiag._checkpoint._format import KEY, Layout, malformed, typed
 from pinndiag._checkpoint._refusal import Refusal, quoted
 from pinndiag._errors import CheckpointError
-from pinndiag._pinn import CHUNK, PINN, Reference
-from pinndiag._terms import TermInfo
-from pinndiag._view import View
+from pinndiag._terms._pinn import CHUNK, PINN, Reference
+from pinndiag._terms._terms import TermInfo
+from pinndiag._terms._view import View
 
 __all__ = ["is_self_contained", "rebuild", "restored"]
 

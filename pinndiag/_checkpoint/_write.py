@@ -23,10 +23,10 @@ from pinndiag._checkpoint._format import (
 from pinndiag._checkpoint._read import restored
 from pinndiag._checkpoint._refusal import Refusal
 from pinndiag._errors import CheckpointError
-from pinndiag._pinn import PINN
-from pinndiag._points import PointSet
+from pinndiag._terms._pinn import PINN
+from pinndiag._terms._points import PointSet
+from pinndiag._terms._view import View
 from pinndiag._version import __version__
-from pinndiag._view import View
 
 __all__ = ["FRESH", "save"]
 

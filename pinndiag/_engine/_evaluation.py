@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pinndiag import _parameters
 from pinndiag._errors import PinndiagError
-from pinndiag._terms import mean_square, square
+from pinndiag._terms import _parameters
+from pinndiag._terms._terms import mean_square, square
 
 __all__ = ["SCALE", "Evaluation", "Matrix", "Pulled"]
 

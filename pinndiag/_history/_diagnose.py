@@ -9,12 +9,12 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
+from pinndiag._diagnosis._judge import RANK, judge, verdict_of
+from pinndiag._diagnosis._rules import Changes, rules
 from pinndiag._errors import PinndiagError
 from pinndiag._history._moments import Moments
 from pinndiag._history._series import history
-from pinndiag._judge import RANK, judge, verdict_of
 from pinndiag._records import DiagnosisRecord, Finding, Interval, RunCard
-from pinndiag._rules import Changes, rules
 from pinndiag._store import Run
 from pinndiag.checks import by_code
 

@@ -8,10 +8,9 @@ from typing import Any, final
 
 import msgspec
 
-from pinndiag import _statistics
+from pinndiag._analysis._merge import empty
 from pinndiag._errors import PinndiagError
 from pinndiag._history._pareto import stationarity
-from pinndiag._merge import empty
 from pinndiag._records import (
     CurvatureLine,
     DiagnosisRecord,
@@ -25,6 +24,7 @@ from pinndiag._records import (
     StepLine,
     TermRecord,
 )
+from pinndiag._statistics import _statistics
 from pinndiag._store import Run
 from pinndiag.analyzers._pareto import STALLED
 from pinndiag.analyzers._start import first_step

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float64
 
-from pinndiag._fronts import non_dominated
+from pinndiag._diagnosis._fronts import non_dominated
 from pinndiag._records import Interval, ParetoPath, StepLine
 from pinndiag._store import Columns
 from pinndiag.analyzers._pareto import STALLED, smallest_in_hull

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from pinndiag._errors import PinndiagError
-from pinndiag._pinn import PINN
 from pinndiag._records import DiagnosisRecord
 from pinndiag._remediate._points import bound
+from pinndiag._terms._pinn import PINN
 from pinndiag.checks._geometry import equation
 from pinndiag.checks._time import beginnings
 from pinndiag.schemes import AbstractScheme, Causal, by_key, make

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar, final
 
-from pinndiag._document import AbstractDocument
+from pinndiag._diagnosis._document import AbstractDocument
 from pinndiag._errors import PinndiagError
-from pinndiag._pinn import PINN
 from pinndiag._records import RemedyRecord
+from pinndiag._terms._pinn import PINN
 
 __all__ = ["Comparison"]
 

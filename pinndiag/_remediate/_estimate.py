@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pinndiag import _parameters
-from pinndiag._jacobian import Rows, draw, uniform_rows
-from pinndiag._parameters import Vector
-from pinndiag._pinn import PINN
-from pinndiag._points import PointSet
-from pinndiag._view import View
+from pinndiag._derivatives._jacobian import Rows, draw, uniform_rows
+from pinndiag._terms import _parameters
+from pinndiag._terms._parameters import Vector
+from pinndiag._terms._pinn import PINN
+from pinndiag._terms._points import PointSet
+from pinndiag._terms._view import View
 
 __all__ = ["estimated"]
 

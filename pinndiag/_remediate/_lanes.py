@@ -16,10 +16,10 @@ from typing import final
 import torch
 
 from pinndiag._checkpoint import load
-from pinndiag._pinn import PINN
 from pinndiag._records import ArmRun, DiagnosisRecord, PointWeights
 from pinndiag._remediate._measure import diagnosed, measured, point_weights
 from pinndiag._remediate._training import Plan, State, advance
+from pinndiag._terms._pinn import PINN
 
 __all__ = ["Lane", "Result", "run"]
 

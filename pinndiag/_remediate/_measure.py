@@ -8,17 +8,17 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from pinndiag._analyze import analyze
+from pinndiag._analysis._analyze import analyze
+from pinndiag._analysis._plan import Event
+from pinndiag._derivatives._jacobian import draw
 from pinndiag._errors import PinndiagError
 from pinndiag._history._series import history
-from pinndiag._jacobian import draw
-from pinndiag._pinn import PINN
-from pinndiag._plan import Event
 from pinndiag._records import ArmRun, DiagnosisRecord, PointWeights
 from pinndiag._remediate._choice import unfinished
 from pinndiag._remediate._estimate import estimated
 from pinndiag._remediate._training import State
-from pinndiag._view import View
+from pinndiag._terms._pinn import PINN
+from pinndiag._terms._view import View
 from pinndiag.analyzers import held_out, solution, work
 
 __all__ = ["diagnosed", "measured", "point_weights"]

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from pinndiag._errors import PinndiagError
-from pinndiag._optimizer import OptimizerState
 from pinndiag._records import OptimizerCard
+from pinndiag._terms._optimizer import OptimizerState
 
 __all__ = ["KINDS", "card", "made"]
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import final
 
+from pinndiag._derivatives._jacobian import draw
 from pinndiag._errors import PinndiagError
-from pinndiag._jacobian import draw
-from pinndiag._pinn import PINN
-from pinndiag._points import PointSet
+from pinndiag._terms._pinn import PINN
+from pinndiag._terms._points import PointSet
 from pinndiag.schemes import AbstractScheme, Causal
 from pinndiag.schemes._point_scheme import AbstractPointScheme
 

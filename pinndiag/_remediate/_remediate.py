@@ -12,11 +12,10 @@ from typing import Any, final
 import msgspec
 import torch
 
-from pinndiag._analyze import analyze
-from pinndiag._compare import compare
+from pinndiag._analysis._analyze import analyze
+from pinndiag._analysis._plan import Event
+from pinndiag._diagnosis._compare import compare
 from pinndiag._errors import PinndiagError
-from pinndiag._pinn import PINN
-from pinndiag._plan import Event
 from pinndiag._records import (
     REMEDY_SCHEMA,
     Arm,
@@ -37,6 +36,7 @@ from pinndiag._remediate._optimizers import card, made
 from pinndiag._remediate._points import Draws, drawn
 from pinndiag._remediate._training import Plan, arrived
 from pinndiag._remediate._verdict import judged, measure_of, sentence
+from pinndiag._terms._pinn import PINN
 from pinndiag.schemes import AbstractScheme
 
 __all__ = ["Progress", "remediate"]

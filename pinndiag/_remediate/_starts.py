@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pinndiag._jacobian import generator
-from pinndiag._pinn import PINN
+from pinndiag._derivatives._jacobian import generator
+from pinndiag._terms._pinn import PINN
 
 __all__ = ["placed"]
 

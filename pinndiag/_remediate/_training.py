@@ -11,15 +11,15 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from pinndiag._optimizer import OptimizerState
-from pinndiag._pinn import PINN
-from pinndiag._processes import Processes
-from pinndiag._randomness import RandomState, replayed
+from pinndiag._engine._processes import Processes
 from pinndiag._records import OptimizerCard
 from pinndiag._remediate._optimizers import card, made
 from pinndiag._remediate._points import Draws
 from pinndiag._remediate._starts import placed
 from pinndiag._store import MemorySink, Run
+from pinndiag._terms._optimizer import OptimizerState
+from pinndiag._terms._pinn import PINN
+from pinndiag._terms._randomness import RandomState, replayed
 from pinndiag._watch import Balance, Ledger, Rates, Subject, Watch, header
 from pinndiag.schemes import AbstractScheme
 

@@ -11,7 +11,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from pinndiag._errors import PinndiagError
-from pinndiag._gradient_tables import Key, read
 from pinndiag._records import (
     CurvatureLine,
     EventLine,
@@ -22,6 +21,7 @@ from pinndiag._records import (
     StepLine,
     Tridiagonal,
 )
+from pinndiag._statistics._gradient_tables import Key, read
 from pinndiag._store._columns import Columns
 from pinndiag._store._layout import Layout
 from pinndiag._store._lock import alive

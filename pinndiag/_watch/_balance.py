@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pinndiag._engine import Combination, Evaluation
 from pinndiag._errors import PinndiagError
-from pinndiag._terms import mean_square
+from pinndiag._terms._terms import mean_square
 from pinndiag._watch._points import KnownPoints
 
 if TYPE_CHECKING:

@@ -9,11 +9,12 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from pinndiag import _parameters, _statistics
 from pinndiag._engine import Evaluation
-from pinndiag._pinn import Reference
-from pinndiag._points import PointSet
-from pinndiag._randomness import RandomState, replayed
+from pinndiag._statistics import _statistics
+from pinndiag._terms import _parameters
+from pinndiag._terms._pinn import Reference
+from pinndiag._terms._points import PointSet
+from pinndiag._terms._randomness import RandomState, replayed
 
 __all__ = ["ErrorGauge"]
 

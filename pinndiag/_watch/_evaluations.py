@@ -8,10 +8,10 @@ from typing import final
 import torch
 from torch import Tensor
 
-from pinndiag import _parameters
 from pinndiag._engine import SCALE, Evaluation
-from pinndiag._look import Look, look
-from pinndiag._processes import Processes
+from pinndiag._engine._processes import Processes
+from pinndiag._terms import _parameters
+from pinndiag._terms._look import Look, look
 from pinndiag._watch._clock import Clock
 from pinndiag._watch._rates import Due
 from pinndiag._watch._setup import Subject

@@ -12,9 +12,9 @@ import torch
 
 from pinndiag._engine import Evaluation
 from pinndiag._errors import PinndiagError
-from pinndiag._look import reach
 from pinndiag._records import EventLine, Line, OptimizerCard, RunTerm
 from pinndiag._store import LANCZOS, Sink
+from pinndiag._terms._look import reach
 from pinndiag._watch._pending import Pending, flush
 from pinndiag.linalg import LanczosResult
 

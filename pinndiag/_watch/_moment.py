@@ -8,15 +8,15 @@ from typing import final
 import torch
 from torch import Tensor
 
-from pinndiag import _parameters
 from pinndiag._engine import Evaluation
 from pinndiag._errors import PinndiagError
-from pinndiag._optimizer import OptimizerState
-from pinndiag._pinn import PINN
-from pinndiag._points import PointSet
 from pinndiag._records import Work
-from pinndiag._terms import AbstractTerms, TermInfo, square
-from pinndiag._view import View
+from pinndiag._terms import _parameters
+from pinndiag._terms._optimizer import OptimizerState
+from pinndiag._terms._pinn import PINN
+from pinndiag._terms._points import PointSet
+from pinndiag._terms._terms import AbstractTerms, TermInfo, square
+from pinndiag._terms._view import View
 from pinndiag.analyzers._work import over
 
 __all__ = ["GraphTerms", "moment", "work"]

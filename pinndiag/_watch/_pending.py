@@ -10,9 +10,9 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from pinndiag import _gradient_tables, _statistics
-from pinndiag._gradient_tables import Key, Structure
 from pinndiag._records import HistogramLine, StepLine, TermFigures, TotalFigures
+from pinndiag._statistics import _gradient_tables, _statistics
+from pinndiag._statistics._gradient_tables import Key, Structure
 from pinndiag._store import Sink, packed
 from pinndiag._watch._sums import Sums
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pinndiag._engine import Evaluation
 from pinndiag._errors import PinndiagError
-from pinndiag._graphs import leaves
+from pinndiag._terms._graphs import leaves
 
 __all__ = ["KnownPoints"]
 

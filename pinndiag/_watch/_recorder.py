@@ -8,9 +8,9 @@ import msgspec
 import torch
 
 from pinndiag._engine import Combination, Evaluation, Matrix
+from pinndiag._engine._processes import Processes
 from pinndiag._errors import PinndiagError
-from pinndiag._gradient_tables import Structure
-from pinndiag._processes import Processes
+from pinndiag._statistics._gradient_tables import Structure
 from pinndiag._watch._clock import Clock
 from pinndiag._watch._curvature import CurvatureGauge, of_all_terms
 from pinndiag._watch._error import ErrorGauge

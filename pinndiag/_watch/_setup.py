@@ -12,15 +12,15 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from pinndiag import _parameters
 from pinndiag._errors import PinndiagError
-from pinndiag._optimizer import OptimizerState
-from pinndiag._pinn import Reference
 from pinndiag._records import RUN_SCHEMA, Environment, OptimizerCard, RunHeader, to_plain
+from pinndiag._terms import _parameters
+from pinndiag._terms._optimizer import OptimizerState
+from pinndiag._terms._pinn import Reference
+from pinndiag._terms._wrap import Model, forward_of, modules_of, optimized_by, reference_of
 from pinndiag._version import __version__
 from pinndiag._watch._balance import Balance
 from pinndiag._watch._rates import Rates
-from pinndiag._wrap import Model, forward_of, modules_of, optimized_by, reference_of
 
 __all__ = ["Subject", "check_continued", "differences", "header", "run_name"]
 

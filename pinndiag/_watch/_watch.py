@@ -16,12 +16,13 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from pinndiag._checked import checked
+from pinndiag._diagnosis._rules import Changes
 from pinndiag._engine import Combination, Matrix, joined
+from pinndiag._engine._processes import Processes
 from pinndiag._errors import PinndiagError
-from pinndiag._processes import Processes
-from pinndiag._rules import Changes
 from pinndiag._store import Layout, MemorySink, Run, RunWriter, Sink, TensorBoardSink, read_header, read_run
+from pinndiag._terms._checked import checked
+from pinndiag._terms._wrap import Model, modules_of, optimized_by
 from pinndiag._watch._balance import Balance
 from pinndiag._watch._clock import Clock, weakly
 from pinndiag._watch._evaluations import Evaluations
@@ -29,11 +30,10 @@ from pinndiag._watch._ledger import Ledger, loaded
 from pinndiag._watch._rates import Due, Rates, When
 from pinndiag._watch._recorder import Recorder
 from pinndiag._watch._setup import Subject, check_continued, differences, header, run_name
-from pinndiag._wrap import Model, modules_of, optimized_by
 
 if TYPE_CHECKING:
-    from pinndiag._diagnosis import Diagnosis
-    from pinndiag._pinn import PINN
+    from pinndiag._diagnosis._diagnosis import Diagnosis
+    from pinndiag._terms._pinn import PINN
     from pinndiag.schemes import AbstractScheme
 
 __all__ = ["Watch", "watch"]
@@ -285,8 +285,8 @@ class Watch:
         Raises:
             PinndiagError: nothing was recorded that could be judged.
         """
-        from pinndiag._analyze import analyze  # the analysis of a network is no part of a training loop
-        from pinndiag._diagnosis import Diagnosis
+        from pinndiag._analysis._analyze import analyze  # the analysis of a network is no part of a training loop
+        from pinndiag._diagnosis._diagnosis import Diagnosis
         from pinndiag._history import diagnose_run
 
         run = self.run()

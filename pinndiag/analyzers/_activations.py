@@ -11,9 +11,9 @@ from jaxtyping import Float, Inexact
 from torch import Tensor
 
 from pinndiag._errors import PinndiagError
-from pinndiag._pinn import PINN
 from pinndiag._records import Activation, Activations
-from pinndiag._view import View
+from pinndiag._terms._pinn import PINN
+from pinndiag._terms._view import View
 
 __all__ = ["SATURATED", "SATURATED_POINTS", "activations"]
 

@@ -10,13 +10,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from pinndiag._descent import losses
+from pinndiag._descent._descent import losses
+from pinndiag._descent._last_layer import last_layers
+from pinndiag._descent._lbfgs import LBFGS
 from pinndiag._errors import PinndiagError
-from pinndiag._last_layer import last_layers
-from pinndiag._lbfgs import LBFGS
-from pinndiag._pinn import PINN
 from pinndiag._records import Constant
-from pinndiag._view import View
+from pinndiag._terms._pinn import PINN
+from pinndiag._terms._view import View
 
 __all__ = ["constant"]
 

@@ -11,13 +11,13 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
+from pinndiag._derivatives._hessian import Hessian, Hessians, Products
+from pinndiag._derivatives._stability import NoRuleError, rule_of, stability
 from pinndiag._errors import PinndiagError
-from pinndiag._hessian import Hessian, Hessians, Products
-from pinndiag._parameters import Vector
-from pinndiag._pinn import PINN
 from pinndiag._records import Curvature, Density, Eigenvalue, Estimate, PredictedChange, Stability, TermCurvature
-from pinndiag._stability import NoRuleError, rule_of, stability
-from pinndiag._view import View
+from pinndiag._terms._parameters import Vector
+from pinndiag._terms._pinn import PINN
+from pinndiag._terms._view import View
 from pinndiag.linalg import (
     LanczosResult,
     Quadrature,

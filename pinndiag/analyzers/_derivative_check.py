@@ -6,13 +6,13 @@ import math
 
 import torch
 
-from pinndiag import _parameters
-from pinndiag._jacobian import generator
-from pinndiag._parameters import Vector
-from pinndiag._pinn import PINN
+from pinndiag._derivatives._jacobian import generator
 from pinndiag._records._experiments import DerivativeCheck
 from pinndiag._records._points import PerTerm
-from pinndiag._view import View
+from pinndiag._terms import _parameters
+from pinndiag._terms._parameters import Vector
+from pinndiag._terms._pinn import PINN
+from pinndiag._terms._view import View
 
 __all__ = ["derivative_check"]
 

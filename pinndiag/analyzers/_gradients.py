@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from pinndiag import _gradient_tables
-from pinndiag._pinn import PINN
 from pinndiag._records import Gradients
-from pinndiag._view import View
+from pinndiag._statistics import _gradient_tables
+from pinndiag._terms._pinn import PINN
+from pinndiag._terms._view import View
 
 __all__ = ["gradients"]
 

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from pinndiag._errors import PinndiagError
-from pinndiag._pinn import CHUNK, PINN
-from pinndiag._points import PointSet
 from pinndiag._records._points import HeldOut, PerTerm
-from pinndiag._terms import mean_square
-from pinndiag._view import View
+from pinndiag._terms._pinn import CHUNK, PINN
+from pinndiag._terms._points import PointSet
+from pinndiag._terms._terms import mean_square
+from pinndiag._terms._view import View
 from pinndiag.analyzers._pointwise import per_point, top_share
 
 __all__ = ["held_out"]

@@ -6,10 +6,10 @@ import math
 
 import torch
 
-from pinndiag._jacobian import Rows, uniform_rows
-from pinndiag._pinn import PINN
+from pinndiag._derivatives._jacobian import Rows, uniform_rows
 from pinndiag._records._points import Kernel, TermKernel
-from pinndiag._view import View
+from pinndiag._terms._pinn import PINN
+from pinndiag._terms._view import View
 
 __all__ = ["kernel"]
 

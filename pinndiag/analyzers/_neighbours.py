@@ -7,7 +7,7 @@ from jaxtyping import Float, Inexact
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from pinndiag._jacobian import generator
+from pinndiag._derivatives._jacobian import generator
 
 __all__ = ["FEWEST", "agreement"]
 

@@ -8,16 +8,16 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-from pinndiag import _parameters
-from pinndiag._descent import Descent
+from pinndiag._derivatives._jacobian import draw
+from pinndiag._descent._descent import Descent
 from pinndiag._errors import PinndiagError
-from pinndiag._jacobian import draw
-from pinndiag._parameters import Vector
-from pinndiag._pinn import PINN
-from pinndiag._points import PointSet
 from pinndiag._records._experiments import Noise
-from pinndiag._terms import LiveTerms, mean_square
-from pinndiag._view import View
+from pinndiag._terms import _parameters
+from pinndiag._terms._parameters import Vector
+from pinndiag._terms._pinn import PINN
+from pinndiag._terms._points import PointSet
+from pinndiag._terms._terms import LiveTerms, mean_square
+from pinndiag._terms._view import View
 
 __all__ = ["noise"]
 

@@ -8,10 +8,10 @@ from jaxtyping import Float
 from scipy.optimize import nnls
 from torch import Tensor
 
-from pinndiag import _statistics
-from pinndiag._pinn import PINN
 from pinndiag._records import Pareto
-from pinndiag._view import View
+from pinndiag._statistics import _statistics
+from pinndiag._terms._pinn import PINN
+from pinndiag._terms._view import View
 
 __all__ = ["STALLED", "pareto"]
 

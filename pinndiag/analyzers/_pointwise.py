@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pinndiag._jacobian import Jacobian, generator
-from pinndiag._pinn import PINN
-from pinndiag._points import PointSet
+from pinndiag._derivatives._jacobian import Jacobian, generator
 from pinndiag._records._points import Field, PerTerm, Pointwise
-from pinndiag._terms import TermInfo, square
-from pinndiag._view import View
+from pinndiag._terms._pinn import PINN
+from pinndiag._terms._points import PointSet
+from pinndiag._terms._terms import TermInfo, square
+from pinndiag._terms._view import View
 from pinndiag.analyzers._neighbours import agreement
 
 __all__ = ["gini", "kurtosis", "per_point", "pointwise", "time_contrast", "top_share"]

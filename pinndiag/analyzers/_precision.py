@@ -7,11 +7,11 @@ import math
 import torch
 from torch import Tensor
 
-from pinndiag._parameters import Vector, real
-from pinndiag._pinn import PINN
-from pinndiag._points import PointSet
 from pinndiag._records._experiments import Precision
-from pinndiag._view import View
+from pinndiag._terms._parameters import Vector, real
+from pinndiag._terms._pinn import PINN
+from pinndiag._terms._points import PointSet
+from pinndiag._terms._view import View
 
 __all__ = ["precision"]
 

@@ -9,15 +9,15 @@ from typing import final
 
 import torch
 
-from pinndiag import _parameters
-from pinndiag._descent import Descent, losses, put, subsets
+from pinndiag._descent._descent import Descent, losses, put, subsets
 from pinndiag._errors import PinndiagError
-from pinndiag._parameters import Vector
-from pinndiag._pinn import PINN
-from pinndiag._points import PointSet
 from pinndiag._records._experiments import Probe
 from pinndiag._records._points import PerTerm
-from pinndiag._view import View
+from pinndiag._terms import _parameters
+from pinndiag._terms._parameters import Vector
+from pinndiag._terms._pinn import PINN
+from pinndiag._terms._points import PointSet
+from pinndiag._terms._view import View
 from pinndiag.analyzers._solution import solution
 
 __all__ = ["descent_probe", "term_probes"]

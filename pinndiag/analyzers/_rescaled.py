@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from pinndiag._capture import CapturedTerms, End, first_layers, last_layer
-from pinndiag._descent import Adam, losses, subsets
+from pinndiag._descent._descent import Adam, losses, subsets
 from pinndiag._errors import PinndiagError
-from pinndiag._pinn import PINN
 from pinndiag._records import Rescaled
-from pinndiag._view import View
+from pinndiag._terms._pinn import PINN
+from pinndiag._terms._view import View
 from pinndiag.analyzers._restart import STEPS, outcome, redrawn
 from pinndiag.analyzers._start import require_initial
 

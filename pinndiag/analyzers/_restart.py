@@ -7,12 +7,12 @@ import math
 import torch
 from torch import Tensor
 
-from pinndiag._descent import Adam, losses, subsets
+from pinndiag._derivatives._jacobian import generator
+from pinndiag._descent._descent import Adam, losses, subsets
 from pinndiag._errors import PinndiagError
-from pinndiag._jacobian import generator
-from pinndiag._pinn import PINN
 from pinndiag._records import Restart, ShortRun
-from pinndiag._view import View
+from pinndiag._terms._pinn import PINN
+from pinndiag._terms._view import View
 from pinndiag.analyzers._solution import solution
 from pinndiag.analyzers._start import require_initial
 

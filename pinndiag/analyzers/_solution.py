@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Bool, Float, Int, Num
 from torch import Tensor
 
-from pinndiag import _statistics
 from pinndiag._errors import PinndiagError
-from pinndiag._pinn import PINN, Reference
 from pinndiag._records import Field, Solution
-from pinndiag._view import View
+from pinndiag._statistics import _statistics
+from pinndiag._terms._pinn import PINN, Reference
+from pinndiag._terms._view import View
 
 __all__ = ["FIELD_POINTS", "solution", "thinned"]
 

@@ -6,14 +6,14 @@ import math
 
 import torch
 
-from pinndiag import _parameters
+from pinndiag._derivatives._hessian import Hessians
+from pinndiag._derivatives._jacobian import generator
 from pinndiag._errors import PinndiagError
-from pinndiag._hessian import Hessians
-from pinndiag._jacobian import generator
-from pinndiag._pinn import PINN
 from pinndiag._records import Activation
 from pinndiag._records._experiments import Start
-from pinndiag._view import View
+from pinndiag._terms import _parameters
+from pinndiag._terms._pinn import PINN
+from pinndiag._terms._view import View
 from pinndiag.analyzers._activations import activations
 from pinndiag.analyzers._held_out import held_out
 from pinndiag.analyzers._kernel import kernel

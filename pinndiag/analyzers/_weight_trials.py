@@ -6,12 +6,12 @@ import math
 
 import torch
 
-from pinndiag import _parameters
-from pinndiag._descent import Descent, losses, put, subsets
+from pinndiag._descent._descent import Descent, losses, put, subsets
 from pinndiag._errors import PinndiagError
-from pinndiag._pinn import PINN
 from pinndiag._records import WeightTrial, WeightTrials
-from pinndiag._view import View
+from pinndiag._terms import _parameters
+from pinndiag._terms._pinn import PINN
+from pinndiag._terms._view import View
 
 __all__ = ["weight_trials"]
 

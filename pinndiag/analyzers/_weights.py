@@ -8,10 +8,11 @@ from collections.abc import Collection, Mapping
 import torch
 from torch import Tensor
 
-from pinndiag import _parameters, _statistics
-from pinndiag._pinn import PINN
 from pinndiag._records import LayerParameters, Parameters
-from pinndiag._view import View
+from pinndiag._statistics import _statistics
+from pinndiag._terms import _parameters
+from pinndiag._terms._pinn import PINN
+from pinndiag._terms._view import View
 
 __all__ = ["parameters", "parameters_of"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from pinndiag._jacobian import uniform_rows
-from pinndiag._pinn import PINN
+from pinndiag._derivatives._jacobian import uniform_rows
 from pinndiag._records._experiments import Work
 from pinndiag._records._points import PerTerm
-from pinndiag._view import View
+from pinndiag._terms._pinn import PINN
+from pinndiag._terms._view import View
 
 __all__ = ["over", "work"]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from pinndiag._terms import mean_square
+from pinndiag._terms._terms import mean_square
 
 __all__ = ["applied", "weighted_sum"]
 

@@ -19,9 +19,9 @@ from pinndiag.integrations._registry import recognised
 from pinndiag.integrations._taps import Removable
 
 if TYPE_CHECKING:
-    from pinndiag._diagnosis import Diagnosis
-    from pinndiag._pinn import PINN
+    from pinndiag._diagnosis._diagnosis import Diagnosis
     from pinndiag._store import Run
+    from pinndiag._terms._pinn import PINN
     from pinndiag._watch import When
 
 __all__ = ["Handle", "attach"]

@@ -13,8 +13,8 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from pinndiag._randomness import RandomState, replayed
-from pinndiag._solution import Solution
+from pinndiag._terms._randomness import RandomState, replayed
+from pinndiag._terms._solution import Solution
 from pinndiag.integrations._applied import weighted_sum
 from pinndiag.integrations._framework import About, AbstractFramework, Trained
 from pinndiag.integrations._observer import Observer

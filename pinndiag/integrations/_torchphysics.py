@@ -11,7 +11,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from pinndiag._solution import Solution
+from pinndiag._terms._solution import Solution
 from pinndiag.integrations._framework import About, AbstractFramework, Trained
 from pinndiag.integrations._observer import Observer
 from pinndiag.integrations._taps import Removable, tapped

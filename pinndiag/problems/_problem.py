@@ -11,8 +11,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ExponentialLR
 
-from pinndiag._pinn import PINN
-from pinndiag._wrap import wrap
+from pinndiag._terms._pinn import PINN
+from pinndiag._terms._wrap import wrap
 from pinndiag.problems._box import Points, Sampler
 from pinndiag.problems._setup import Setup
 

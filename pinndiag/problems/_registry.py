@@ -9,7 +9,7 @@ from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 import torch
 
 from pinndiag._errors import PinndiagError
-from pinndiag._randomness import RandomState, replayed
+from pinndiag._terms._randomness import RandomState, replayed
 from pinndiag.problems import (
     _allen_cahn,
     _burgers,

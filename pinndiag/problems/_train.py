@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from pinndiag._randomness import RandomState, replayed
-from pinndiag._terms import mean_square
+from pinndiag._terms._randomness import RandomState, replayed
+from pinndiag._terms._terms import mean_square
 from pinndiag.problems._problem import Problem
 
 __all__ = ["train"]

@@ -9,9 +9,9 @@ from typing import Literal, Unpack, final
 import torch
 from torch import Tensor
 
-from pinndiag import _parameters
 from pinndiag._engine import Evaluation
 from pinndiag._errors import PinndiagError
+from pinndiag._terms import _parameters
 from pinndiag.schemes._about import About
 from pinndiag.schemes._adam import adam, adam_start
 from pinndiag.schemes._guards import guarded

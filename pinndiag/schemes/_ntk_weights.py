@@ -8,10 +8,10 @@ from typing import Literal, Unpack, final
 import torch
 from torch import Tensor
 
-from pinndiag import _parameters
+from pinndiag._derivatives._rows import squared_norms
 from pinndiag._engine import Evaluation
 from pinndiag._errors import TermError
-from pinndiag._rows import squared_norms
+from pinndiag._terms import _parameters
 from pinndiag.schemes._about import About
 from pinndiag.schemes._guards import guarded
 from pinndiag.schemes._options import Number, Options

@@ -7,8 +7,8 @@ from typing import Unpack, final
 
 import torch
 
+from pinndiag._derivatives._rows import squared_norms
 from pinndiag._engine import Evaluation
-from pinndiag._rows import squared_norms
 from pinndiag.schemes._about import About
 from pinndiag.schemes._memory import Fields
 from pinndiag.schemes._options import Number, Options

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pinndiag._engine import Combination, Evaluation
 from pinndiag._errors import PinndiagError, TermError
-from pinndiag._terms import square
+from pinndiag._terms._terms import square
 from pinndiag.schemes._guards import normalised
 from pinndiag.schemes._memory import Fields
 from pinndiag.schemes._options import Options

@@ -12,12 +12,12 @@ from typing import Any, ClassVar, Unpack, final
 import torch
 from torch import Tensor, nn
 
-from pinndiag._checked import checked
 from pinndiag._engine import SCALE, Combination, Evaluation, joined
+from pinndiag._engine._processes import Processes
 from pinndiag._errors import PinndiagError, TermError
-from pinndiag._look import Look, look
-from pinndiag._processes import Processes
-from pinndiag._terms import mean_square, square
+from pinndiag._terms._checked import checked
+from pinndiag._terms._look import Look, look
+from pinndiag._terms._terms import mean_square, square
 from pinndiag.schemes._about import About
 from pinndiag.schemes._guards import Limits
 from pinndiag.schemes._memory import Memory

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 import pinndiag
 from pinndiag import PINN, PinndiagError
-from pinndiag._points import PointSet
 from pinndiag._records import Activation
-from pinndiag._terms import AbstractTerms, TermInfo
+from pinndiag._terms._points import PointSet
+from pinndiag._terms._terms import AbstractTerms, TermInfo
 from pinndiag.analyzers import activations
 from tests.cases import mlp, uniform
 

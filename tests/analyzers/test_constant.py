@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import pinndiag
 from pinndiag import PINN, PinndiagError
-from pinndiag._last_layer import last_layers
+from pinndiag._descent._last_layer import last_layers
 from pinndiag.analyzers import constant
 from tests.cases import CASES, mlp, uniform
 

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 import pinndiag
-from pinndiag import PINN, _parameters, linalg
-from pinndiag._hessian import Hessian, Hessians
+from pinndiag import PINN, linalg
+from pinndiag._derivatives._hessian import Hessian, Hessians
 from pinndiag._records import Curvature, from_plain, to_plain
-from pinndiag._view import View
+from pinndiag._terms import _parameters
+from pinndiag._terms._view import View
 from pinndiag.analyzers._curvature import curvature
 from tests.cases import CASES, derivative, mlp, poisson, uniform
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 import pinndiag
 from pinndiag import PINN
-from pinndiag._view import View
+from pinndiag._terms._view import View
 from pinndiag.analyzers import derivative_check
 from pinndiag.analyzers._derivative_check import _judge
 from tests.cases import CASES, derivative, mlp, uniform

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import pinndiag
 from pinndiag import PINN
 from pinndiag._records import GradientFigures, Gradients, Histogram, from_plain, to_plain
-from pinndiag._view import View
+from pinndiag._terms._view import View
 from pinndiag.analyzers import gradients
 from tests.cases import CASES, linear, mlp, poisson, uniform
 

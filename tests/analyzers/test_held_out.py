@@ -10,7 +10,7 @@ from torch import Tensor
 
 import pinndiag
 from pinndiag import PINN
-from pinndiag._terms import mean_square
+from pinndiag._terms._terms import mean_square
 from pinndiag.analyzers import held_out
 from pinndiag.analyzers._pointwise import top_share
 from tests.cases import CASES, mlp, uniform

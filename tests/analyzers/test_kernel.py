@@ -11,10 +11,10 @@ from torch import Tensor
 
 import pinndiag
 from pinndiag import PINN
-from pinndiag._jacobian import uniform_rows
+from pinndiag._derivatives._jacobian import uniform_rows
 from pinndiag._records import from_plain, to_plain
 from pinndiag._records._points import Kernel
-from pinndiag._view import View
+from pinndiag._terms._view import View
 from pinndiag.analyzers import kernel, work
 from tests.cases import CASES, mlp, uniform
 

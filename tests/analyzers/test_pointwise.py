@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import pinndiag
-from pinndiag import PINN, _parameters
+from pinndiag import PINN
 from pinndiag._records import from_plain, to_plain
 from pinndiag._records._points import Pointwise
+from pinndiag._terms import _parameters
 from pinndiag.analyzers import pointwise
 from pinndiag.analyzers._pointwise import gini, kurtosis, time_contrast, top_share
 from tests.cases import CASES, mlp, uniform

@@ -13,7 +13,7 @@ import pinndiag
 from pinndiag import PINN
 from pinndiag._records import from_plain, to_plain
 from pinndiag._records._experiments import Probe
-from pinndiag._view import View
+from pinndiag._terms._view import View
 from pinndiag.analyzers import descent_probe, solution, term_probes
 from tests.cases import CASES, linear, mlp, uniform
 
@@ -149,7 +149,7 @@ def test_long_point_sets_are_descended_on_a_subset(monkeypatch: pytest.MonkeyPat
     pinn = pinndiag.wrap(model, terms, points={"data": x})
     whole = descent_probe(pinn, iterations=30)
     assert whole.subset == {}
-    monkeypatch.setattr("pinndiag._descent.POINTS", 200)
+    monkeypatch.setattr("pinndiag._descent._descent.POINTS", 200)
     part = descent_probe(pinn, iterations=30)
     assert part.subset == {"data": 200}
     assert part.before == pytest.approx(whole.before, rel=1e-12)  # of all points

@@ -12,7 +12,7 @@ import pinndiag
 from pinndiag import PINN, PinndiagError
 from pinndiag._records import from_plain, to_plain
 from pinndiag._records._experiments import Start
-from pinndiag._view import View
+from pinndiag._terms._view import View
 from pinndiag.analyzers import activations, held_out, kernel, start, work
 from tests.cases import CASES, derivative, mlp, uniform
 

@@ -10,7 +10,7 @@ import torch
 import pinndiag
 from pinndiag import PINN, PinndiagError
 from pinndiag._records import WeightTrial, WeightTrials, from_plain, to_plain
-from pinndiag._view import View
+from pinndiag._terms._view import View
 from pinndiag.analyzers import descent_probe, weight_trials
 from tests.cases import CASES, mlp, uniform
 
@@ -104,7 +104,7 @@ def test_long_point_sets_are_descended_on_a_subset(monkeypatch: pytest.MonkeyPat
     model, x = mlp(), uniform(600)
     terms = {"data": lambda x: model(x) - torch.sin(6 * x), "closure": lambda: model(x[:3])}
     pinn = pinndiag.wrap(model, terms, points={"data": x})
-    monkeypatch.setattr("pinndiag._descent.POINTS", 200)
+    monkeypatch.setattr("pinndiag._descent._descent.POINTS", 200)
     found = weight_trials(pinn, iterations=5)
     assert found.subset == {"data": 200}
     assert found.before == pytest.approx(View(pinn).losses, rel=1e-12)

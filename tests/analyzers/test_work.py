@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 import pinndiag
-from pinndiag import PINN, _parameters
-from pinndiag._view import View
+from pinndiag import PINN
+from pinndiag._terms import _parameters
+from pinndiag._terms._view import View
 from pinndiag.analyzers import work
 from tests.cases import CASES, mlp, uniform
 

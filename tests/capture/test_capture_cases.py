@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from pinndiag import PINN, PinndiagError, _parameters
+from pinndiag import PINN, PinndiagError
 from pinndiag._capture import CapturedTerms, Graph, captured, checked_shapes
 from pinndiag._capture._verify import perturbed
-from pinndiag._terms import mean_square
+from pinndiag._terms import _parameters
+from pinndiag._terms._terms import mean_square
 from tests.cases import CASES, poisson
 
 

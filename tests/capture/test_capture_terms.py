@@ -13,14 +13,15 @@ from torch import Tensor, nn
 from torch.autograd import grad
 
 import pinndiag
-from pinndiag import PINN, CaptureError, _parameters
+from pinndiag import PINN, CaptureError
 from pinndiag._capture import CapturedTerms, Graph, captured
 from pinndiag._capture._fold import folded, pruned
 from pinndiag._capture._replay import Plan
 from pinndiag._capture._trace import traced
 from pinndiag._capture._verify import difference, figures
-from pinndiag._points import PointSet
-from pinndiag._terms import mean_square
+from pinndiag._terms import _parameters
+from pinndiag._terms._points import PointSet
+from pinndiag._terms._terms import mean_square
 from tests.cases import derivative, mlp, uniform
 
 Term = Callable[..., Tensor]

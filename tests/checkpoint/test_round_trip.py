@@ -15,7 +15,7 @@ from torch import Tensor, nn
 import pinndiag
 from pinndiag import PINN, CaptureError, CheckpointError
 from pinndiag._checkpoint import _write, load, save
-from pinndiag._view import View
+from pinndiag._terms._view import View
 
 
 def from_file(name: str, path: Path) -> ModuleType:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pinndiag._judge import judge
+from pinndiag._diagnosis._judge import judge
 from pinndiag._records import LayerParameters, OptimizerCard, Parameters
 from pinndiag.checks import CHECKS, DEFAULT, gate
 from tests.checks.records import (

@@ -1,6 +1,6 @@
 import pytest
 
-from pinndiag._judge import judge
+from pinndiag._diagnosis._judge import judge
 from tests.checks.records import field, finding, passes, pointwise, record, replace, skipped, unfinished
 
 SIDES = field([[0.0, 1.0, 0.0, 1.0, 0.3, 0.8], [0.1, 0.4, 0.6, 0.9, 0.0, 1.0]])

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from pinndiag._judge import judge
+from pinndiag._diagnosis._judge import judge
 from tests.checks.records import (
     field,
     finding,

@@ -1,6 +1,6 @@
 import pytest
 
-from pinndiag._judge import judge
+from pinndiag._diagnosis._judge import judge
 from tests.checks.records import (
     card,
     course,

@@ -53,5 +53,5 @@ def test_an_unknown_code_lists_the_known_ones():
 
 
 def test_no_torch():
-    code = "import pinndiag.checks, pinndiag._judge, sys; assert 'torch' not in sys.modules"
+    code = "import pinndiag.checks, pinndiag._diagnosis._judge, sys; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,7 +14,6 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-import pinndiag
 from pinndiag import CheckpointError, Diagnosis
 from pinndiag._records import DiagnosisRecord
 from pinndiag_cli import main
@@ -67,8 +67,8 @@ def library(monkeypatch: pytest.MonkeyPatch) -> StandIn:
         return Diagnosis(stand_in.found)
 
     replace(monkeypatch, "_checkpoint", load=load, NoTermsError=NoTermsError)
-    replace(monkeypatch, "_analyze", analyze=analyze, analyze_weights=analyze_weights)
-    replace(monkeypatch, "_plan", plan=lambda pinn, **_: stages)
+    replace(monkeypatch, "_analysis._analyze", analyze=analyze, analyze_weights=analyze_weights)
+    replace(monkeypatch, "_analysis._plan", plan=lambda pinn, **_: stages)
     monkeypatch.setattr("pinndiag_reports.to_text", lambda record, **_: f"TABLE {record.verdict.text}")
     monkeypatch.setattr("pinndiag_reports.to_html", lambda record: f"<p>{record.verdict.text}</p>")
     monkeypatch.setattr("pinndiag_reports.to_markdown", lambda record: f"# {record.verdict.text}\n")
@@ -79,7 +79,8 @@ def replace(monkeypatch: pytest.MonkeyPatch, name: str, **contents: Any) -> None
     module = ModuleType(f"pinndiag.{name}")
     vars(module).update(contents)
     monkeypatch.setitem(sys.modules, f"pinndiag.{name}", module)
-    monkeypatch.setattr(pinndiag, name, module, raising=False)
+    room, _, own = f"pinndiag.{name}".rpartition(".")
+    monkeypatch.setattr(importlib.import_module(room), own, module, raising=False)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from click.testing import Result
 
 from pinndiag import Diagnosis
-from pinndiag._judge import judge
+from pinndiag._diagnosis._judge import judge
 from pinndiag._records import DiagnosisRecord
 from tests.cli.conftest import StandIn
 from tests.cli.diagnoses import card, diagnosis, finding
@@ -83,7 +83,7 @@ def test_report_exits_as_analyze_does(run: Run, library: StandIn) -> None:
 
 
 def test_report_judges_again_and_leaves_the_file(run: Run) -> None:
-    from tests.test_rules import dominated
+    from tests.diagnosis.test_rules import dominated
 
     file = put("d.json", judge(dominated()))
     kept = file.read_text()

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from pinndiag._engine import Combination, Evaluation, joined
 from pinndiag._errors import PinndiagError
-from pinndiag._graphs import leaves, shares
-from pinndiag._terms import mean_square
+from pinndiag._terms._graphs import leaves, shares
+from pinndiag._terms._terms import mean_square
 
 WEIGHTS = torch.tensor([1.0, 30.0, 0.5], dtype=torch.float64)
 

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 import pinndiag
 from pinndiag import PINN, PinndiagError
-from pinndiag._optimizer import OptimizerState
 from pinndiag._records import Arm, ArmRun, Finding
 from pinndiag._remediate import _lanes
 from pinndiag._remediate._candidates import candidates
@@ -21,6 +20,7 @@ from pinndiag._remediate._optimizers import made
 from pinndiag._remediate._starts import placed
 from pinndiag._remediate._training import Plan, advance, arrived
 from pinndiag._remediate._verdict import judged
+from pinndiag._terms._optimizer import OptimizerState
 from pinndiag.schemes import DynamicNorm, Fixed, PCGrad, ReLoBRaLo
 from tests.checks.records import record as healthy
 

@@ -14,7 +14,7 @@ import pinndiag
 from pinndiag import PINN
 from pinndiag._remediate._choice import chosen_by
 from pinndiag._remediate._estimate import LOST, estimated
-from pinndiag._view import View
+from pinndiag._terms._view import View
 from pinndiag.analyzers import solution
 from tests.remediate.test_remediate import problem, run
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from pinndiag._terms import square
+from pinndiag._terms._terms import square
 from pinndiag.schemes import SCHEMES, AbstractScheme
 
 # settings under which a few steps show what a scheme does

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pinndiag._terms import mean_square
+from pinndiag._terms._terms import mean_square
 
 Terms = dict[str, Tensor]
 Join = Callable[[Terms], Tensor]  # the sum of the losses, or a watch

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 import pinndiag
 from pinndiag import PinndiagError
 from pinndiag._store import read_run
-from pinndiag._terms import mean_square
+from pinndiag._terms._terms import mean_square
 
 ROOT = Path(__file__).parents[2]
 STEPS = 4

@@ -15,7 +15,7 @@ from torch import Tensor
 import pinndiag
 from pinndiag import PinndiagError
 from pinndiag._store import read_run
-from pinndiag._terms import mean_square
+from pinndiag._terms._terms import mean_square
 from pinndiag._watch import _curvature
 from pinndiag.analyzers import curvature, gradients
 from tests.watch.loops import Problem, plain_sum

@@ -16,7 +16,7 @@ import pinndiag
 from pinndiag import PinndiagError
 from pinndiag._records import StepLine
 from pinndiag._store import Run
-from pinndiag._terms import mean_square
+from pinndiag._terms._terms import mean_square
 from tests.watch.loops import Problem, Terms, plain_sum
 
 Gradients = Mapping[str, Tensor]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pinndiag._fronts import pareto_fronts
+from pinndiag._diagnosis._fronts import pareto_fronts
 from pinndiag_reports._parts import Absent, Part
 from pinndiag_reports.figures.fronts import fronts
 from pinndiag_reports.figures.remedy._stage import Stage

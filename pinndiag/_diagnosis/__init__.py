@@ -1,0 +1,1 @@
+"""Judging records: rules, the diagnosis as a document, two of them compared."""

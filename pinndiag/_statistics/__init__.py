@@ -1,0 +1,1 @@
+"""Figures of vectors: norms, moments, histograms; and the tables of them that a record is read from."""

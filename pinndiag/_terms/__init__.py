@@ -1,0 +1,1 @@
+"""A wrapped model and its named terms: what every measurement starts from."""
