@@ -13,6 +13,7 @@ from pinndiag.checks._geometry import equation
 from pinndiag.checks._time import beginnings
 from pinndiag.schemes import AbstractScheme, Causal, by_key, make
 from pinndiag.schemes._direction_scheme import AbstractDirectionScheme
+from pinndiag.schemes._registry import scheme_of
 
 __all__ = ["Candidate", "candidates", "fitting", "named"]
 
@@ -83,7 +84,7 @@ def named(one: str | AbstractScheme, pinn: PINN, record: DiagnosisRecord) -> Abs
     Raises:
         PinndiagError: there is none of that key, it needs to know more than the PINN tells, or misleads the optimizer.
     """
-    scheme = _keyed(one, pinn, record) if isinstance(one, str) else one
+    scheme = _keyed(one, pinn, record) if isinstance(one, str) else scheme_of(one)
     if _misled(scheme, pinn):
         raise PinndiagError(
             f"L-BFGS cannot train with {type(scheme).__name__}",

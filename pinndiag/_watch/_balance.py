@@ -36,6 +36,8 @@ class Balance:
         self._names: tuple[str, ...] = ()
         self._decided: tuple[tuple[str, ...], Combination] | None = None  # by the scheme, for the step under way
         self._points = KnownPoints()
+        self._unmet = set(weights)  # names that no term has had
+        self._steps = 0
 
     @staticmethod
     def of(weights: Mapping[str, float] | None, scheme: AbstractScheme | str | None) -> Balance:
@@ -59,10 +61,10 @@ class Balance:
                     cause="weights= holds the fixed numbers that the terms are multiplied by",
                     fix=f"pass weights={{{name!r}: 10.0}}",
                 )
-        if isinstance(scheme, str):
-            from pinndiag import schemes  # schemes build on the engine; most loops need none
+        if scheme is not None:
+            from pinndiag.schemes._registry import scheme_of  # schemes build on the engine; most loops need none
 
-            scheme = schemes.make(scheme)
+            scheme = scheme_of(scheme)
         return Balance({name: float(weight) for name, weight in (weights or {}).items()}, scheme)
 
     @property
@@ -91,6 +93,9 @@ class Balance:
             PinndiagError: a second call of a step brings terms that the scheme has not seen beside the others.
         """
         found = self._combination
+        self._steps += first
+        if self._unmet and evaluation.names != self._names:
+            self._unmet -= set(evaluation.names)
         if self.scheme is None:
             device = evaluation.parameters[0].device
             if found is None or evaluation.names != self._names or found.weights.device != device:
@@ -107,8 +112,13 @@ class Balance:
         return found
 
     def remarks(self) -> list[str]:
-        """What looks wrong."""
-        return self._points.told()
+        """What looks wrong. Terms may come later: a name is missed from the second measured step on."""
+        found = self._points.told()
+        if self._unmet and self._steps > 1:
+            missed, self._unmet = ", ".join(map(repr, sorted(self._unmet))), set()
+            terms = ", ".join(self._names)
+            found = [*found, f"weights= names {missed}, and no term is called so: a term not named weighs 1 ({terms})"]
+        return found
 
     def _look_at_points(self, evaluation: Evaluation, weighted: Iterable[str], *, first: bool) -> None:
         """Whether the weight of each point meets that point."""

@@ -41,8 +41,6 @@ __all__ = ["Watch", "watch"]
 OFF = "PINNDIAG_OFF"  # environment variable: 1 switches all measuring off
 WAITING = 64  # records that may wait on a GPU
 WITHOUT_STEP = 1000  # evaluations after which a step should have been counted
-HALF = 2**-8  # rounding under autocast
-VERIFIED_EVERY = 50  # evaluations of terms that share a pass, of which one is compared with the sum's own gradient
 
 
 def watch(

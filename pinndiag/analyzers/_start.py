@@ -104,8 +104,10 @@ def first_step(kind: str, rate: float, size: float, *, moved: float, gradient: f
         moved: how many of them have a gradient other than zero.
         gradient: l2 norm of the total's gradient.
 
-    >>> first_step("Adam", 0.1, 2.0, moved=100, gradient=math.nan), first_step("SGD", 0.1, 2.0, moved=100, gradient=5.0)
-    (0.5, 0.25)
+    >>> first_step("Adam", 0.1, 2.0, moved=100.0, gradient=math.nan)
+    0.5
+    >>> first_step("SGD", 0.1, 2.0, moved=100.0, gradient=5.0)
+    0.25
     """
     if kind in SIGN_LIKE:  # m / sqrt(v) is the sign of the gradient at the first step
         step = moved**0.5

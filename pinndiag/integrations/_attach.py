@@ -17,6 +17,7 @@ from pinndiag.integrations._framework import About
 from pinndiag.integrations._observer import Observer
 from pinndiag.integrations._registry import recognised
 from pinndiag.integrations._taps import Removable
+from pinndiag.schemes._registry import scheme_of
 
 if TYPE_CHECKING:
     from pinndiag._diagnosis._diagnosis import Diagnosis
@@ -136,7 +137,7 @@ class Handle:
 
 
 def _one_weight_a_term(scheme: schemes.AbstractScheme | str, takes: str) -> schemes.AbstractScheme:
-    made = schemes.make(scheme) if isinstance(scheme, str) else scheme
+    made = scheme_of(scheme)
     if not isinstance(made, schemes.AbstractTermScheme) or isinstance(made, schemes.NTKWeights):
         reason = "needs the residuals point by point" if isinstance(made, schemes.NTKWeights) else "weighs points"
         raise PinndiagError(

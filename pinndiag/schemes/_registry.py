@@ -29,7 +29,7 @@ from pinndiag.schemes._softadapt import SoftAdapt
 from pinndiag.schemes._uncertainty import Uncertainty
 from pinndiag.schemes._upgrad import UPGrad
 
-__all__ = ["SCHEMES", "by_key", "make"]
+__all__ = ["SCHEMES", "by_key", "make", "scheme_of"]
 
 SCHEMES: dict[str, type[AbstractScheme]] = {
     scheme.about.key: scheme
@@ -81,6 +81,26 @@ def by_key(key: str) -> type[AbstractScheme]:
 
 def _joined(name: str) -> str:
     return name.strip().lower().replace("-", "").replace("_", "")
+
+
+def scheme_of(given: Any) -> AbstractScheme:
+    """A scheme as a user hands it over: itself, by its key, or its class, of which one is made.
+
+    Raises:
+        PinndiagError: something else, an unknown key, or a scheme that needs arguments.
+    """
+    if isinstance(given, AbstractScheme):
+        return given
+    if isinstance(given, str):
+        return make(given)
+    if isinstance(given, type) and issubclass(given, AbstractScheme):
+        return make(given.about.key)
+    raise PinndiagError(
+        "scheme= is not a balancing scheme",
+        where=f"got {type(given).__name__}",
+        cause="a number, a dictionary of weights or a function was passed",
+        fix='pass a key such as "lra", or pinndiag.schemes.LRAnnealing(); fixed weights go into weights=',
+    )
 
 
 def make(key: str, **options: Any) -> AbstractScheme:

@@ -21,7 +21,7 @@ from pinndiag._terms._terms import mean_square, square
 from pinndiag.schemes._about import About
 from pinndiag.schemes._guards import Limits
 from pinndiag.schemes._memory import Memory
-from pinndiag.schemes._options import Options, is_plain, no_preset, refuse_unknown
+from pinndiag.schemes._options import Options, is_plain, no_preset, refuse_unchosen, refuse_unknown, refuse_unusable
 
 __all__ = ["AbstractScheme"]
 
@@ -78,6 +78,11 @@ class AbstractScheme(nn.Module, ABC):
     keeps_graphs: ClassVar[bool] = False
     """Whether `combine` differentiates the terms by itself: their graphs must outlive `evaluation.gradients`."""
 
+    def __new__(cls, *given: Any, **options: Any) -> Any:
+        """Words are looked at before the constructors of subclasses choose by them."""
+        refuse_unchosen(cls, given, options)
+        return super().__new__(cls)
+
     def __init__(self, *, every: int = 1, **options: Unpack[Options]) -> None:
         super().__init__()
         refuse_unknown(type(self), options)
@@ -85,11 +90,7 @@ class AbstractScheme(nn.Module, ABC):
         if self.preset is not None and self.preset not in self.presets:
             raise no_preset(type(self).__name__, self.preset, self.presets)
         first = options.get("first", 0)
-        if every < 1 or first < -1:
-            raise PinndiagError(
-                f"{type(self).__name__} cannot refresh first at step {first}, then every {every} steps",
-                fix="give every >= 1 and first >= 0 (or -1: the last step of the first interval)",
-            )
+        refuse_unusable(type(self).__name__, every, first, options.get("eps_rel", 1e-7), options.get("weights") or {})
         self.every, self.first = every, every - 1 if first == -1 else first
         self.exclude = tuple(options.get("exclude", ()))
         self.given = dict(options.get("weights") or {})
@@ -201,6 +202,10 @@ class AbstractScheme(nn.Module, ABC):
         """A copy looks at its graphs anew: they are not those of the original."""
         _ = self._shown
         return {**self.__dict__, "_seen": None, "_now": _Now(self._now.step)}
+
+    def forget(self) -> None:
+        """Begin anew, as if it had never been called; the settings stay."""
+        self.memory, self._last, self._now, self._seen = Memory(), {}, _Now(), None
 
     def extra_repr(self) -> str:
         """Preset, schedule and reference."""

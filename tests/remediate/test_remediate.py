@@ -317,3 +317,16 @@ def test_what_cannot_work_is_refused() -> None:
         pinndiag.remediate(pinn, ["lra"], steps=4, start="initial")
     with pytest.raises(PinndiagError, match="for 0 steps"):
         pinndiag.remediate(pinn, ["lra"], steps=0)
+
+
+def test_terms_that_a_scheme_leaves_alone_keep_their_weights() -> None:
+    pinn = problem(weights={"bc": 100.0})
+    used = DynamicNorm(every=1)
+    for _ in range(3):
+        used({"pde": 50 * next(iter(pinn.losses().values())), "bc": pinn.losses()["bc"]}).backward()
+    found = pinndiag.remediate(pinn, ["rba", "fixed", used, DynamicNorm(every=1)], steps=4).record
+    shown = {arm.key: arm.runs[0].weights for arm in found.arms}
+    assert found.baseline is not None
+    assert found.baseline.runs[0].weights["bc"] == 100.0
+    assert shown["rba"]["bc"] == shown["fixed"]["bc"] == 100.0
+    assert shown["dynamic_norm"] == shown["dynamic_norm (2)"]  # an arm begins anew, whatever its scheme has seen

@@ -347,3 +347,14 @@ def test_what_a_term_reaches_is_measured() -> None:
     assert found == pytest.approx({"first": 20 / entries, "k": 1 / entries})
     assert watch.diagnose().record.terms["k"].reached == pytest.approx(1 / entries)
     watch.close()
+
+
+def test_a_weight_of_no_term_is_told() -> None:
+    problem = Problem()
+    optimizer = torch.optim.Adam([*problem.net.parameters(), problem.k])
+    watch = pinndiag.watch(problem.net, optimizer, every=1, weights={"bcc": 3.0}, parameters={"k": problem.k})
+    watch(problem.terms()).backward()
+    optimizer.step()
+    with pytest.warns(RuntimeWarning, match="weights= names 'bcc', and no term is called so"):
+        watch(problem.terms())
+    watch.close()
