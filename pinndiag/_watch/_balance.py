@@ -67,6 +67,11 @@ class Balance:
             scheme = scheme_of(scheme)
         return Balance({name: float(weight) for name, weight in (weights or {}).items()}, scheme)
 
+    def leave(self, weights: Mapping[str, float]) -> None:
+        """See `Watch.leave`."""
+        if self.scheme is not None and self._combination is None and not self.scheme.given:
+            self.scheme.given = {name: weights[name] for name in self.scheme.exclude if name in weights}
+
     @property
     def keeps_graphs(self) -> bool:
         """Whether the scheme differentiates the graphs itself."""

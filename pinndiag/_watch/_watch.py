@@ -223,6 +223,12 @@ class Watch:
             self._recorder.passed(applied, evaluation, rows)
         return given if self._balance.scheme is None else dict(zip(terms, wanted.weights.tolist(), strict=True))
 
+    def leave(self, weights: Mapping[str, float]) -> None:
+        """Before the first evaluation: terms that the scheme was told to leave alone (`exclude=`) keep these weights,
+        unless it was given some. Asked again it does nothing.
+        """
+        self._balance.leave(weights)
+
     def follow(self, optimizer: torch.optim.Optimizer) -> None:
         """Count the steps of this optimizer from now on, if it trains what is watched. Asked again it does nothing."""
         if self._closed or self._clock.follows(optimizer):

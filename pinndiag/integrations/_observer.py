@@ -41,5 +41,7 @@ class Observer:
         """
         new = called(terms, self.names)
         given = {new[name]: weights.get(name, 1.0) for name in terms}
+        if self.balanced:
+            self.watch.leave(given)
         asked = self.watch.observe(dict(zip(given, terms.values(), strict=True)), None if self.balanced else given)
         return {name: asked.get(new[name], 1.0) for name in terms}

@@ -162,6 +162,15 @@ def test_compiled_anew_the_scheme_goes_on_and_the_users_weights_come_back(tmp_pa
     assert run.header.optimizers[0].kind == "LBFGS"
 
 
+def test_a_term_left_alone_keeps_the_users_weight(tmp_path: Path) -> None:
+    model, _ = inverse()
+    scheme = pinndiag.schemes.DynamicNorm(exclude=["PointSetBC"], every=1)
+    with quiet(model, to=tmp_path / "run", every=1, scheme=scheme):
+        model.train(iterations=3, display_every=1000, verbose=0)
+        assert model.loss_weights == [1, 4]
+    assert healthy(tmp_path / "run").steps.at(2).terms["PointSetBC"].weight == 4
+
+
 def test_its_callbacks_and_its_history_compare_the_sum_with_the_weights_of_the_scheme(tmp_path: Path) -> None:
     model, _ = inverse()
     saving = dde.callbacks.ModelCheckpoint(str(tmp_path / "best"), save_better_only=True)
