@@ -110,7 +110,7 @@ class Evaluation:
         outputs: name -> residuals (any shape) or scalar loss, with its graph.
         parameters: the trainable tensors, P real entries together.
         step: the optimizer's step, counted from 0.
-        shared: whether two of the graphs have a part in common (`pinndiag._engine.shares`).
+        shared: whether two of the graphs have a part in common (`pinndiag._terms._graphs.walk`).
         others: leaves beside the parameters that the plain loss would give a gradient to; they get theirs too.
         keep: keep the graphs when the gradients are formed early (the backward pass wants them again, under autocast).
         reduce: brings a matrix of gradients or a vector of losses to the mean over all processes; None in one process.

@@ -142,7 +142,7 @@ class _Work:
     trials: list[Trial] = field(default_factory=list)
     dropped: list[Lane] = field(default_factory=list)
     interrupted: bool = False
-    made: OptimizerCard | None = None  # what every arm begins with
+    begun: OptimizerCard | None = None  # the optimizer that every arm begins with
 
     def say(self, words: str, done: int, total: int = 0) -> None:
         """Tell how far it is."""
@@ -160,7 +160,7 @@ class _Work:
         self.draws = drawn(self.pinn, [one.scheme for one in wanted], every=self.resample, others=others)
         self.baseline = self._lanes(AS_IT_IS, None)
         self.arms = {one.key: (one, self._lanes(one.key, one.scheme)) for one in wanted}
-        self.made = self._fresh()  # torch imports much for the first one, and is no use once that was interrupted
+        self.begun = self._fresh()  # torch imports much for the first one, and is no use once that was interrupted
         try:
             if auto and len(wanted) > FINALISTS:
                 self._halve()
@@ -279,7 +279,7 @@ class _Work:
 
     def _optimizer(self) -> OptimizerCard:
         known = next((lane.state.card for lane in self._all() if lane.state is not None), None)
-        return known or self.made or self._fresh()
+        return known or self.begun or self._fresh()
 
     def _fresh(self) -> OptimizerCard:
         return card(made(self.pinn.optimizer, self.pinn.parameters, anew=True)[0], resumed=False)
@@ -334,7 +334,7 @@ def _check(pinn: PINN, steps: int, seeds: int, start: str, resample: int) -> Non
 
 def _named(schemes: Schemes, pinn: PINN, record: DiagnosisRecord) -> list[Candidate]:
     """The schemes that were asked for, each under a name of its own."""
-    given = [schemes] if isinstance(schemes, (str, AbstractScheme)) else list(schemes)
+    given = [schemes] if isinstance(schemes, (str, type, AbstractScheme)) else list(schemes)
     found: list[Candidate] = []
     for one in given:
         scheme = named(one, pinn, record)

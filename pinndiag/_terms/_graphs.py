@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 
 __all__ = ["Walk", "custom_functions", "leaves", "shares", "walk"]
+
+# the node of a leaf; not known by its attribute, for a user's own function may keep a `variable` as well
+LEAF: Any = torch._C._functions.AccumulateGrad  # type: ignore[attr-defined]
 
 
 class Walk(NamedTuple):
@@ -40,30 +44,23 @@ def walk(outputs: Iterable[Tensor]) -> Walk:
             continue
         shared = shared or output.grad_fn in seen
         mine = {output.grad_fn}
-        ends: set[Any] = set()
-        stack = [output.grad_fn]
+        stack: list[Any] = [output.grad_fn]
         while stack:
             node = stack.pop()
             at_end = False
             for parent, _ in node.next_functions:
-                if parent in mine:
-                    at_end = at_end or parent in ends
-                elif parent is not None:
-                    if hasattr(parent, "variable"):
-                        at_end = True
-                        ends.add(parent)
-                        found[id(parent.variable)] = parent.variable
-                    elif parent in seen:  # what lies behind it is known
-                        shared = True
-                        continue
-                    else:
-                        stack.append(parent)
+                if isinstance(parent, LEAF):
+                    at_end = True
+                    found[id(parent.variable)] = parent.variable
+                elif parent in seen:  # what lies behind it is known
+                    shared = True
+                elif parent is not None and parent not in mine:
                     mine.add(parent)
+                    stack.append(parent)
             if at_end:
                 last.append(node)
         seen |= mine
-    kinds = set(map(type, seen))
-    return Walk(list(found.values()), shared, last, kinds)
+    return Walk(list(found.values()), shared, last, set(map(type, seen)))
 
 
 def leaves(outputs: Iterable[Tensor]) -> list[Tensor]:

@@ -37,7 +37,7 @@ class Balance:
         self._decided: tuple[tuple[str, ...], Combination] | None = None  # by the scheme, for the step under way
         self._points = KnownPoints()
         self._unmet = set(weights)  # names that no term has had
-        self._steps = 0
+        self._steps = 0  # that were measured
 
     @staticmethod
     def of(weights: Mapping[str, float] | None, scheme: AbstractScheme | str | None) -> Balance:
@@ -83,6 +83,7 @@ class Balance:
             with torch.no_grad():
                 shown: Tensor = self.scheme(terms)
             return shown
+        self._unmet -= terms.keys()
         total: Tensor | None = None
         for name, output in terms.items():
             weight = self.weights.get(name, 1.0)
@@ -99,8 +100,7 @@ class Balance:
         """
         found = self._combination
         self._steps += first
-        if self._unmet and evaluation.names != self._names:
-            self._unmet -= set(evaluation.names)
+        self._unmet.difference_update(evaluation.names)
         if self.scheme is None:
             device = evaluation.parameters[0].device
             if found is None or evaluation.names != self._names or found.weights.device != device:

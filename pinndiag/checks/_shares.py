@@ -21,8 +21,7 @@ WORTH = 0.03  # of the loss of a zero output: what a term must make up for its s
 def unsolved(record: DiagnosisRecord, thresholds: Thresholds) -> dict[str, float]:
     """Terms with much left of the loss that a zero output has, and the share of it.
 
-    Of those that make up a few per cent of that loss: the others a zero output solves as well. Little remaining work
-    may mean that the network has become steep, not that it is near.
+    Of those that make up a few per cent of that loss: the others a zero output solves as well.
     """
     found = record.constant
     if found is None or solved(record, thresholds):

@@ -358,3 +358,14 @@ def test_a_weight_of_no_term_is_told() -> None:
     with pytest.warns(RuntimeWarning, match="weights= names 'bcc', and no term is called so"):
         watch(problem.terms())
     watch.close()
+
+
+def test_a_term_that_comes_between_measured_steps_is_not_missed() -> None:
+    problem = Problem()
+    optimizer = torch.optim.Adam([*problem.net.parameters(), problem.k])
+    watch = pinndiag.watch(problem.net, optimizer, every=2, weights={"bc": 3.0}, parameters={"k": problem.k})
+    for step in range(4):  # a warning is an error here
+        terms = problem.terms()
+        watch(terms if step % 2 else {"pde": terms["pde"]}).backward()
+        optimizer.step()
+    watch.close()
