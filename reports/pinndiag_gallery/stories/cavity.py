@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
@@ -14,28 +15,21 @@ from pinndiag_reports._numbers import count, number
 __all__ = ["story"]
 
 SOURCE = "WTP slides, bonus slide"
-LONGER = ("velocity M4 longer", "stream M4 longer")
-LONGER_STEPS = 10_000
+M4 = ("velocity M4", "stream M4")
+PUBLISHED = ("velocity M4, published size", "stream M4, published size")
 
 
 def story(*, full: bool) -> Story:
-    """Reduced: 3 x 50 instead of 5 x 50 units, 5 000 and for M4 also 10 000 instead of 40 000 steps, 1 seed."""
+    """Reduced: 3 x 50 instead of 5 x 50 units, 5 000 instead of 40 000 steps, 1 seed; M4 at the published size too."""
     steps = 40_000 if full else 5_000
 
-    def arm(key: str, title: str, formulation: str, *, balanced: bool) -> Arm:
+    def arm(key: str, formulation: str, *, balanced: bool) -> Arm:
         options = {"size": "full" if full else "reduced", "formulation": formulation}
         options |= {"arch": "modified"} if balanced else {}
         scheme, settings = ("lra", {"preset": "wtp_cavity"}) if balanced else (None, {})
-        return Arm(key, title, "cavity", steps, options, scheme, settings, 3 if full else 1, measure=speed)
+        return Arm(key, key, "cavity", steps, options, scheme, settings, 3 if full else 1, measure=speed)
 
-    m4 = (
-        arm("velocity M4", "velocity-pressure, M4", "velocity", balanced=True),
-        arm("stream M4", "stream function, M4", "stream", balanced=True),
-    )
-    longer = tuple(
-        replace(short, key=key, title=f"{short.title}, {count(LONGER_STEPS)} steps", steps=LONGER_STEPS)
-        for key, short in zip(LONGER, m4, strict=True)
-    )
+    published = () if full else tuple(_published())
     return Story(
         name="cavity",
         title="Lid-driven cavity: one flow in two formulations",
@@ -44,13 +38,14 @@ def story(*, full: bool) -> Story:
         + (
             ", the published size."
             if full
-            else "; 3 x 50 instead of 5 x 50 units, 5 000 of the 40 000 steps, M4 also 10 000, one seed."
+            else "; 3 x 50 instead of 5 x 50 units, 5 000 of the 40 000 steps; M4 also at the published size, one seed."
         ),
         arms=(
-            *m4,
-            arm("velocity M1", "velocity-pressure, M1", "velocity", balanced=False),
-            arm("stream M1", "stream function, M1", "stream", balanced=False),
-            *(() if full else longer),
+            arm("velocity M4", "velocity", balanced=True),
+            arm("stream M4", "stream", balanced=True),
+            arm("velocity M1", "velocity", balanced=False),
+            arm("stream M1", "stream", balanced=False),
+            *published,
         ),
         claims=(
             Claim(
@@ -70,15 +65,25 @@ def story(*, full: bool) -> Story:
                 ("velocity M1", "velocity M4", "stream M1", "stream M4"),
                 ("outcome", "solution", "balance", "over-time"),
             ),
-            *(() if full else (Group("longer", "M4, longer", LONGER, ("outcome", "solution", "over-time")),)),
+            *(() if full else (Group("published", "M4 at the published size", PUBLISHED, SHOWN),)),
         ),
         picture=("cavity", "cavity-fig-fields"),
     )
 
 
+SHOWN = ("outcome", "solution", "over-time")
+
+
+def _published() -> Iterator[Arm]:
+    """M4 as the story of the published size trains it, from one seed."""
+    whole = story(full=True)
+    for key, short in zip(PUBLISHED, M4, strict=True):
+        yield replace(whole.arm(short), key=key, title=f"{short}, 40 000", seeds=1)
+
+
 def _longest(results: Results) -> tuple[str, ...]:
-    """The longest trainings of M4 that were run in both formulations."""
-    return LONGER if all(arm in results.runs for arm in LONGER) else ("velocity M4", "stream M4")
+    """M4 in both formulations, at the published size where that was run."""
+    return PUBLISHED if all(arm in results.runs for arm in PUBLISHED) else M4
 
 
 def _apart(velocity: float, stream: float) -> bool:
@@ -98,9 +103,9 @@ def _falling(results: Results) -> str:
     velocity = results.first(arms[0])
     reached = number(velocity.figures["speed"])
     return (
-        f"After {count(velocity.steps)} steps the velocity-pressure form is at {reached}, where "
-        f"7.53e-1 was published. Over the second half of them the error of the velocity went from "
-        f"{' and from '.join(falls)}. Whether 40 000 steps of 5 x 50 units tell the formulations apart was not run."
+        f"After {count(velocity.steps)} steps the velocity-pressure form is at {reached}, where 7.53e-1 was published: "
+        f"it is slow, not stuck. Over the second half of them the error of the velocity went from "
+        f"{' and from '.join(falls)}."
     )
 
 
