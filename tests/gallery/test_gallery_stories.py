@@ -304,7 +304,10 @@ def test_a_reason_tells_how_far_the_plates_and_the_cavities_came() -> None:
     assert "; 1 and 25 % (scaled plate)" in told_why("relobralo", "Units of measurement", Results(scaled))
     course = history({"pde": [1.0] * 4}, errors=[2.0, 1.0, 0.8, 0.6])
     arm = [run(figures={"speed": 0.4}, history=course)]
-    words = told_why("cavity", "Velocity-pressure fails", Results({"velocity M4": arm, "stream M4": arm}))
+    lower = [structs.replace(arm[0], figures={"speed": 0.2})]
+    words = told_why("cavity", "Velocity-pressure fails", Results({"velocity M4": arm, "stream M4": lower}))
+    assert "After 100 steps the velocity-pressure form is at 0.4" in words
+    assert "the stream function is 2 times lower" in words
     assert "from 0.8 to 0.6 (velocity M4) and from 0.8 to 0.6 (stream M4)" in words
 
 
