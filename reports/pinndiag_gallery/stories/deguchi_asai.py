@@ -154,7 +154,7 @@ def _steady(results: Results) -> str:
         weight = number(results.median(arm, lambda run: run.weights["ic"]))
         told.append(f"{number(results.median(arm))} with a weight of the initial condition of {weight} ({arm})")
     seeds = min(len(results.of(arm)) for arm in ("DN 0.9", "DN 0.9 corrected"))
-    return f"No unrest is seen in {plural(seeds, 'seed')}. The errors end at {' and '.join(told)} (medians)."
+    return f"No unrest is seen in {plural(seeds, 'seed')}. The median errors end at {' and '.join(told)}."
 
 
 def _unrest(run: Run) -> float:
