@@ -12,7 +12,7 @@ from pinndiag._terms._pinn import PINN
 from pinndiag.checks._geometry import equation
 from pinndiag.checks._time import beginnings
 from pinndiag.schemes import AbstractScheme, Causal, by_key, make
-from pinndiag.schemes._direction_scheme import AbstractDirectionScheme
+from pinndiag.schemes._direction_scheme import AbstractDirectionScheme, misleads
 from pinndiag.schemes._registry import scheme_of
 
 __all__ = ["Candidate", "candidates", "fitting", "named"]
@@ -86,12 +86,7 @@ def named(one: str | AbstractScheme, pinn: PINN, record: DiagnosisRecord) -> Abs
     """
     scheme = _keyed(one, pinn, record) if isinstance(one, str) else scheme_of(one)
     if _misled(scheme, pinn):
-        raise PinndiagError(
-            f"L-BFGS cannot train with {type(scheme).__name__}",
-            where="the optimizer that the PINN names",
-            cause="it combines the gradients to a direction, which is the gradient of no loss for a line search",
-            fix="name a scheme that weighs the terms (lra, dynamic_norm), or wrap the PINN with another optimizer",
-        )
+        raise misleads(type(scheme).__name__)
     return scheme
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, final
@@ -37,7 +36,7 @@ from pinndiag._remediate._points import Draws, drawn
 from pinndiag._remediate._training import Plan, arrived
 from pinndiag._remediate._verdict import judged, measure_of, sentence
 from pinndiag._terms._pinn import PINN
-from pinndiag.schemes import AbstractPointScheme, AbstractScheme, Fixed
+from pinndiag.schemes import AbstractScheme
 
 __all__ = ["Progress", "remediate"]
 
@@ -205,7 +204,7 @@ class _Work:
         """One lane a seed; from the checkpoint a second one only where something is drawn at random."""
         seeds = self.seeds if self.start == "initial" or hasattr(scheme, "seed") or self.resample else 1
         plans = [
-            Plan(key, _anew(scheme, self.pinn.weights, seed), self.start, seed, self.steps, self.draws)
+            Plan(key, _anew(scheme, self.pinn, seed), self.start, seed, self.steps, self.draws)
             for seed in range(seeds)
         ]
         return [Lane(plan, diagnose=plan.seed == 0) for plan in plans]
@@ -292,21 +291,14 @@ class _Work:
         return [*found, *kept]
 
 
-def _anew(scheme: AbstractScheme | None, weights: Mapping[str, float], seed: int) -> AbstractScheme | None:
-    """A copy that begins anew, with other draws for another seed.
-
-    A scheme that leaves terms as they are leaves them the weights that the PINN is trained with, unless it was given
-    others; one that sets every weight begins at 1, as its source does.
-    """
+def _anew(scheme: AbstractScheme | None, pinn: PINN, seed: int) -> AbstractScheme | None:
+    """A copy that begins anew, with other draws for another seed, and the PINN's weights where it leaves them."""
     if scheme is None:
         return None
-    found: Any = copy.deepcopy(scheme)
-    found.forget()
+    found: Any = scheme.anew(pinn.tensors)
     if hasattr(found, "seed"):
         found.seed += seed
-    if not found.given:
-        left = set(weights) if isinstance(found, (AbstractPointScheme, Fixed)) else set(found.exclude)
-        found.given = {name: weight for name, weight in weights.items() if name in left}
+    found.take_over(pinn.weights)
     return found  # type: ignore[no-any-return]
 
 

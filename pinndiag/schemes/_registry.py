@@ -109,8 +109,8 @@ def make(key: str, **options: Any) -> AbstractScheme:
     Raises:
         PinndiagError: there is no such scheme, or it needs arguments that were not given.
 
-    >>> make("lra", every=100)
-    LRAnnealing(every=100, first=0, reference=the first term given)
+    >>> make("config", every=100)
+    ConFIG(every=100, first=0, reference=the first term given)
     """
     scheme = by_key(key)
     needed = [
