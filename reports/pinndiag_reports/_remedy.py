@@ -156,9 +156,11 @@ def _reason(record: RemedyRecord) -> str:
 
 def _chosen_by(record: RemedyRecord) -> str:
     if record.chosen_by == "estimate":
+        moved = [run.estimate_moved for arm in all_arms(record) for run in arm.runs if run.estimate_moved is not None]
+        room = f"; it moved by a factor of up to {times(max(moved))} when the points looked at were doubled last" if moved else ""
         return (
             "est. error: the relative change of the output that makes the residuals vanish, to first order; no "
-            "solution is needed for it"
+            f"solution is needed for it{room}"
         )
     return (
         "work left: squared distance in parameters that would make the typical residuals vanish, summed over the "

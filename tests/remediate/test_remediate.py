@@ -360,9 +360,7 @@ def test_what_makes_no_sense_is_refused_before_the_training(words: str) -> None:
 
 
 def test_numbers_of_numpy_and_classes_of_schemes_are_taken() -> None:
-    found = AS_CALLED(
-        problem(), [DynamicNorm, Fixed], steps=np.int64(4), seeds=np.int32(1), diagnosis=healthy()
-    ).record
+    found = AS_CALLED(problem(), [DynamicNorm, Fixed], steps=np.int64(4), seeds=np.int32(1), diagnosis=healthy()).record
     assert [arm.key for arm in found.arms] == ["dynamic_norm", "fixed"]
     assert found.steps == 4
     assert found.arms[0].settings["reference"] == "pde"  # the default one is told
