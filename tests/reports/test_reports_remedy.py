@@ -186,7 +186,7 @@ def test_what_auto_tried() -> None:
 def test_the_reference_is_named_and_an_estimate_that_still_moves_is_told() -> None:
     record = remedy()
     text = " ".join(remedy_to_text(record, width=200, color=False).split())
-    assert "the schemes measure the terms against 'fit'" in text
+    assert "reference term 'fit'" in text
     run = record.arms[0].runs[0]
     for moved, told in ((1.1, False), (1.83, True), (None, False)):
         arm = replace(record.arms[0], runs=[replace(run, estimate=0.1, estimate_moved=moved)])
