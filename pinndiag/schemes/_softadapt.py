@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal, Unpack, final
+from typing import ClassVar, Literal, Unpack, final
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pinndiag._errors import PinndiagError
 from pinndiag.schemes._about import About
 from pinndiag.schemes._guards import guarded
 from pinndiag.schemes._memory import Fields
+from pinndiag.schemes._numbers import COUNT, FINITE, Ranges
 from pinndiag.schemes._options import Number, Options
 from pinndiag.schemes._presets import PUBLISHED, presets
 from pinndiag.schemes._term_scheme import AbstractTermScheme, Coupling, Measured, Sound, Weights
@@ -40,7 +40,8 @@ class SoftAdapt(AbstractTermScheme):
         difference: "backward": the slope at the newest loss. "forward_oldest": at the oldest one, as the package does.
         ratio: the newest loss over the one before it instead of the slope, as PhysicsNeMo-Sym does.
         every: steps between refreshes; losses in between are not seen.
-        options: see `AbstractScheme`. The weights sum to m; `normalise="sum"` brings them to 1, as in the paper.
+        options: see `AbstractScheme`; `eps_rel` guards `ratio` alone. The weights sum to m; `normalise="sum"` brings
+            them to 1, as in the paper.
 
     The package divides by the signed sum of the slopes, which reverses the order when all losses fall; here it is the
     absolute one.
@@ -64,6 +65,8 @@ class SoftAdapt(AbstractTermScheme):
         "mini-batches",
     )
     coupling: Coupling = "all"
+    ranges: ClassVar[Ranges] = {"beta": FINITE, "order": COUNT}
+    shaping = ("order",)
 
     def __init__(
         self,
@@ -76,8 +79,6 @@ class SoftAdapt(AbstractTermScheme):
         every: int = 1,
         **options: Unpack[Options],
     ) -> None:
-        if order < 1:
-            raise PinndiagError(f"order={order}: a slope needs two losses", fix="give order >= 1")
         super().__init__(every=every, **options)
         self.variant, self.beta, self.order, self.difference, self.ratio = variant, beta, order, difference, ratio
         self._stencil = stencil(order, difference)
