@@ -86,9 +86,10 @@ class Network:
         known = self._known
         if known and known[0]() is parameters[0]:
             return
-        before, now = {id(p) for ref in known if (p := ref()) is not None}, set(map(id, parameters))
-        # plain tensors may be made anew at each step
-        if known and not before & now and all(isinstance(p, nn.Parameter) for p in parameters):
+        before, now = [p for ref in known if (p := ref()) is not None], set(map(id, parameters))
+        frozen = any(not p.requires_grad for p in before)  # so that other layers are trained now
+        anew = not all(isinstance(p, nn.Parameter) for p in parameters)  # plain tensors, made at each step
+        if known and not (frozen or anew or any(id(p) in now for p in before)):
             raise PinndiagError(
                 f"{scheme} has weighed the terms of another network before, and remembers them",
                 where=f"{len(known)} tensors then, {len(parameters)} now, none in common",
