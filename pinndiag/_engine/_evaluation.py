@@ -16,7 +16,7 @@ from pinndiag._errors import PinndiagError
 from pinndiag._terms import _parameters
 from pinndiag._terms._terms import mean_square, square
 
-__all__ = ["SCALE", "Evaluation", "Matrix", "Pulled"]
+__all__ = ["SCALE", "Evaluation", "Matrix", "Pulled", "silent_hooks"]
 
 SCALE = 1024.0  # a seed that keeps gradients formed early from vanishing in half precision
 
@@ -278,7 +278,7 @@ class Evaluation:
         inputs = [*self.parameters, *self.others]
         parts: list[list[Tensor | None]] = []
         last = len(losses) - 1
-        with _silent_hooks(inputs):
+        with silent_hooks(inputs):
             for i, loss in enumerate(losses.values()):
                 found: Sequence[Tensor | None] = [None] * len(inputs)
                 if loss.requires_grad:
@@ -290,7 +290,7 @@ class Evaluation:
 
 
 @contextmanager
-def _silent_hooks(tensors: Sequence[Tensor]) -> Iterator[None]:
+def silent_hooks(tensors: Sequence[Tensor]) -> Iterator[None]:
     """Hold back hooks that a user registered on leaves: they are for the gradient of the sum, which comes later."""
     kept = [(hooks, dict(hooks)) for t in tensors if (hooks := t._backward_hooks)]
     for hooks, _ in kept:

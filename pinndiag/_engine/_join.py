@@ -173,7 +173,7 @@ class _Backward:
         if bool(apart <= evaluation.verify * scale) or not bool(apart.isfinite()):
             return inside
         evaluation.whole = (
-            "terms share a forward pass, and a hook inside of it is not linear: their gradients do not add up"
+            "a hook or a function inside the graphs is not linear in the gradient: those of the terms do not add up"
         )
         return whole
 

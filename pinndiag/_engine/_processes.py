@@ -33,7 +33,7 @@ class Processes:
         """How the modules are trained.
 
         Raises:
-            PinndiagError: their parameters are sharded over processes.
+            PinndiagError: their parameters are sharded over processes, or their graph was declared static.
         """
         found = [module for given in modules for module in given.modules()]
         sharded = [m for m in found if type(m).__name__.startswith(("FullySharded", "FSDP"))]
@@ -45,7 +45,15 @@ class Processes:
                 cause="the gradient of a single term exists on no process as a whole",
                 fix="train with DistributedDataParallel, or watch a smaller model in one process",
             )
-        parallel = any(isinstance(module, nn.parallel.DistributedDataParallel) for module in found)
+        parallel = [module for module in found if isinstance(module, nn.parallel.DistributedDataParallel)]
+        if any(getattr(module, "static_graph", False) for module in parallel):
+            raise PinndiagError(
+                "a DistributedDataParallel model with static_graph=True cannot be watched",
+                where=type(parallel[0].module).__name__,
+                cause="it waits for the end of the first backward pass, and takes that of a single term for it: the "
+                "processes would go apart",
+                fix="make it without static_graph=True; watching needs no more than that",
+            )
         return Processes.running() if parallel else Processes()
 
     @staticmethod

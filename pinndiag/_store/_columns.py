@@ -119,6 +119,11 @@ class Columns:
         """The step of the last record; -1 where there is none."""
         return self._steps[-1] if self._steps else -1
 
+    @property
+    def last_time(self) -> float:
+        """Seconds to the last record; 0 where there is none."""
+        return self._run["time"][-1] if self._steps else 0.0
+
     def run(self, field: str) -> Series:
         """A figure of the run, such as "lr"; NaN where it was not measured, and where it was NaN (see `given`)."""
         return np.array(self._optional[field].values if field in self._optional else self._run[field])

@@ -70,6 +70,11 @@ class Run:
         return max(known)
 
     @property
+    def last_time(self) -> float:
+        """Seconds from the beginning of the run to the last step record; 0 where there is none."""
+        return self.steps.last_time
+
+    @property
     def ended(self) -> bool:
         """Whether the training was closed in order; a killed one never is."""
         return bool(self.events) and self.events[-1].event == "closed"

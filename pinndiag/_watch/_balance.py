@@ -70,6 +70,11 @@ class Balance:
             self.scheme.take_over(weights)
 
     @property
+    def weighs(self) -> bool:
+        """Whether some fixed weight is another than 1."""
+        return any(weight != 1 for weight in self.weights.values())
+
+    @property
     def keeps_graphs(self) -> bool:
         """Whether the scheme differentiates the graphs itself."""
         return self.scheme is not None and self.scheme.keeps_graphs

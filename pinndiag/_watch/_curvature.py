@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from pinndiag._engine import Combination, Evaluation
+from pinndiag._engine._evaluation import silent_hooks
 from pinndiag._records import CurvatureLine, Eigenvalue, TermCurvature
 from pinndiag._watch._moment import moment, work
 from pinndiag.analyzers import curvature
@@ -43,9 +44,11 @@ class CurvatureGauge:
         Cost: about 40 gradients; 2 to 4 products for each term while the network changes little.
         """
         weights = dict(zip(evaluation.names, combination.weights.tolist(), strict=True))
-        view = moment(evaluation, parameters, weights, optimizer)
         behind: dict[str, LanczosResult] = {}
-        found = curvature(view, density=False, warm=self._warm, processes=behind)
+        with silent_hooks(list(parameters.values())):
+            view = moment(evaluation, parameters, weights, optimizer)
+            found = curvature(view, density=False, warm=self._warm, processes=behind)
+            remaining = work(view)
         reasons = dict(found.reasons)
         if combination.points:
             reasons["points"] = "the curvature is that of the terms without their per-point weights"
@@ -58,7 +61,7 @@ class CurvatureGauge:
             total=found.total,
             stability=found.stability,
             shares=found.shares,
-            work=work(view),
+            work=remaining,
             products=found.products,
             reasons=reasons,
         )

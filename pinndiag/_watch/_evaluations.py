@@ -19,7 +19,7 @@ from pinndiag._watch._setup import Subject
 __all__ = ["Evaluations"]
 
 HALF = 2**-8  # rounding under autocast
-VERIFIED_EVERY = 50  # evaluations of terms that share a pass, of which one is compared with the sum's own gradient
+VERIFIED_EVERY = 50  # evaluations in which a hook could tell, of which one is compared with the sum's own gradient
 
 
 @final
@@ -41,20 +41,22 @@ class Evaluations:
         self.whole = ""
         self._processes, self._clock = processes, clock
         self._others: list[Tensor] = []  # leaves of the last evaluation that are no parameters
-        self._shared = 0  # evaluations so far of terms that share a pass
+        self._doubtful = 0  # evaluations so far of terms that share a pass, or whose weights are not 1
 
-    def of(self, terms: dict[str, Tensor], due: Due, *, keep: bool) -> Evaluation:
+    def of(self, terms: dict[str, Tensor], due: Due, *, keep: bool, weighted: bool = False) -> Evaluation:
         """The evaluation of a call.
 
         Args:
             terms: what the loop handed over.
             due: what is measured.
             keep: the graphs are needed after gradients were formed early.
+            weighted: the fixed weights are not all 1: a hook that is not linear in the gradient tells w g from g.
         """
         tensors, seen = self._look(terms)
         half = torch.is_autocast_enabled(self.subject.device.type)
-        verified = due.gradients and seen.shared and self._shared % VERIFIED_EVERY == 0
-        self._shared += due.gradients and seen.shared
+        doubtful = due.gradients and (seen.shared or weighted)
+        verified = doubtful and self._doubtful % VERIFIED_EVERY == 0
+        self._doubtful += doubtful
         return Evaluation(
             terms,
             tensors,

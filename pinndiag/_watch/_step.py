@@ -59,7 +59,8 @@ class Step:
                 upstream=evaluation.upstream,
             )
         )
-        self._trace.follow(evaluation.parameters if rows is None else evaluation.pulled.reached)
+        reached = evaluation.parameters if rows is None else evaluation.pulled.reached
+        self._trace.follow(reached, later=rows is None)
 
     @property
     def cleared(self) -> bool:

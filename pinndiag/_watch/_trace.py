@@ -29,17 +29,23 @@ class Trace:
         self._pass = NONE  # the backward pass that brings it into `.grad`, maybe later than it asks what became of it
         self._handle: RemovableHandle | None = None
 
-    def follow(self, parameters: Sequence[Tensor]) -> None:
-        """A backward pass adds to the gradient of these parameters: the one that runs, or one that is to come."""
+    def follow(self, parameters: Sequence[Tensor], *, later: bool) -> None:
+        """A backward pass adds to the gradient of these parameters.
+
+        Args:
+            parameters: which it reaches.
+            later: another one than the one that runs, if any does: it is to come, or lies inside of that (re-entrant
+                checkpoints).
+        """
         self.forget()
         self._parameters = [p for p in parameters if p.is_leaf and p.requires_grad]
         if not self._parameters:
             return
-        first, self._pass = self._parameters[0], torch._C._current_graph_task_id()
-        if self._pass == NONE:
-            self._handle = first.register_post_accumulate_grad_hook(self._land)
+        running = torch._C._current_graph_task_id()
+        if later or running == NONE:
+            self._handle = self._parameters[0].register_post_accumulate_grad_hook(self._land)
         else:
-            self._landed = _accumulates(first)
+            self._pass, self._landed = running, any(map(_accumulates, self._parameters))
 
     def forget(self) -> None:
         """Nothing is followed any more."""

@@ -76,8 +76,10 @@ def watch(
     gradients of a measured step are those of the plain loop up to the order of additions (1e-12 in float64).
 
     Where a term's gradient cannot be formed by itself (re-entrant checkpointing, a compiled forward pass that terms
-    share, a hook in a shared pass that is not linear, which is looked for at the first and every 50th measured step),
-    the plain loss is returned, and the losses are recorded alone. Hooks inside the graphs run once for each term.
+    share, a hook or function in the graphs that is not linear in the gradient, which is looked for at the first and
+    every 50th measured step where terms share a pass or `weights` are not 1), the plain loss is returned, the losses are
+    recorded alone, and a diagnosis lacks what needs gradients. Hooks inside the graphs run once for each term; under a
+    scheme they see the gradient without its weight. `retain_grad` inside a graph keeps the gradient of a single term.
 
     Several calls within a step make one record, and an evaluation counts once its backward pass has run. Micro-batches
     count by what their loss is multiplied by before `backward`. A gradient that the loop throws away before the
@@ -113,9 +115,9 @@ def watch(
             make no sense.
 
     Cost: `benchmarks/watch.py` measures it. Memory of a few copies of the terms x P matrix of gradients, constant in
-        the number of steps.
+        the number of steps (without `to` the records stay in memory: some kB each).
 
-    `PINNDIAG_OFF=1` in the environment switches all measuring off: the plain loop.
+    `PINNDIAG_OFF=1` in the environment (anything but 0) switches all measuring off: the plain loop.
     """
     if resume and overwrite:
         raise PinndiagError(
@@ -188,11 +190,13 @@ class Watch:
         due = self._due(terms)
         if not due.anything and self._balance.scheme is None:
             return self._balance.plain(terms)
-        evaluation = self._evaluations.of(terms, due, keep=due.curvature or self._balance.keeps_graphs)
+        keep = due.curvature or self._balance.keeps_graphs
+        evaluation = self._evaluations.of(terms, due, keep=keep, weighted=self._balance.weighs)
         combination = self._balance.combination(evaluation, first=self._clock.first)
         self._recorder.evaluated(evaluation, combination, due)
-        for text in self._balance.remarks():
-            self._ledger.complain(text, self._clock.step)
+        with self._ledger.measuring("a remark", self._clock.step):
+            for text in self._balance.remarks():
+                self._ledger.complain(text, self._clock.step)
         return joined(evaluation, combination, partial(self._recorder.passed, combination) if due.gradients else None)
 
     def observe(self, losses: Mapping[str, Tensor], weights: Mapping[str, float] | None = None) -> dict[str, float]:
@@ -339,7 +343,7 @@ class Watch:
         kept = int(state.get("step", 0))
         step = max(kept, run.last_step + 1)
         self._balance.load_state_dict(state.get("scheme", {}))
-        self.continue_at(step, float(state.get("seconds", 0.0)))
+        self.continue_at(step, max(float(state.get("seconds", 0.0)), run.last_time))
         self._resumed = f"goes on at step {step}" + (f" with other {changed}" if changed else "")
         scheme = self._balance.scheme is not None
         if step == 0 or (run.ended and (kept == step or not scheme)):
@@ -404,10 +408,11 @@ class Watch:
                 self._clock.abandon()
         self._clock.evaluated()
         if self._clock.evaluations == WITHOUT_STEP:
-            self._ledger.complain(
-                f"no optimizer step was counted in {WITHOUT_STEP} evaluations: was watch.step() forgotten?",
-                self._clock.step,
-            )
+            with self._ledger.measuring("a remark", self._clock.step):
+                self._ledger.complain(
+                    f"no optimizer step was counted in {WITHOUT_STEP} evaluations: was watch.step() forgotten?",
+                    self._clock.step,
+                )
         if not self._clock.counted or self._off:
             return Due()
         with self._ledger.measuring("the schedule", self._clock.step):
@@ -439,7 +444,8 @@ class Watch:
                 fix="choose another folder, or pass overwrite=True instead of resume=True",
             )
         text, self._resumed = self._resumed, ""
-        self._ledger.event("resumed", text, self._clock.step)
+        with self._ledger.measuring("going on with the run", self._clock.step):
+            self._ledger.event("resumed", text, self._clock.step)
 
     def _stepped(self, optimizer: torch.optim.Optimizer | None, taken: bool) -> None:
         """The step that the evaluations belong to is over."""

@@ -128,6 +128,14 @@ def test_a_killed_process_loses_at_most_one_record(seed: int, tmp_path: Path) ->
     assert run.gradients(run.histograms[-1]).terms
 
 
+def test_a_graph_that_was_declared_static_is_refused() -> None:
+    net = nn.parallel.DistributedDataParallel.__new__(nn.parallel.DistributedDataParallel)  # needs no process group
+    nn.Module.__init__(net)
+    net.module, net.static_graph = nn.Linear(1, 1), True
+    with pytest.raises(PinndiagError, match="static_graph=True"):
+        pinndiag.watch(net, torch.optim.SGD(net.parameters(), lr=0.1))
+
+
 def test_sharded_parameters_are_refused() -> None:
     class FullyShardedDataParallel(nn.Module):
         def __init__(self) -> None:

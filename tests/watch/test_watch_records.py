@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import math
@@ -15,9 +16,10 @@ from torch import Tensor
 
 import pinndiag
 from pinndiag import PinndiagError
-from pinndiag._store import read_run
+from pinndiag._store import RunWriter, read_run
 from pinndiag._terms._terms import mean_square
 from pinndiag._watch import _curvature
+from pinndiag._watch._watch import WITHOUT_STEP
 from pinndiag.analyzers import curvature, gradients
 from tests.watch.loops import Problem, plain_sum
 
@@ -237,6 +239,24 @@ def test_an_analyzer_that_fails_never_ends_the_training(tmp_path: Path, monkeypa
     run = read_run(tmp_path / "run")
     assert [event.event for event in run.events] == ["analyzer_failed", "closed"]
     assert len(run.steps) == 3
+
+
+def test_a_full_disk_never_ends_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    problem = Problem()
+    optimizer = torch.optim.SGD(problem.parameters, lr=1e-3)
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        with pinndiag.watch(
+            problem.net, optimizer, to=tmp_path / "run", every=1, parameters=[problem.k], weights={"typo": 2.0}
+        ) as watch:
+            monkeypatch.setattr(RunWriter, "write", full)
+            monkeypatch.setattr(RunWriter, "update", full)
+            for _ in range(WITHOUT_STEP + 1):  # every remark there is falls due
+                watch(problem.terms())
+    assert any("No space left" in str(w.message) for w in shown)
 
 
 def test_a_run_is_not_overwritten_by_accident(tmp_path: Path) -> None:

@@ -377,6 +377,75 @@ def test_where_terms_cannot_be_taken_apart_the_training_is_the_plain_one(loop: L
         torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
 
 
+def test_a_hook_that_sees_the_weight_sees_it_in_a_measured_step_as_well() -> None:
+    weights, found = {"data": 1.0, "more": 10.0}, []
+    for watching in (False, True):
+        problem = Problem()
+        optimizer = sgd(problem, 1e-2)
+        watch = watched(problem, optimizer, weights=weights)
+        with pytest.warns(RuntimeWarning, match="is not linear") if watching else pytest.MonkeyPatch.context():
+            for _ in range(3):
+                optimizer.zero_grad()
+                u, v = problem.net(problem.x), problem.net(problem.edge)  # each term has a pass of its own
+                v.register_hook(lambda g: g.clamp(-1e-3, 1e-3))
+                (watch if watching else plain_sum(weights))({"data": u - 1, "more": v}).backward()
+                optimizer.step()
+        found.append(problem.values())
+        watch.close()
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-14)
+
+
+def test_hooks_on_parameters_leave_the_curvature_as_it_is() -> None:
+    found = []
+    for clipped in (False, True):
+        problem = Problem()
+        watch = watched(problem, sgd(problem), curvature=1)
+        for p in problem.parameters if clipped else ():
+            p.register_hook(lambda g: g.clamp(-1e-3, 1e-3))
+        watch(problem.terms()).backward()
+        watch.step()
+        (line,) = watch.run().curvature
+        found.append((line.total.sigma_max.value, line.work["pde"].value, line.work["bc"].value))
+        watch.close()
+    assert found[0] == found[1]
+
+
+def test_a_batch_thrown_away_behind_a_reentrant_checkpoint_is_no_part_of_the_step() -> None:
+    problem = Problem()
+    optimizer = sgd(problem)
+    watch = watched(problem, optimizer)
+    x = problem.x.clone().requires_grad_()
+
+    def trained(factor: float) -> None:
+        optimizer.zero_grad()
+        watch({"data": factor * checkpoint(problem.net, x, use_reentrant=True)}).backward()
+        if factor == 1.0:
+            optimizer.step()
+
+    with pytest.warns(RuntimeWarning, match="use_reentrant=True"):
+        trained(1.0)
+    trained(100.0)  # and thrown away
+    trained(1.0)
+    steps = watch.run().steps
+    assert [steps.at(i).skipped for i in range(len(steps))] == [False, True, False]
+    assert steps.at(0).terms["data"].loss == steps.at(2).terms["data"].loss
+    watch.close()
+
+
+def test_a_batch_that_reaches_some_parameters_only_may_be_thrown_away_too() -> None:
+    problem = Problem()
+    optimizer = sgd(problem)
+    watch = watched(problem, optimizer)
+    for factor in (100.0, 1.0):
+        optimizer.zero_grad()
+        watch({"data": factor * problem.net(problem.x)}).backward(inputs=[*problem.net.parameters()][2:])
+    optimizer.step()
+    steps = watch.run().steps
+    assert [steps.at(i).skipped for i in range(len(steps))] == [True, False]
+    watch.close()
+
+
 def test_a_scheme_that_cannot_have_the_gradients_says_so() -> None:
     problem = Problem()
     watch = watched(problem, sgd(problem), scheme="dynamic_norm")

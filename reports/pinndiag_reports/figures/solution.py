@@ -28,7 +28,8 @@ def solution(scene: Scene) -> Part:
         ("output", "relative L2 error"),
         tuple((f"output {index}", number(value)) for index, value in enumerate(found.outputs)),
         folded="Numbers: error of each output",
-        note=f"Largest absolute error {number(found.max_error)}. {found.note} "
+        note=(f"Largest absolute error {number(found.max_error)}. " if math.isfinite(found.max_error) else "")
+        + f"{found.note} "
         + (
             f"The network's spread over the points is {number(found.spread)} of the solution's."
             if found.spread is not None
@@ -82,7 +83,8 @@ def _claim(error: float, largest: float) -> str:
     if not math.isfinite(error):
         return f"The network differs from the solution by a relative L2 error of {number(error)}"
     share = percent(error) if error < 1 else number(error)
-    return f"The network misses the solution by {share} (relative L2); at worst by {number(largest)}"
+    worst = f"; at worst by {number(largest)}" if math.isfinite(largest) else ""
+    return f"The network misses the solution by {share} (relative L2){worst}"
 
 
 def _maps(coordinates: list[list[float]], network: Array, exact: Array, label: str) -> list[Panel]:
