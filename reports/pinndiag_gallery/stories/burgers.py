@@ -13,8 +13,8 @@ __all__ = ["story"]
 def story(*, full: bool) -> Story:
     """Reduced: 1 000 of the 10 000 points make a step, 2 500 instead of 30 000 steps, 3 seeds for 10."""
     options = {"size": "full" if full else "reduced"}
-    steps, main, few = (30_000, 10, 10) if full else (2_500, 3, 3)
-    plain = Arm("PINN", "PINN", "burgers", steps, options, seeds=main)
+    steps, seeds = (30_000, 10) if full else (2_500, 3)
+    plain = Arm("PINN", "PINN", "burgers", steps, options, seeds=seeds)
     return Story(
         name="burgers",
         title="Burgers, the negative control: balancing does not help here",
@@ -23,7 +23,7 @@ def story(*, full: bool) -> Story:
         + (", the published size." if full else "; 1 000 of the 10 000 points a step, 2 500 of the 30 000 steps.")
         + " What is hard here is a front, not an imbalance of the terms: to prescribe weights with confidence would be "
         "wrong.",
-        arms=paper.arms(plain, main=main, few=few),
+        arms=paper.arms(plain, seeds=seeds),
         claims=(
             Claim(
                 "No scheme helps by much",

@@ -36,30 +36,29 @@ BIAS_GROUP = Group("bias", "Figure 12: bias correction", BIAS, ("outcome", "over
 NORMS_GROUP = Group("norms", "Table 4, figure 13: the norm", NORMS, ("outcome", "over-time", "trajectories"))
 
 
-def arms(plain: Arm, *, main: int, few: int, exclude: Sequence[str] = ()) -> tuple[Arm, ...]:
+def arms(plain: Arm, *, seeds: int, exclude: Sequence[str] = ()) -> tuple[Arm, ...]:
     """The arms of a problem: without weights, and with those of every table and figure.
 
     Args:
         plain: without weights.
-        main: seeds of MA, ID and DN.
-        few: those of the variants of DN.
+        seeds: of all others.
         exclude: terms that get no weight.
     """
     kept = {"exclude": list(exclude)} if exclude else {}
 
-    def arm(key: str, scheme: str, seeds: int, keep: float, preset: str, **norm: float) -> Arm:
+    def arm(key: str, scheme: str, keep: float, preset: str, **norm: float) -> Arm:
         title = key.replace("DN corrected", "DN 0.99 corrected") if key not in MAIN else f"{key} 0.99"
         settings = {"preset": preset, "keep": keep, **norm, **kept}
         return replace(plain, key=key, title=title, scheme=scheme, settings=settings, seeds=seeds)
 
     def dn(key: str, keep: float, preset: str = "paper", **norm: float) -> Arm:
-        return arm(key, "dynamic_norm", few, keep, preset, **norm)
+        return arm(key, "dynamic_norm", keep, preset, **norm)
 
     return (
         plain,
-        arm("MA", "lra", main, 0.99, "dn_paper"),
-        arm("ID", "inverse_dirichlet", main, 0.99, "dn_paper"),
-        arm("DN", "dynamic_norm", main, 0.99, "paper"),
+        arm("MA", "lra", 0.99, "dn_paper"),
+        arm("ID", "inverse_dirichlet", 0.99, "dn_paper"),
+        arm("DN", "dynamic_norm", 0.99, "paper"),
         dn("DN 0.9", 0.9),
         dn("DN 0.999", 0.999),
         dn("DN 0.9 corrected", 0.9, "paper_corrected"),
