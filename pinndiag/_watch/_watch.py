@@ -77,9 +77,9 @@ def watch(
 
     Where a term's gradient cannot be formed by itself (re-entrant checkpointing, a compiled forward pass that terms
     share, a hook or function in the graphs that is not linear in the gradient, which is looked for at the first and
-    every 50th measured step where terms share a pass or `weights` are not 1), the plain loss is returned, the losses are
-    recorded alone, and a diagnosis lacks what needs gradients. Hooks inside the graphs run once for each term; under a
-    scheme they see the gradient without its weight. `retain_grad` inside a graph keeps the gradient of a single term.
+    every 50th measured step where terms share a pass or `weights` are not 1), the plain loss is returned, the losses
+    are recorded alone, and a diagnosis lacks what needs gradients. Hooks inside the graphs run once for each term;
+    under a scheme they see the gradient without its weight. `retain_grad` there keeps the gradient of a single term.
 
     Several calls within a step make one record, and an evaluation counts once its backward pass has run. Micro-batches
     count by what their loss is multiplied by before `backward`. A gradient that the loop throws away before the
