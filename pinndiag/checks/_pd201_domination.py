@@ -50,7 +50,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         state.severity(grave and not unhindered and not still),
         terms=[*weak, found.strong],
         evidence=evidence,
-        prescriptions=cures(record, found, thresholds),
+        prescriptions=[*([remedies.lbfgs()] if unhindered else []), *cures(record, found, thresholds)],
         pathology=pathology_of(record, found.strong),
         sure=state.sure(f"Judged at one checkpoint, not over the run. {more}".strip()),
     )
@@ -145,7 +145,8 @@ CHECK = Check(
     why="The optimizer lowers what its gradient shows. An equation whose conditions are not learned has many "
     "solutions; conditions without the equation have more.",
     fix="Balance the gradient norms; or one larger weight for the weaker term; or satisfy the condition exactly. No "
-    "scheme is safe everywhere: compare before and after.",
+    "scheme is safe everywhere: compare before and after. Where the descent probe lowers the weak term with the "
+    "weights as they are, take its way, L-BFGS, first.",
     overturned_by="Weights that were changed shortly before the checkpoint; points learned by heart (then both need "
     "mending); noisy data, which no network should fit closer than their noise.",
     reference="Wang, Teng, Perdikaris 2021; Wang, Yu, Perdikaris 2022; Deguchi, Asai 2023",
@@ -157,5 +158,6 @@ CHECK = Check(
         "insufficient_capacity",
         "trivial_solution",
         "inconsistent_terms",
+        "spectral_bias",
     ),
 )

@@ -32,7 +32,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         state.severity(thresholds.time_contrast.far(high[worst])),
         terms=[*worst_first(high), *([first] if causal and first is not None else [])],
         evidence=evidence,
-        prescriptions=[remedies.causal_weights(), remedies.time_windows(), remedies.exact_condition()],
+        prescriptions=[remedies.time_windows(), remedies.causal_weights(), remedies.exact_condition()],
         pathology="causality_violation" if causal else "propagation_failure",
         sure=state.sure("" if first is not None else "That the last axis is time is a guess."),
     )
@@ -52,9 +52,9 @@ CHECK = Check(
     "causality_violation when that condition itself has work left, or the first tenth is the worst.",
     why="Far from the conditions anything that solves the equation will do, zero first of all. A small residual there "
     "means nothing until the solution has arrived.",
-    fix="Causal weights, time windows, an exact initial condition; for thin layers start from a larger viscosity.",
+    fix="Time windows, causal weights, an exact initial condition; for thin layers start from a larger viscosity.",
     overturned_by="An initial layer of a finished network; a last axis that is not time.",
-    reference="Wang, Sankaran, Perdikaris 2024; Daw et al. 2023",
+    reference="Krishnapriyan et al. 2021; Wang, Sankaran, Perdikaris 2024; Daw et al. 2023",
     symptom_of=(
         "input_scaling",
         "unscaled_problem",

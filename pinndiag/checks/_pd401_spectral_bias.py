@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from pinndiag._records import DiagnosisRecord
+from pinndiag._records import DiagnosisRecord, Prescription
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
 from pinndiag.checks._gate import gate
-from pinndiag.checks._measures import alone, noise_like
+from pinndiag.checks._measures import alone, by_descent, noise_like
 from pinndiag.checks._needs import reason
 from pinndiag.checks._thresholds import Thresholds
 from pinndiag.checks._wording import number, quoted, worst_first
@@ -49,9 +49,15 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         state.severity(stuck),
         terms=names,
         evidence=evidence,
-        prescriptions=[remedies.fourier_features(), *remedies.look_closer(record)],
+        prescriptions=_cures(record, stuck),
         sure=state.sure("" if worst in falls else "The term was not probed alone."),
     )
+
+
+def _cures(record: DiagnosisRecord, stuck: bool) -> list[Prescription]:
+    """The slow directions are those of plain descent: where L-BFGS lowers the term, it comes first."""
+    cures = [remedies.fourier_features(), *remedies.look_closer(record)]
+    return [remedies.lbfgs(), *cures] if by_descent(record) and not stuck else cures
 
 
 def _now(record: DiagnosisRecord) -> dict[str, float]:
@@ -77,7 +83,9 @@ CHECK = Check(
     "does not agree between neighbouring points does not count.",
     why="Gradient descent learns these directions ten thousand times more slowly. Weights and more steps change "
     "little.",
-    fix="Fourier features of the inputs with a scale that fits the solution's frequencies.",
+    fix="Fourier features of the inputs with a scale that fits the solution's frequencies, and points that change, for "
+    "features reach between fixed ones as well. Under plain descent first another optimizer, where L-BFGS lowers "
+    "the term.",
     overturned_by="Four times the width that helps at once: then it was capacity.",
     reference="Rahaman et al. 2019; Tancik et al. 2020; Wang, Yu, Perdikaris 2022",
     symptom_of=("input_scaling", "bad_initialisation", "unscaled_problem", "insufficient_capacity"),

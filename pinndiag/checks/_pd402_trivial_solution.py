@@ -12,6 +12,7 @@ from pinndiag.checks._gate import Gate, gate
 from pinndiag.checks._geometry import equation
 from pinndiag.checks._measures import alone, counted
 from pinndiag.checks._thresholds import Thresholds
+from pinndiag.checks._time import initial_term
 from pinndiag.checks._wording import number, quoted, worst_first
 
 __all__ = ["CHECK"]
@@ -43,9 +44,15 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
 
 
 def _cures(record: DiagnosisRecord) -> list[Prescription]:
-    """Where zero solves every term no condition helps: the size of the unknown is missing."""
-    cures = [remedies.exact_condition(), remedies.causal_weights(), remedies.normalised_unknown()]
-    return cures[::-1] if _zero_solves(record) else cures
+    """Where zero solves every term no condition helps: the size of the unknown is missing.
+
+    In an initial value problem an exact start alone is left again at once: the network has to follow the solution.
+    """
+    if _zero_solves(record):
+        return [remedies.normalised_unknown()]
+    if initial_term(record) is not None:
+        return [remedies.time_windows(), remedies.exact_condition(), remedies.causal_weights()]
+    return [remedies.exact_condition()]
 
 
 def _rests(
@@ -100,7 +107,8 @@ def _title(record: DiagnosisRecord, shape: Constancy) -> str:
         return f"the output varies {spread} times as much as the solution: the network rests at a constant"
     if shape.by == "ratio" and record.constant is not None:
         ratio = number(record.constant.ratio)
-        return f"the network is no better than a constant, whose loss is {ratio} times as large: a trivial solution"
+        size = "as large" if ratio == "1" else f"{ratio} times as large"
+        return f"the network is no better than a constant, whose loss is {size}: a trivial solution"
     if shape.by == "solved":
         what = "zero" if _zero_solves(record) else "a constant"
         return f"the output is {what}, and {what} solves every term: nothing asks for another solution"
@@ -145,11 +153,11 @@ CHECK = Check(
     "probe finds no way down, or the loss is small already.",
     why="Zero, or a fixed point of the dynamics, can solve the equation while it ignores the conditions. The loss "
     "then looks finished or stuck, and the solution is wrong everywhere.",
-    fix="Satisfy the conditions exactly; weight them with causal weights; fix the size of the unknown in an "
-    "eigenproblem.",
+    fix="In an initial value problem march in short time windows; else satisfy the conditions exactly; fix the size of "
+    "the unknown in an eigenproblem.",
     overturned_by="A solution that really is constant; the first hundred steps; a homogeneous condition with far too "
     "large a weight.",
-    reference="Rohrhofer et al. 2022 (arXiv 2203.13648); Leiteritz, Pflueger 2021",
+    reference="Rohrhofer et al. 2022 (arXiv 2203.13648); Leiteritz, Pflueger 2021; Krishnapriyan et al. 2021",
     symptom_of=(
         "input_scaling",
         "bad_initialisation",

@@ -47,13 +47,14 @@ def worst_tenth(record: DiagnosisRecord, name: str) -> int | None:
     return means.index(max(means)) if means else None
 
 
-def beginnings(columns: Mapping[str, Columns]) -> dict[int, str]:
+def beginnings(columns: Mapping[str, Columns], *, fewest: int = 2) -> dict[int, str]:
     """Axis -> a term that lies wholly at its low end, where none lies wholly at its high end.
 
     Args:
         columns: the coordinates of each term's points, axis by axis.
+        fewest: coordinates of the points that are looked at.
     """
-    known = {name: found for name, found in columns.items() if len(found) > 1}
+    known = {name: found for name, found in columns.items() if len(found) >= fewest}
     found: dict[int, str] = {}
     for axis, (low, high) in enumerate(box_of(known)):
         near = NEAR * (high - low)
@@ -66,7 +67,7 @@ def beginnings(columns: Mapping[str, Columns]) -> dict[int, str]:
 
 
 def _starts(record: DiagnosisRecord) -> dict[int, str]:
-    return beginnings(columns_of(record))
+    return beginnings(columns_of(record), fewest=1)
 
 
 def _has(field: Field, axis: int) -> bool:

@@ -82,7 +82,8 @@ def failing(record: DiagnosisRecord, thresholds: Thresholds) -> str:
 
 def _known_by(shape: Constancy, record: DiagnosisRecord) -> str:
     if shape.by == "ratio" and record.constant is not None:
-        return f"the best constant has {number(record.constant.ratio)} times its loss"
+        ratio = number(record.constant.ratio)
+        return f"the best constant has {'the same' if ratio == '1' else f'{ratio} times its'} loss"
     return shape.words
 
 
