@@ -6,6 +6,7 @@ import math
 
 from pinndiag._records import DiagnosisRecord, Evidence, Prescription
 from pinndiag.checks import _remedies as remedies
+from pinndiag.checks._balance import domination
 from pinndiag.checks._check import Check, Outcome, compared
 from pinndiag.checks._constancy import Constancy, constancy
 from pinndiag.checks._gate import Gate, gate
@@ -35,7 +36,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     center = equation(record)
     return CHECK.finding(
         _title(record, shape),
-        state.severity(_grave(record, shape, state, factor, thresholds)),
+        state.severity(_grave(record, shape, state, factor, thresholds) and not _forced(record, thresholds, state)),
         terms=[n for n in sorted(record.terms) if n != center and record.terms[n].weight != 0],
         evidence=evidence,
         prescriptions=_cures(record),
@@ -81,6 +82,20 @@ def _grave(
     rests = factor is None or not state.open or state.suspected or bound.passed(factor)
     spread = None if record.solution is None else record.solution.spread
     return rests and (shape.by != "spread" or (spread is not None and thresholds.output_spread.far(spread)))
+
+
+def _forced(record: DiagnosisRecord, thresholds: Thresholds, state: Gate) -> bool:
+    """Whether the weights force it: a term outweighed another from the start, and it is one that the constant solves.
+
+    Not in an initial value problem, where the network would rest there with other weights as well.
+    """
+    found = domination(record, thresholds, state)
+    return (
+        found is not None
+        and initial_term(record) is None
+        and thresholds.pull_ratio.far(found.start)
+        and thresholds.work_ratio.far(found.work)
+    )
 
 
 def _shape(record: DiagnosisRecord, shape: Constancy, thresholds: Thresholds) -> list[Evidence]:
@@ -136,6 +151,8 @@ CHECK = Check(
     passing="The output varies as the solution does",
     needs=("terms",),
     thresholds=(
+        "work_ratio",
+        "pull_ratio",
         "output_spread",
         "constant_ratio",
         "beaten",
@@ -150,7 +167,8 @@ CHECK = Check(
     "hidden layer does not vary over any term's points; or the loss is 0.8 to 1.3 of that of the best constant output "
     "(the weights of the last layer at zero), and no term that this constant leaves unsolved is far better solved; or "
     "a constant solves every term and the output hardly varies (a warning at most, unless it is zero). And the descent "
-    "probe finds no way down, or the loss is small already.",
+    "probe finds no way down, or the loss is small already. A warning at most where the weights force it (PD201): a "
+    "term pulled far harder than another from the start, and the other one is left over; not in initial value ones.",
     why="Zero, or a fixed point of the dynamics, can solve the equation while it ignores the conditions. The loss "
     "then looks finished or stuck, and the solution is wrong everywhere.",
     fix="In an initial value problem march in short time windows; else satisfy the conditions exactly; fix the size of "

@@ -1,6 +1,7 @@
-from pinndiag._records import Kernel
+from pinndiag._records import Kernel, OptimizerCard
 from pinndiag._records._points import TermKernel
 from tests.checks.records import (
+    card,
     finding,
     passes,
     pointwise,
@@ -68,3 +69,11 @@ def test_does_not_flag_noise():
     noisy = {"pde": pointwise(agreement=0.05), "bc": pointwise(points=200)}
     assert passes("PD401", replace(slow(unfinished(), 0.98), pointwise=noisy))
     assert passes("PD401", replace(now(unfinished(), 0.98), pointwise=noisy))
+
+
+def test_under_plain_descent_another_optimizer_comes_first_where_it_lowers_the_term():
+    descent = card(optimizer=OptimizerCard(kind="SGD", lr=1e-2))
+    falls = replace(slow(unfinished(), 0.98, alone=5.0), run=descent)
+    assert "L-BFGS" in finding("PD401", falls).prescriptions[0].title
+    assert "Fourier" in finding("PD401", slow(falls, 0.98)).prescriptions[0].title
+    assert "Fourier" in finding("PD401", slow(unfinished(), 0.98, alone=5.0)).prescriptions[0].title
