@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 Terms = dict[str, Tensor]
 LAYERS = [2, 50, 50, 50, 50, 1]
+BLOCKS, STEPS = 60, 10  # many short blocks: the sides of a ratio lie close together in time
+WARM_UP = 3  # blocks
 
 
 class Helmholtz:
@@ -56,20 +58,20 @@ def plain(problem: Helmholtz) -> Callable[[int], None]:
 def race(ways: Mapping[str, Callable[[int], None]], blocks: int, steps: int) -> None:
     """Print what each way costs; the first one is what the others are measured against.
 
-    Each way trains a network of its own, one thread; blocks of steps alternate between the ways in an order that
+    Each way trains a network of its own, one thread; short blocks of steps alternate between the ways in an order that
     changes from round to round, so that a busy moment of the machine hits all alike. Figures are process CPU time: the
     median over rounds of the ratio to the first way's block of the same round, with quartiles.
     """
     times: dict[str, list[float]] = {name: [] for name in ways}
     order, count = list(ways), dict.fromkeys(ways, 0)
-    for block in range(blocks + 1):
+    for block in range(WARM_UP + blocks):
         random.Random(block).shuffle(order)
         for name in order:
             began = time.process_time()
             for _ in range(steps):
                 ways[name](count[name])
                 count[name] += 1
-            if block:  # the first block warms up
+            if block >= WARM_UP:
                 times[name].append((time.process_time() - began) / steps)
     print(f"Helmholtz, {LAYERS}, 1000 + 400 points, one thread, {blocks} blocks of {steps} steps")
     base = times[next(iter(ways))]

@@ -1,6 +1,6 @@
 """What watching a training costs, beside the ways people do it today, on the Helmholtz PINN (4x50, 1000 + 400 points).
 
-    python benchmarks/watch.py [--blocks 12] [--steps 40]
+    python benchmarks/watch.py [--blocks 60] [--steps 10]
 
 Figures as `helmholtz.race` describes. "Today" is a loop of `autograd.grad` before the usual backward pass, at every
 step, or with weights refreshed at every 10th (as in the authors' codes of gradient-based balancing, which report 21 to
@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import torch
-from helmholtz import Helmholtz, plain, race
+from helmholtz import BLOCKS, STEPS, Helmholtz, plain, race
 
 import pinndiag
 
@@ -55,8 +55,8 @@ def by_hand(problem: Helmholtz, every: int) -> Callable[[int], None]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--blocks", type=int, default=12)
-    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--blocks", type=int, default=BLOCKS)
+    parser.add_argument("--steps", type=int, default=STEPS)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as open_:

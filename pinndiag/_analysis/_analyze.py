@@ -91,6 +91,7 @@ def analyze(
         costs=seconds,
         source=source,
         origin=pinn.origin,
+        factory=pinn.factory,
         optimizer=_optimizer_card(pinn),
         notes=pinn.notes,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import final
@@ -16,8 +17,9 @@ from pinndiag._capture._graph import REFERENCE, Activation, Graph
 from pinndiag._capture._replay import cast
 from pinndiag._capture._sets import Piece, Subject, captured_set
 from pinndiag._capture._terms import CapturedTerms
-from pinndiag._capture._verify import difference, figures, uncompiled
+from pinndiag._capture._verify import Figures, difference, figures, uncompiled
 from pinndiag._errors import CaptureError, PinndiagError
+from pinndiag._terms import _parameters
 from pinndiag._terms._pinn import PINN, Reference
 from pinndiag._terms._points import PointSet
 from pinndiag._terms._terms import AbstractTerms, LiveTerms, TermInfo
@@ -139,10 +141,16 @@ def captured(pinn: PINN, *, partial: bool = False) -> Captured:
 def _still(pinn: PINN, known: _Known) -> bool:
     """Whether the graph still gives what the live terms give."""
     names = [name for name, info in known.infos.items() if pinn.infos[name].repeatable]
-    replay = CapturedTerms(known.graph, known.infos, pinn.parameters, device=pinn.device)
+
+    def replayed(dtype: torch.dtype | None = None) -> dict[str, Figures]:
+        parameters = {name: cast(tensor, dtype, pinn.device) for name, tensor in pinn.parameters.items()}
+        replay = CapturedTerms(known.graph, known.infos, parameters, device=pinn.device, dtype=dtype)
+        return figures(replay.outputs(names), list(parameters.values()), 0)
+
     with uncompiled():
         live = figures(pinn.outputs(names), pinn.tensors, 0)
-    return difference(figures(replay.outputs(names), pinn.tensors, 0), live) is None
+    wide = _parameters.widest(pinn.tensors) == torch.float64
+    return difference(replayed(), live, None if wide else functools.partial(replayed, torch.float64)) is None
 
 
 def _fresh_capture(pinn: PINN, terms: LiveTerms) -> _Known:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,12 +15,14 @@ from pinndiag._capture._counts import unified
 from pinndiag._capture._fold import Pruned, folded, pruned
 from pinndiag._capture._graph import Graph, Input
 from pinndiag._capture._plain import MAX_NODES
+from pinndiag._capture._recast import recast
 from pinndiag._capture._recording import Hint, Recording
-from pinndiag._capture._replay import Plan
+from pinndiag._capture._replay import Plan, cast
 from pinndiag._capture._shapes import checked_shapes
 from pinndiag._capture._tape import taped
 from pinndiag._capture._verify import Figures, difference, figures, perturbed, uncompiled
 from pinndiag._errors import CaptureError
+from pinndiag._terms import _parameters
 from pinndiag._terms._graphs import custom_functions
 from pinndiag._terms._points import PointSet
 
@@ -258,8 +261,8 @@ class _Check:
     def __init__(self, subject: Subject, inputs: list[Input], graph: Pruned) -> None:
         self._subject, self._graph = subject, graph
         self._tensors = list(subject.parameters.values())
-        program = Graph(tuple(inputs), graph.constants, graph.nodes, graph.outputs)
-        self._plan = Plan(program, list(graph.outputs.values()), self._tensors[0].device)
+        self._program = Graph(tuple(inputs), graph.constants, graph.nodes, graph.outputs)
+        self._plan = Plan(self._program, list(graph.outputs.values()), self._tensors[0].device)
 
     def present(self, values: Mapping[str, Tensor], points: Mapping[str, PointSet]) -> None:
         """At the present parameters, against the very evaluation that was recorded."""
@@ -312,14 +315,16 @@ class _Check:
         _, tensors = self._subject.inputs(points)
         counts = {group: chosen.count for group, chosen in points.items()}
         own = [t if i < len(self._tensors) else t.detach() for i, t in enumerate(tensors)]
+        wide = _parameters.widest(self._tensors) == torch.float64
         try:
             with torch.enable_grad():
                 found = self._plan.run(own, [c.value for c in self._graph.constants], counts)
             mine = figures(dict(zip(self._graph.outputs, found, strict=True)), self._tensors, order)
+            exact = None if wide else functools.cache(lambda: self._exact(tensors, counts, order))
+            differs = difference(mine, live, exact)
         except RuntimeError as error:
             name, what = self._subject.names[0], f"its graph cannot be run: {str(error).splitlines()[0][:300]}"
         else:
-            differs = difference(mine, live)
             if differs is None:
                 return
             name, what = differs
@@ -329,6 +334,16 @@ class _Check:
             cause="the term depends on its values in a way that operators do not show",
             fix=_FIX,
         )
+
+    def _exact(self, tensors: Sequence[Tensor], counts: Mapping[str, int], order: int) -> dict[str, Figures]:
+        """The graph's figures in float64."""
+        program = recast(self._program, torch.float64)
+        given = [cast(t.detach(), torch.float64, t.device) for t in tensors]
+        own = [t.requires_grad_() if i < len(self._tensors) else t for i, t in enumerate(given)]
+        with torch.enable_grad():
+            plan = Plan(program, list(program.outputs.values()), self._tensors[0].device)
+            found = plan.run(own, [c.value for c in program.constants], counts)
+        return figures(dict(zip(program.outputs, found, strict=True)), own[: len(self._tensors)], order)
 
 
 _FIX = (

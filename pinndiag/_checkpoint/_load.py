@@ -65,5 +65,6 @@ def load(
         raise no_terms(path, content)
     moved = device is not None and torch.device(device) != pinn.device
     if moved or (dtype is not None and any(t.dtype != dtype for t in pinn.tensors)):
-        return pinn.copy(dtype=dtype, device=device)
+        pinn = pinn.copy(dtype=dtype, device=device)
+    pinn.factory = factory or ""
     return pinn

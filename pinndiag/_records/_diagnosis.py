@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Literal
 
 from pinndiag._records._curvature import Density, Eigenvalue, Estimate, PredictedChange, Stability
@@ -168,7 +169,13 @@ class Spectrum(Record):
 
 
 class RunCard(Record):
-    """Under what circumstances the diagnosis was made."""
+    """Under what circumstances the diagnosis was made.
+
+    Attributes:
+        source: the file that was analysed, "" for a live PINN.
+        origin: where its PINN came from, as in `PINN`; "run" for a watched training.
+        factory: the function that made it, as `--factory` takes it, or "".
+    """
 
     name: str
     created: str
@@ -184,8 +191,15 @@ class RunCard(Record):
     costs: dict[str, float] = {}
     source: str = ""
     origin: str = ""
+    factory: str = ""
     optimizer: OptimizerCard | None = None
     notes: list[str] = []
+
+    @property
+    def target(self) -> str:
+        """What a command is given to load the same again; "" where there is no file."""
+        words = [self.source, "--factory", self.factory] if self.factory else [self.source]
+        return shlex.join(words) if self.source else ""
 
 
 class Criteria(Record):

@@ -48,6 +48,7 @@ class PINN:
         optimizer: kind, settings and state of the optimizer, or None.
         reference: the known solution, or None.
         origin: "live" for a wrapped model, else where it was loaded from.
+        factory: the function that made it, as `load` was told it, or "".
         notes: what a report should say about how the PINN was obtained.
         namings: of an object of a framework: the names that its tensors have in files, likeliest first; else none.
     """
@@ -76,6 +77,7 @@ class PINN:
         self.optimizer = optimizer
         self.reference = reference
         self.origin = origin
+        self.factory = ""
         self.notes = list(notes)
         self.modules = list(modules)
         self.namings: list[Mapping[str, Tensor]] = []

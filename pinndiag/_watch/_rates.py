@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, SupportsIndex, final
 
 from pinndiag._records import Schedules
 from pinndiag._watch._schedule import Schedule
@@ -17,7 +17,7 @@ SPARSE = Schedule(
     "at the steps 0, 100, 200, 400 and 800, then every 1000", lambda step: step % 1000 == 0 or step in EARLY
 )
 
-When = int | Callable[[int], Any]
+When = SupportsIndex | Callable[[int], Any]  # a number of steps (numpy's too), or a function of the step
 
 
 @final

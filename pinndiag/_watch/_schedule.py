@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, SupportsIndex, final
 
 from torch.profiler import ProfilerAction
 
@@ -29,7 +30,7 @@ class Schedule:
     never: bool = False
 
     @staticmethod
-    def of(value: int | Callable[[int], Any], what: str) -> Schedule:
+    def of(value: SupportsIndex | Callable[[int], Any], what: str) -> Schedule:
         """What the user gave: a number of steps (0: never), or a function of the step.
 
         A function answers with a truth value, or with a `torch.profiler.ProfilerAction`, so that
@@ -43,17 +44,18 @@ class Schedule:
         """
         if callable(value):
             return Schedule("a function of the step", lambda step: _recorded(value(step)))
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        steps = -1 if isinstance(value, bool) or not isinstance(value, SupportsIndex) else operator.index(value)
+        if steps < 0:
             raise PinndiagError(
                 f"{what}= is not a number of steps",
                 where=f"got {value!r}",
                 cause="it says after how many steps something is measured again",
                 fix=f"pass {what}=100, {what}=0 for never, or a function of the step such as torch.profiler.schedule",
             )
-        if value == 0:
+        if steps == 0:
             return Schedule("never", lambda step: False, never=True)
-        words = "every step" if value == 1 else f"every {value} steps"
-        return Schedule(words, lambda step: step % value == 0)
+        words = "every step" if steps == 1 else f"every {steps} steps"
+        return Schedule(words, lambda step: step % steps == 0)
 
 
 def _recorded(answer: Any) -> bool:

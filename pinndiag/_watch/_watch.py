@@ -109,13 +109,21 @@ def watch(
             'pinndiag[tensorboard]'`).
 
     Raises:
-        PinndiagError: a run lies in `to`; a sharded model; schedules or weights that make no sense.
+        PinndiagError: a run lies in `to`; `resume` and `overwrite` both; a sharded model; schedules or weights that
+            make no sense.
 
     Cost: `benchmarks/watch.py` measures it. Memory of a few copies of the terms x P matrix of gradients, constant in
         the number of steps.
 
     `PINNDIAG_OFF=1` in the environment switches all measuring off: the plain loop.
     """
+    if resume and overwrite:
+        raise PinndiagError(
+            "resume= and overwrite= exclude each other",
+            where=f"to={str(to)!r}",
+            cause="one goes on with the run in the folder, the other replaces it",
+            fix="pass the one that is meant",
+        )
     subject = Subject.of(model, optimizer, parameters, solution)
     given = [model] if isinstance(model, torch.nn.Module) else list(modules_of(model).values())
     processes = Processes.of(given)
@@ -162,6 +170,7 @@ class Watch:
         weakref.finalize(self, self._met.remove).atexit = False
         if ledger.sink is not None:
             atexit.register(_close, weakref.ref(self))
+            weakref.finalize(self, ledger.sink.close).atexit = False  # one that was dropped has written its records
 
     def __call__(self, losses: Mapping[str, Tensor]) -> Tensor:
         """The weighted sum of the terms, to call `backward` on.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, final
 from torch import Tensor
 
 from pinndiag import schemes
+from pinndiag._diagnosis._rules import Changes
 from pinndiag._errors import PinndiagError
 from pinndiag._watch import Watch, watch
 from pinndiag.integrations._framework import About
@@ -115,10 +116,15 @@ class Handle:
         return self.watch.run()
 
     def diagnose(
-        self, pinn: PINN | None = None, *, select: Sequence[str] = (), ignore: Sequence[str] = ()
+        self,
+        pinn: PINN | None = None,
+        *,
+        select: Sequence[str] = (),
+        ignore: Sequence[str] = (),
+        thresholds: Changes = None,
     ) -> Diagnosis:
         """Judge the run so far; see `Watch.diagnose`. `pinndiag.wrap` of the same object gives the PINN."""
-        return self.watch.diagnose(pinn, select=select, ignore=ignore)
+        return self.watch.diagnose(pinn, select=select, ignore=ignore, thresholds=thresholds)
 
     def remove(self) -> None:
         """Write what waits, and leave the object as it was found."""

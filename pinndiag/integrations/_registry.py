@@ -54,7 +54,7 @@ def recognised(subject: Any, data: Any = None) -> AbstractFramework:
         raise PinndiagError(
             f"{type(subject).__name__} belongs to no framework that is known",
             where=f"got {type(subject).__module__}.{type(subject).__qualname__}; "
-            f"known: {', '.join(f.about.takes for f in FRAMEWORKS.values())}",
+            f"known: {', '.join(dict.fromkeys(f.about.takes for f in FRAMEWORKS.values()))}",
             cause="it is a plain module, or an object beside the one that trains",
             fix="in a loop of your own use pinndiag.watch(model, optimizer); "
             "to analyse a network, pinndiag.wrap(model, terms)",

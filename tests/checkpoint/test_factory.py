@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+import pinndiag
 from pinndiag import PINN
 from pinndiag._checkpoint import load
 from pinndiag._checkpoint._factory import made
@@ -106,6 +107,7 @@ def test_load_fills_the_factory_s_model(folder: Path, saved: Callable[..., Path]
     trained = made(f"{folder}/heat.py:make")
     path = saved({"model_state_dict": {name: t.detach() for name, t in trained.state.items()}, "epoch": 3})
     pinn = load(path, factory=f"{folder}/heat.py:make")
+    assert pinndiag.analyze(pinn, quick=True).record.run.factory == f"{folder}/heat.py:make"
     assert torch.equal(pinn.losses()["data"].detach(), trained.losses()["data"].detach())
     assert "weights taken from key 'model_state_dict' of file.pt" in pinn.notes
 

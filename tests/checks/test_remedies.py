@@ -77,6 +77,11 @@ def test_a_path_cannot_add_to_the_command():
     assert shlex.split(remedies.look_closer(done)[0].command)[2] == "a; rm -rf b"
 
 
+def test_a_command_names_the_factory_that_the_file_needs():
+    done = replace(record(), run=replace(record().run, source="w.pt", factory="my heat.py:make"))
+    assert remedies.look_closer(done)[0].command == "pinndiag analyze w.pt --factory 'my heat.py:make' --thorough"
+
+
 def toy():
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(1, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1)).double()

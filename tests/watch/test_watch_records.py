@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import warnings
@@ -281,8 +282,10 @@ def test_what_cannot_work_is_refused(tmp_path: Path) -> None:
     optimizer = torch.optim.SGD(problem.parameters, lr=1e-3)
     with pytest.raises(PinndiagError, match="every= is not a number of steps"):
         pinndiag.watch(problem.net, optimizer, every=-1)
-    with pytest.raises(PinndiagError, match="exclude each other"):
+    with pytest.raises(PinndiagError, match="weights= and scheme= exclude each other"):
         pinndiag.watch(problem.net, optimizer, weights={"pde": 1.0}, scheme="lra")
+    with pytest.raises(PinndiagError, match="resume= and overwrite= exclude each other"):
+        pinndiag.watch(problem.net, optimizer, to="run", resume=True, overwrite=True)
     with pytest.raises(PinndiagError, match="not a finite number"):
         pinndiag.watch(problem.net, optimizer, weights={"pde": math.nan})
     watch = pinndiag.watch(problem.net, optimizer, every=1, parameters=[problem.k])
@@ -293,6 +296,18 @@ def test_what_cannot_work_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PinndiagError, match="cannot be differentiated twice"):
         watch(problem.terms()).backward(create_graph=True)
     watch.close()
+
+
+def test_a_watch_that_is_dropped_leaves_its_records_and_the_folder_free(tmp_path: Path) -> None:
+    problem = Problem()
+    watch = pinndiag.watch(problem.net, to=tmp_path / "run", every=np.int64(2), parameters=[problem.k])
+    for _ in range(3):
+        watch(problem.terms()).backward()
+        watch.step()
+    del watch
+    gc.collect()  # a file that was left open is a warning, and so an error here
+    assert not (tmp_path / "run" / "writer.lock").exists()
+    assert read_run(tmp_path / "run").steps.steps.tolist() == [0, 2]
 
 
 def test_validation_without_grad_counts_nothing() -> None:

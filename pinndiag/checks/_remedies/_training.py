@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-
 from pinndiag._records import DiagnosisRecord, Prescription
 from pinndiag.checks._remedies._measured import MEASURED
 
@@ -175,11 +173,11 @@ def look_closer(record: DiagnosisRecord) -> list[Prescription]:
                 "print(watch.diagnose(pinn))\n",
             )
         ]
-    target = shlex.quote(record.run.source) if record.run.source else "FILE"
+    target, depth = record.run.target or "FILE", "" if record.run.mode == "quick" else " --thorough"
     return [
         Prescription(
             title="Run the experiments that were left out, then judge again.",
             why="They tell apart causes that look alike in what was measured.",
-            command=f"pinndiag analyze {target}" + ("" if record.run.mode == "quick" else " --thorough"),
+            command=f"pinndiag analyze {target}{depth}",
         )
     ]

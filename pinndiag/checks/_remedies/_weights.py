@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
 from pinndiag._records import DiagnosisRecord, Prescription
@@ -113,4 +112,4 @@ def _trial(record: DiagnosisRecord, key: str) -> str:
     if not record.run.source or record.run.origin == "run":
         return ""
     start = " --from initial" if record.start is not None else ""
-    return f"pinndiag remediate {shlex.quote(record.run.source)} --scheme {key}{start}"
+    return f"pinndiag remediate {record.run.target} --scheme {key}{start}"
