@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["remediate"]
 
 CANDIDATES, FINALISTS = 4, 2  # of "auto", at most
+STEPS = 2000
 
 
 @click.command(
@@ -41,8 +42,8 @@ Examples:
 Writes TARGET.remedy.html, TARGET.remedy.json and TARGET.treated.pt; TARGET stays as it is."""
 )
 @click.argument("target", type=click.Path(path_type=Path))
-@click.option("--scheme", "schemes", metavar="KEY", multiple=True, help="What to try. [default: by the diagnosis]")
-@click.option("--steps", metavar="N", type=click.IntRange(2), default=2000, help="Of each run. [default: 2000]")
+@click.option("--scheme", "schemes", metavar="KEY", multiple=True, help="What to try. [default: auto]")
+@click.option("--steps", metavar="N", type=click.IntRange(2), default=STEPS, help=f"Of each run. [default: {STEPS}]")
 @click.option("--seeds", metavar="K", type=click.IntRange(1), default=1, help="Runs of each arm. [default: 1]")
 @click.option(
     "--from",
@@ -90,9 +91,21 @@ def remediate(
     _check_target(existing(target))
     page, plain, treated = places(target, output, "remedy.html", "remedy.json", "treated.pt")
     _check_place(target, treated)
-    asked = _Asked(schemes=schemes, steps=steps, seeds=seeds, start=start, resample=resample, jobs=jobs)
+    asked = _Asked(
+        schemes=schemes,
+        steps=steps,
+        seeds=seeds,
+        start=start,
+        resample=resample,
+        jobs=jobs,
+        factory=factory,
+        device=device,
+        dtype=dtype,
+        output=output,
+    )
     # what a factory or a term prints must not get between the lines of a result that a program reads
     with progress(quiet) as shown, contextlib.redirect_stdout(sys.stderr):
+        asked = _known(asked, shown)
         pinn = _loaded(target, factory, device, dtype, shown)
         folder_made(page.parent)
         _say_what_is_replaced(plain)
@@ -129,14 +142,34 @@ class _Asked(msgspec.Struct, frozen=True, kw_only=True):
     start: str
     resample: int
     jobs: int
+    factory: str | None
+    device: str | None
+    dtype: str | None
+    output: Path | None
 
-    def again(self, target: Path, **changed: int) -> str:
-        """The command line that asks for the same, but for some of the numbers."""
+    def again(self, target: Path, *, steps: int = 0) -> str:
+        """The command line that asks for the same, or for another number of steps."""
         words = ["pinndiag", "remediate", shlex.quote(str(target)), *(f"--scheme {key}" for key in self.schemes)]
         words += ["--from initial"] if self.start == "initial" else []
-        usual = {"steps": 2000, "seeds": 1, "resample": 0, "jobs": 1}
-        asked = {name: changed.get(name, getattr(self, name)) for name in usual}
-        return " ".join(words + [f"--{name} {value}" for name, value in asked.items() if value != usual[name]])
+        if steps or self.steps != STEPS:  # the usual number, too, where it is what the advice is about
+            words += [f"--steps {steps or self.steps}"]
+        usual = {"seeds": 1, "resample": 0, "jobs": 1, "factory": None, "device": None, "dtype": None, "output": None}
+        given = {name: getattr(self, name) for name in usual}
+        words += [f"--{name} {shlex.quote(str(value))}" for name, value in given.items() if value != usual[name]]
+        return " ".join(words)
+
+
+def _known(asked: _Asked, shown: Progress) -> _Asked:
+    """What was asked for, where every scheme is known: before anything is read or computed."""
+    shown.begin("loading torch")
+    from pinndiag._remediate._request import is_auto
+    from pinndiag.schemes import by_key
+
+    if not asked.schemes or is_auto(asked.schemes):
+        return msgspec.structs.replace(asked, schemes=())
+    for key in asked.schemes:
+        by_key(key)
+    return asked
 
 
 def _check_target(target: Path) -> None:
@@ -174,10 +207,7 @@ def _loaded(target: Path, factory: str | None, device: str | None, dtype: str | 
 
 def _trained(pinn: PINN, asked: _Asked, target: Path, shown: Progress) -> Comparison:
     import pinndiag
-    from pinndiag.schemes import by_key
 
-    for key in asked.schemes:  # before anything is computed
-        by_key(key)
     shown.state(f"{described(pinn, target.name)}\n{_cost(asked)}")
 
     return pinndiag.remediate(
@@ -238,9 +268,9 @@ def _next(record: RemedyRecord, asked: _Asked, target: Path, treated: Path) -> s
     if record.interrupted:
         return f"the same again, or with fewer steps: {asked.again(target, steps=max(asked.steps // 4, 2))}"
     if record.baseline is None:
-        return f"{asked.again(target)} --scheme KEY   (to treat it all the same)"
+        return f"{asked.again(target)} --scheme KEY   (to treat it all the same; `pinndiag schemes` lists the keys)"
     if record.severity == "better":
         return f"pinndiag analyze {shlex.quote(str(treated))}"
-    if asked.steps < 2000:
-        return asked.again(target, steps=max(2 * asked.steps, 2000))
+    if asked.steps < STEPS:
+        return f"{asked.again(target, steps=max(2 * asked.steps, STEPS))}   (longer: schemes need time)"
     return f"pinndiag explain {record.diagnosis.findings[0].code}" if record.diagnosis.findings else "pinndiag schemes"

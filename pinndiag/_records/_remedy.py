@@ -30,6 +30,7 @@ class ArmRun(Record):
         held_out: the same at points not trained on, for the terms that can be evaluated there.
         score: remaining work summed over the terms, median over the last quarter of the steps.
         estimate: relative error as far as the residuals tell, without a solution; None where it cannot be had.
+        estimate_moved: the factor by which it moved when the points looked at were doubled last; None: not known.
         rel_l2: relative L2 error at the end, where a solution is known. Never used to choose.
         weights: weight of each term at the end (of per-point weights the mean).
         seconds: wall time of the training.
@@ -50,6 +51,7 @@ class ArmRun(Record):
     finite: bool
     history: History | None = None
     estimate: float | None = None
+    estimate_moved: float | None = None
 
     def left(self, chosen_by: ChosenBy) -> float:
         """What arms are chosen by, small is good: the estimated error, or the work left."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pinndiag._errors import PinndiagError
 from pinndiag._records import DiagnosisRecord
@@ -12,7 +12,7 @@ from pinndiag._terms._pinn import PINN
 from pinndiag.checks._geometry import equation
 from pinndiag.checks._time import beginnings
 from pinndiag.schemes import AbstractScheme, Causal, by_key, make
-from pinndiag.schemes._direction_scheme import AbstractDirectionScheme
+from pinndiag.schemes._direction_scheme import AbstractDirectionScheme, misleads
 from pinndiag.schemes._registry import scheme_of
 
 __all__ = ["Candidate", "candidates", "fitting", "named"]
@@ -78,26 +78,25 @@ def reference(pinn: PINN, record: DiagnosisRecord) -> str:
     return found if found in pinn.names else pinn.names[0]
 
 
-def named(one: str | AbstractScheme, pinn: PINN, record: DiagnosisRecord) -> AbstractScheme:
-    """A scheme that was asked for, itself or by its key.
+def named(one: Any, pinn: PINN, record: DiagnosisRecord) -> AbstractScheme:
+    """A scheme that was asked for: itself, or by its key or class.
 
     Raises:
         PinndiagError: there is none of that key, it needs to know more than the PINN tells, or misleads the optimizer.
     """
-    scheme = _keyed(one, pinn, record) if isinstance(one, str) else scheme_of(one)
+    listed = by_key(one) if isinstance(one, str) else one
+    if isinstance(listed, type) and issubclass(listed, AbstractScheme):
+        scheme = _of(listed, pinn, record)
+    else:
+        scheme = scheme_of(listed)
     if _misled(scheme, pinn):
-        raise PinndiagError(
-            f"L-BFGS cannot train with {type(scheme).__name__}",
-            where="the optimizer that the PINN names",
-            cause="it combines the gradients to a direction, which is the gradient of no loss for a line search",
-            fix="name a scheme that weighs the terms (lra, dynamic_norm), or wrap the PINN with another optimizer",
-        )
+        raise misleads(type(scheme).__name__)
     return scheme
 
 
-def _keyed(key: str, pinn: PINN, record: DiagnosisRecord) -> AbstractScheme:
-    if by_key(key) is not Causal:
-        return make(key, reference=reference(pinn, record))
+def _of(kind: type[AbstractScheme], pinn: PINN, record: DiagnosisRecord) -> AbstractScheme:
+    if kind is not Causal:
+        return make(kind, reference=reference(pinn, record))
     found = _causal(pinn, reference(pinn, record))
     if found is None:
         raise PinndiagError(

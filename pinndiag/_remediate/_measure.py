@@ -52,6 +52,7 @@ def measured(twin: PINN, state: State, seed: int) -> ArmRun:
     except PinndiagError:
         error = None
     sound = all(math.isfinite(loss) for loss in losses.values()) and all(_finite(tensor) for tensor in twin.tensors)
+    found = estimated(view) if sound else None
     return ArmRun(
         seed=seed,
         steps=state.step,
@@ -64,7 +65,8 @@ def measured(twin: PINN, state: State, seed: int) -> ArmRun:
         evaluations=state.evaluations,
         finite=sound,
         history=history(state.run),
-        estimate=estimated(view) if sound else math.inf,
+        estimate=math.inf if not sound else None if found is None else found.value,
+        estimate_moved=None if found is None else found.moved,
     )
 
 

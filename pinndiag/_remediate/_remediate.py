@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, final
 
 import msgspec
-import torch
 
 from pinndiag._analysis._analyze import analyze
 from pinndiag._analysis._plan import Event
 from pinndiag._diagnosis._compare import compare
-from pinndiag._errors import PinndiagError
 from pinndiag._records import (
     REMEDY_SCHEMA,
     Arm,
@@ -27,23 +24,22 @@ from pinndiag._records import (
     RemedyRecord,
     Trial,
 )
-from pinndiag._remediate._candidates import Candidate, candidates, named
+from pinndiag._remediate._candidates import Candidate, candidates
 from pinndiag._remediate._choice import FINALISTS, chosen_by, finalists, least
 from pinndiag._remediate._comparison import Comparison
 from pinndiag._remediate._lanes import Lane, run
 from pinndiag._remediate._measure import diagnosed
 from pinndiag._remediate._optimizers import card, made
 from pinndiag._remediate._points import Draws, drawn
+from pinndiag._remediate._request import AUTO, Schemes, asked, check_start, is_auto, whole
 from pinndiag._remediate._training import Plan, arrived
 from pinndiag._remediate._verdict import judged, measure_of, sentence
 from pinndiag._terms._pinn import PINN
-from pinndiag.schemes import AbstractPointScheme, AbstractScheme, Fixed
+from pinndiag.schemes import AbstractScheme
 
 __all__ = ["Progress", "remediate"]
 
 AS_IT_IS = "as it is"
-
-Schemes = str | AbstractScheme | Sequence[str | AbstractScheme]
 
 
 @final
@@ -64,7 +60,7 @@ class Progress:
 
 def remediate(
     pinn: PINN,
-    schemes: Schemes = "auto",
+    schemes: Schemes = AUTO,
     *,
     steps: int = 2000,
     seeds: int = 1,
@@ -83,9 +79,9 @@ def remediate(
 
     Args:
         pinn: from `wrap` or `load`; its terms must be capturable.
-        schemes: keys of schemes, schemes, or "auto": candidates by the diagnosis, all trained for half of the steps,
-            the two with the least estimated error to the end, and of these the better one by the same measure. A
-            healthy network is not treated unless a scheme is named.
+        schemes: keys of schemes, schemes or their classes, or "auto": candidates by the diagnosis, all trained for half
+            of the steps, the two with the least estimated error to the end, and of these the better one by the same
+            measure. A healthy network is not treated unless a scheme is named. A scheme begins anew, in a copy.
         steps: optimizer steps of each run.
         seeds: runs of each arm. From the initial parameters, seeds beyond the first redraw them; from the checkpoint
             only arms that draw random numbers run more than once.
@@ -104,7 +100,7 @@ def remediate(
 
     Raises:
         PinndiagError: a scheme is unknown, does not fit the terms, or remembers points that are to change; the start is
-            unknown; steps or seeds are not positive.
+            unknown; a number makes no sense.
         CaptureError: a term cannot be captured, so that there is no copy to train.
 
     An interrupt (Ctrl-C) ends it with what is done by then.
@@ -113,12 +109,13 @@ def remediate(
 
     References: design 7; Deguchi, Asai 2023 and Wang, Teng, Perdikaris 2021 for the comparisons it repeats.
     """
-    _check(pinn, steps, seeds, start, resample)
+    check_start(pinn, start)
+    steps, seeds, resample, jobs = whole(steps=steps, seeds=seeds, resample=resample, jobs=jobs)
+    auto = is_auto(schemes)
     began = time.perf_counter()
     work = _Work(pinn, steps, seeds, start, resample, jobs, progress)
     record = diagnosis or analyze(pinn, name=name, source=source, progress=work.stage("the network as it is")).record
-    auto = isinstance(schemes, str) and schemes == "auto"
-    wanted = candidates(pinn, record, fresh=resample > 0) if auto else _named(schemes, pinn, record)
+    wanted = candidates(pinn, record, fresh=resample > 0) if auto else asked(schemes, pinn, record)
     if wanted:
         work.race(wanted, auto=auto)
     return work.comparison(record, name or record.run.name, source, time.perf_counter() - began, auto=auto)
@@ -205,8 +202,7 @@ class _Work:
         """One lane a seed; from the checkpoint a second one only where something is drawn at random."""
         seeds = self.seeds if self.start == "initial" or hasattr(scheme, "seed") or self.resample else 1
         plans = [
-            Plan(key, _anew(scheme, self.pinn.weights, seed), self.start, seed, self.steps, self.draws)
-            for seed in range(seeds)
+            Plan(key, _anew(scheme, self.pinn, seed), self.start, seed, self.steps, self.draws) for seed in range(seeds)
         ]
         return [Lane(plan, diagnose=plan.seed == 0) for plan in plans]
 
@@ -292,58 +288,15 @@ class _Work:
         return [*found, *kept]
 
 
-def _anew(scheme: AbstractScheme | None, weights: Mapping[str, float], seed: int) -> AbstractScheme | None:
-    """A copy that begins anew, with other draws for another seed.
-
-    A scheme that leaves terms as they are leaves them the weights that the PINN is trained with, unless it was given
-    others; one that sets every weight begins at 1, as its source does.
-    """
+def _anew(scheme: AbstractScheme | None, pinn: PINN, seed: int) -> AbstractScheme | None:
+    """A copy that begins anew, with other draws for another seed, and the PINN's weights where it leaves them."""
     if scheme is None:
         return None
-    found: Any = copy.deepcopy(scheme)
-    found.forget()
+    found: Any = scheme.anew(pinn.tensors)
     if hasattr(found, "seed"):
         found.seed += seed
-    if not found.given:
-        left = set(weights) if isinstance(found, (AbstractPointScheme, Fixed)) else set(found.exclude)
-        found.given = {name: weight for name, weight in weights.items() if name in left}
+    found.take_over(pinn.weights)
     return found  # type: ignore[no-any-return]
-
-
-def _check(pinn: PINN, steps: int, seeds: int, start: str, resample: int) -> None:
-    if resample < 0:
-        raise PinndiagError(
-            f"points cannot change every {resample} steps", fix="give a number of steps, or 0 for never"
-        )
-    if steps < 2 or seeds < 1:
-        raise PinndiagError(
-            f"nothing can be trained for {steps} steps and {seeds} seeds", fix="give at least 2 steps and 1 seed"
-        )
-    if start not in ("checkpoint", "initial"):
-        raise PinndiagError(f"there is no start {start!r}", fix="start='checkpoint' or start='initial'")
-    if start == "initial" and pinn.initial is not None:
-        same = all(torch.equal(pinn.initial[name].to(t.device), t.detach()) for name, t in pinn.parameters.items())
-        if same:
-            raise PinndiagError(
-                "the initial parameters are those of the checkpoint",
-                where=f"{len(pinn.parameters)} tensors, all equal",
-                cause="the model was wrapped after training, without initial=",
-                fix="wrap before training or pass initial=, and save again; or start from the checkpoint",
-            )
-
-
-def _named(schemes: Schemes, pinn: PINN, record: DiagnosisRecord) -> list[Candidate]:
-    """The schemes that were asked for, each under a name of its own."""
-    given = [schemes] if isinstance(schemes, (str, type, AbstractScheme)) else list(schemes)
-    found: list[Candidate] = []
-    for one in given:
-        scheme = named(one, pinn, record)
-        key = scheme.about.key
-        count = sum(known.key.split(" ")[0] == key for known in found)
-        found.append(Candidate(key if count == 0 else f"{key} ({count + 1})", scheme, "asked for"))
-    if not found:
-        raise PinndiagError("no scheme was named", fix='pass schemes="auto", or keys such as ["lra"]')
-    return found
 
 
 def _arm(one: Candidate, lanes: Sequence[Lane], steps: int) -> Arm | None:
@@ -356,11 +309,16 @@ def _arm(one: Candidate, lanes: Sequence[Lane], steps: int) -> Arm | None:
     return Arm(
         key=one.key,
         title="trained on as it is" if scheme is None else f"{type(scheme).__name__} ({one.key})",
-        settings={} if scheme is None else scheme.settings,
+        settings={} if scheme is None else _trained(lanes[0], scheme).settings,
         runs=[result.run for result in results],
         diagnosis=results[0].diagnosis,
         points=results[0].points,
     )
+
+
+def _trained(lane: Lane, scheme: AbstractScheme) -> AbstractScheme:
+    """A scheme as it is at the end, when it knows its reference."""
+    return scheme if lane.state is None or lane.state.scheme is None else lane.state.scheme
 
 
 def _run(lane: Lane) -> ArmRun:

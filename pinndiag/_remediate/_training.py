@@ -102,7 +102,7 @@ def advance(
     first = 0 if state is None else state.step
     twin, optimizer, notes = _standing(pinn, plan, state)
     plan.points.place(twin, plan.seed, first)
-    scheme = copy.deepcopy(plan.scheme) if state is None else state.scheme
+    scheme = copy.deepcopy(plan.scheme if state is None else state.scheme)
     begun = time.perf_counter()
     evaluations = 0
     with replayed(RandomState.seeded(plan.seed)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, final
 
 import torch
@@ -12,7 +12,6 @@ from torch import Tensor
 from pinndiag._engine import Combination, Evaluation
 from pinndiag._errors import PinndiagError
 from pinndiag._terms._terms import mean_square
-from pinndiag._watch._points import KnownPoints
 
 if TYPE_CHECKING:
     from pinndiag.schemes import AbstractScheme
@@ -34,8 +33,6 @@ class Balance:
         self.scheme = scheme
         self._combination: Combination | None = None
         self._names: tuple[str, ...] = ()
-        self._decided: tuple[tuple[str, ...], Combination] | None = None  # by the scheme, for the step under way
-        self._points = KnownPoints()
         self._unmet = set(weights)  # names that no term has had
         self._steps = 0  # that were measured
 
@@ -51,7 +48,7 @@ class Balance:
                 "weights= and scheme= exclude each other",
                 where=f"weights for {', '.join(map(repr, weights))}",
                 cause="a scheme sets the weights itself",
-                fix="leave weights= out",
+                fix="leave weights= out; a scheme takes its own, for what it leaves alone and until it begins",
             )
         for name, weight in (weights or {}).items():
             if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not math.isfinite(weight):
@@ -69,8 +66,8 @@ class Balance:
 
     def leave(self, weights: Mapping[str, float]) -> None:
         """See `Watch.leave`."""
-        if self.scheme is not None and self._combination is None and not self.scheme.given:
-            self.scheme.given = {name: weights[name] for name in self.scheme.exclude if name in weights}
+        if self.scheme is not None and self._combination is None:
+            self.scheme.take_over(weights)
 
     @property
     def keeps_graphs(self) -> bool:
@@ -96,7 +93,7 @@ class Balance:
         """What is applied to an evaluation; within one optimizer step it stays the same.
 
         Raises:
-            PinndiagError: a second call of a step brings terms that the scheme has not seen beside the others.
+            PinndiagError: see `AbstractScheme.decide`.
         """
         found = self._combination
         self._steps += first
@@ -106,33 +103,18 @@ class Balance:
             if found is None or evaluation.names != self._names or found.weights.device != device:
                 weights = [self.weights.get(name, 1.0) for name in evaluation.names]
                 found = Combination(torch.tensor(weights, dtype=torch.float64, device=device))
-        elif first or self._decided is None or set(evaluation.names) > set(self._decided[0]):
-            found = self.scheme.combine(evaluation)
-            self._decided = evaluation.names, found
-        elif found is None or evaluation.names != self._names:
-            found = _part(self.scheme.about.key, *self._decided, evaluation.names)
+        else:
+            found = self.scheme.decide(evaluation, again=not first)
         self._names, self._combination = evaluation.names, found
-        if found.points:
-            self._look_at_points(evaluation, found.points, first=first)
         return found
 
     def remarks(self) -> list[str]:
         """What looks wrong. Terms may come later: a name is missed from the second measured step on."""
-        found = self._points.told()
-        if self._unmet and self._steps > 1:
-            missed, self._unmet = ", ".join(map(repr, sorted(self._unmet))), set()
-            terms = ", ".join(self._names)
-            found = [*found, f"weights= names {missed}, and no term is called so: a term not named weighs 1 ({terms})"]
-        return found
-
-    def _look_at_points(self, evaluation: Evaluation, weighted: Iterable[str], *, first: bool) -> None:
-        """Whether the weight of each point meets that point."""
-        assert self.scheme is not None
-        if first:
-            remembered = getattr(self.scheme, "remembers", False)
-            self._points.begin(evaluation, weighted, self.scheme.about.key, remembered=remembered)
-        else:
-            self._points.within(evaluation, weighted, self.scheme.about.key)
+        if not self._unmet or self._steps <= 1:
+            return []
+        missed, self._unmet = ", ".join(map(repr, sorted(self._unmet))), set()
+        terms = ", ".join(self._names)
+        return [f"weights= names {missed}, and no term is called so: a term not named weighs 1 ({terms})"]
 
     def state_dict(self) -> dict[str, Any]:
         """The scheme's state."""
@@ -142,17 +124,3 @@ class Balance:
         """Take up a state that `state_dict` gave."""
         if self.scheme is not None and state:
             self.scheme.load_state_dict(state)
-
-
-def _part(key: str, names: tuple[str, ...], decided: Combination, wanted: tuple[str, ...]) -> Combination:
-    """What was decided for all terms, for some of them."""
-    if not set(wanted) <= set(names):
-        raise PinndiagError(
-            "a second call within one step brings other terms, which the scheme cannot balance against the first",
-            where=f"scheme {key!r}; first call: {', '.join(names)}; now: {', '.join(wanted)}",
-            cause="the loss is put together from several calls, or a validation runs with grad enabled",
-            fix="hand all terms over in one call; validate under torch.no_grad()",
-        )
-    places = [names.index(name) for name in wanted]
-    points = {name: weights for name, weights in decided.points.items() if name in wanted}
-    return Combination(decided.weights[places], points, decided.direction)

@@ -98,8 +98,8 @@ def watch(
             the graph of the step; default as for histograms. Costs about 40 gradients.
         weights: the fixed weights to train with (default 1).
         scheme: a balancing scheme, or its key in `pinndiag.schemes`; it sets the weights, also while measuring is off.
-            All terms have to come in one call. One that weighs points wants all points of a term at once: others are
-            refused within a step, and told of between steps, where they require grad (else only their number is seen).
+            All terms have to come in one call. One that weighs points wants the same points of a term at every step,
+            all at once: others are refused, where they require grad (else only their number is seen).
         solution: (points, values) of a known solution, for the relative L2 error.
         parameters: trainable tensors outside the module.
         resume: go on with the run in `to`: its step number and the scheme's state, new records after the old ones. Of a

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Unpack, final
+from typing import ClassVar, Unpack, final
 
 import torch
 
 from pinndiag.schemes._about import About
 from pinndiag.schemes._memory import Fields
+from pinndiag.schemes._numbers import AVERAGE, Ranges
 from pinndiag.schemes._options import Number, Options
 from pinndiag.schemes._point_scheme import AbstractPointScheme, Points, TermChoice
 from pinndiag.schemes._presets import PUBLISHED, presets
@@ -54,6 +55,7 @@ class BRDR(AbstractPointScheme):
     )
     trained = True
     coupled = True
+    ranges: ClassVar[Ranges] = {"keep": AVERAGE}
 
     def __init__(
         self, *, keep: Number = 0.999, terms: TermChoice = None, every: int = 1, **options: Unpack[Options]

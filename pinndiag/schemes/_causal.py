@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Unpack, final
+from typing import ClassVar, Unpack, final
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from pinndiag._engine import Evaluation
 from pinndiag._errors import PinndiagError
 from pinndiag.schemes._about import About
 from pinndiag.schemes._memory import Fields
+from pinndiag.schemes._numbers import COUNT, SIZE, Ranges
 from pinndiag.schemes._options import Number, Options
 from pinndiag.schemes._point_scheme import AbstractPointScheme, Points, TermChoice
 from pinndiag.schemes._presets import PUBLISHED, presets
@@ -59,6 +60,7 @@ class Causal(AbstractPointScheme):
         "initial condition",
     )
     remembers = False
+    ranges: ClassVar[Ranges] = {"slabs": COUNT, "eps": SIZE}
 
     def __init__(
         self,
@@ -72,10 +74,10 @@ class Causal(AbstractPointScheme):
         **options: Unpack[Options],
     ) -> None:
         super().__init__(terms=tuple(time) if terms is None else terms, every=every, **options)
-        if slabs < 1:
-            raise PinndiagError(f"slabs={slabs}: there must be one at least", fix="give slabs >= 1, such as 32")
         self.time, self.slabs, self.before = dict(time), slabs, before
         self.eps = tuple(eps) if isinstance(eps, Sequence) else (eps,)
+        if not self.eps or list(self.eps) != sorted(self.eps):
+            raise PinndiagError(f"Causal(eps={eps!r}) is no rising list", fix="give one number, or a list that rises")
         self._ahead: Tensor | None = None
 
     def measure(self, evaluation: Evaluation, name: str) -> Points:

@@ -13,12 +13,14 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from pinndiag._engine import Combination, Evaluation
+from pinndiag._errors import PinndiagError
+from pinndiag.schemes._calls import stepping
 from pinndiag.schemes._guards import normalised
 from pinndiag.schemes._options import Number
 from pinndiag.schemes._scheme import AbstractScheme
 from pinndiag.schemes._term_scheme import Measured, rows_of
 
-__all__ = ["AbstractDirectionScheme", "Coefficients", "Gramian"]
+__all__ = ["AbstractDirectionScheme", "Coefficients", "Gramian", "misleads"]
 
 Gramian = Float64[np.ndarray, "terms terms"]
 Coefficients = Float64[np.ndarray, " terms"]
@@ -27,9 +29,9 @@ Coefficients = Float64[np.ndarray, " terms"]
 class AbstractDirectionScheme(AbstractScheme):
     """The step is d = sum_i c_i g_i; c comes from the Gramian G = J J^T of the term gradients.
 
-    For first-order optimizers: d is the gradient of no function, so a line search or L-BFGS is misled by it. A call
-    returns sum_i L_i. G is small: it is looked at on the CPU in float64, for one transfer a step. A term whose gradient
-    is zero or not finite sits the step out with the coefficient it had.
+    For first-order optimizers: d is the gradient of no function, so a line search is misled by it, and L-BFGS is
+    refused. A call returns sum_i L_i. G is small: it is looked at on the CPU in float64, for one transfer a step. A
+    term whose gradient is zero or not finite sits the step out with the coefficient it had.
     """
 
     directs = True
@@ -48,7 +50,13 @@ class AbstractDirectionScheme(AbstractScheme):
 
     @final
     def combine(self, evaluation: Evaluation) -> Combination:
-        """See `AbstractScheme`."""
+        """See `AbstractScheme`.
+
+        Raises:
+            PinndiagError: L-BFGS asks.
+        """
+        if isinstance(stepping(), torch.optim.LBFGS):
+            raise misleads(type(self).__name__)
         names = evaluation.names
         self._settle(names)
         places = [i for i, name in enumerate(names) if name not in self.exclude]
@@ -67,7 +75,7 @@ class AbstractDirectionScheme(AbstractScheme):
         return self._answer(names, weights.index_copy(0, torch.tensor(places, device=found.device), found))
 
     def _begin(self, name: str) -> dict[str, Number | Tensor]:
-        return {"applied": self.given.get(name, 1.0), "skipped": 0.0}
+        return {"applied": self.limits.number(self.given.get(name, 1.0)), "skipped": 0.0}
 
     def _decide(self, gradients: Measured, before: Tensor, names: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Coefficients for all, and whose gradients were usable."""
@@ -86,6 +94,16 @@ class AbstractDirectionScheme(AbstractScheme):
                 found[usable], sound[usable] = chosen, True
         coefficients = torch.from_numpy(found).to(before)
         return self.limits(coefficients, before), torch.from_numpy(sound).to(before.device)
+
+
+def misleads(scheme: str) -> PinndiagError:
+    """The error for a direction under an optimizer that looks at the values of a loss."""
+    return PinndiagError(
+        f"L-BFGS cannot train with {scheme}",
+        where="the optimizer whose closure is evaluated, or that the PINN names",
+        cause="the scheme combines the gradients to a direction, which is the gradient of no loss for a line search",
+        fix="use a scheme that weighs the terms (lra, dynamic_norm) or fixed weights with L-BFGS, or another optimizer",
+    )
 
 
 def _angles(gradients: Measured) -> tuple[Coefficients, Gramian]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Unpack, final
+import math
+from typing import ClassVar, Literal, Unpack, final
 
 import torch
 
-from pinndiag._errors import PinndiagError
 from pinndiag.schemes._about import About
 from pinndiag.schemes._guards import guarded
+from pinndiag.schemes._numbers import POSITIVE, Range, Ranges
 from pinndiag.schemes._options import Number, Options
 from pinndiag.schemes._presets import PUBLISHED, presets
 from pinndiag.schemes._ratio_scheme import AbstractRatioScheme
@@ -26,7 +27,7 @@ class DynamicNorm(AbstractRatioScheme):
     """w_j <- keep w_j + (1 - keep) |g_r|_p / |g_j|_p: every term's gradient as long as the PDE's.
 
     Args:
-        p: norm of the gradients: 2, 1 or inf; the choice made no difference in the paper.
+        p: norm of the gradients: 2, 1 or "inf"; the choice made no difference in the paper.
         keep: weight of the old value; 0.99 at every tenth step remembers 1000 steps.
         every: steps between refreshes.
         bias_correction: start at the ratio itself rather than at 1 (eq 26).
@@ -52,21 +53,20 @@ class DynamicNorm(AbstractRatioScheme):
         "ceiling (exclude them, or give w_max); presumes a PDE term that dominates",
     )
     coupling: Coupling = "reference"
+    ranges: ClassVar[Ranges] = {"p": Range(1, meaning="1, 2 or infinity"), "power": POSITIVE}
 
     def __init__(
         self,
         *,
-        p: Number = 2,
+        p: Number | Literal["inf"] = 2,
         keep: Number = 0.99,
         every: int = 10,
         bias_correction: bool = True,
         power: Number = 1.0,
         **options: Unpack[Options],
     ) -> None:
-        if p < 1:
-            raise PinndiagError(f"p={p} is no norm", fix="use p = 1, 2 or math.inf")
         super().__init__(keep=keep, every=every, bias_correction=bias_correction, **options)
-        self.p, self.power = p, power
+        self.p, self.power = math.inf if isinstance(p, str) else p, power
 
     def ratio(self, gradients: Measured, applied: Weights, sound: Sound, reference: int | None) -> Weights:
         """See `AbstractRatioScheme`."""

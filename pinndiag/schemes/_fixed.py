@@ -21,7 +21,8 @@ class Fixed(AbstractTermScheme):
 
     Args:
         weights: weight of each term; a term that is not named has 1.
-        options: see `AbstractScheme`; `every` and `first` have nothing to refresh.
+        options: see `AbstractScheme`. There is no refresh: `first`, `eps_rel` and `max_growth` have nothing to act on;
+            `w_min`, `w_max` and `normalise` act on the weights given.
 
     Cost: none.
 
@@ -40,6 +41,8 @@ class Fixed(AbstractTermScheme):
         "the penalty method",
         "a weight has to be guessed, and what is right early in training need not be right later",
     )
+
+    continues = True
 
     def __init__(self, weights: Mapping[str, Number] | None = None, **options: Unpack[Unweighted]) -> None:
         super().__init__(weights=weights, **options)

@@ -51,6 +51,8 @@ class GlobalGradNorm(AbstractRatioScheme):
         "a term whose gradient vanishes takes all the weight; as with dynamic norm, slow on zero boundary data",
     )
 
+    continues = True
+
     def __init__(
         self,
         *,

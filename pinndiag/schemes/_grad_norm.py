@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal, Unpack, final
+from typing import ClassVar, Literal, Unpack, final
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from pinndiag.schemes._about import About
 from pinndiag.schemes._adam import adam, adam_start
 from pinndiag.schemes._guards import guarded
 from pinndiag.schemes._memory import Fields
+from pinndiag.schemes._numbers import POSITIVE, SIZE, Ranges
 from pinndiag.schemes._options import Number, Options
 from pinndiag.schemes._presets import PUBLISHED, presets
 from pinndiag.schemes._term_scheme import AbstractTermScheme, Measured, Sound, Weights, rows_of
@@ -63,6 +64,9 @@ class GradNorm(AbstractTermScheme):
         "log w",
     )
 
+    ranges: ClassVar[Ranges] = {"alpha": SIZE, "lr": POSITIVE}
+    shaping = ("ascent",)
+
     def __init__(
         self,
         *,
@@ -77,7 +81,21 @@ class GradNorm(AbstractTermScheme):
         options.setdefault("w_min", 1e-4)
         super().__init__(every=every, **options)
         self.alpha, self.lr, self.parametrisation, self.ascent = alpha, lr, parametrisation, ascent
-        self._layer = layer if layer is None or isinstance(layer, str) else list(layer)
+        self.layer: Sequence[Tensor | int] | Literal["last"] | None = (
+            layer if layer is None or isinstance(layer, str) else list(layer)
+        )
+
+    def anew(self, parameters: Sequence[Tensor]) -> GradNorm:
+        """See `AbstractScheme`; the layer is known in copies of the network by its place.
+
+        Raises:
+            PinndiagError: the network has no such parameters.
+        """
+        found = super().anew(parameters)
+        assert isinstance(found, GradNorm)
+        if isinstance(self.layer, list):
+            found.layer = self._places(parameters)
+        return found
 
     def start(self, name: str, weight: Number) -> Mapping[str, Number | Tensor]:
         """See `AbstractTermScheme`."""
@@ -86,7 +104,7 @@ class GradNorm(AbstractTermScheme):
     def measure(self, evaluation: Evaluation, taking_part: Sequence[int]) -> Measured | None:
         """See `AbstractTermScheme`: the columns of W."""
         gradients = rows_of(evaluation, taking_part)
-        if self._layer is None:
+        if self.layer is None:
             return gradients
         pieces = gradients.split(_parameters.sizes(evaluation.parameters), dim=1)
         return torch.cat([pieces[i] for i in self._places(evaluation.parameters)], dim=1)
@@ -119,8 +137,8 @@ class GradNorm(AbstractTermScheme):
         return value - self.lr * slope, {}
 
     def _places(self, parameters: Sequence[Tensor]) -> list[int]:
-        if self._layer == "last":
-            if self._trained is None and self._seen is not None:
+        if self.layer == "last":
+            if self.guesses:
                 raise PinndiagError(
                     'GradNorm(layer="last") does not know which layer is the last',
                     cause="the order of the parameters cannot be read from a graph",
@@ -128,11 +146,16 @@ class GradNorm(AbstractTermScheme):
                 )
             matrices = [i for i, p in enumerate(parameters) if p.ndim > 1]
             return list(range(matrices[-1] if matrices else 0, len(parameters)))
-        assert self._layer is not None
-        wanted = {id(p) for p in self._layer if isinstance(p, Tensor)}
-        found = [i for i, p in enumerate(parameters) if id(p) in wanted]
+        assert self.layer is not None
+        wanted = {entry if isinstance(entry, int) else id(entry) for entry in self.layer}
+        found = [i for i, p in enumerate(parameters) if i in wanted or id(p) in wanted]
         if not found:
-            raise PinndiagError("GradNorm(layer=...) names no parameter that is trained", fix="pass parameters in use")
+            raise PinndiagError(
+                "GradNorm(layer=...) names no parameter that is trained",
+                where=f"{len(wanted)} tensors named, {len(parameters)} trained",
+                cause="they are those of another network, of a copy, or frozen",
+                fix='pass parameters of this network, or layer="last"',
+            )
         return found
 
 

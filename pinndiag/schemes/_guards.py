@@ -43,11 +43,6 @@ class Limits:
     def __post_init__(self) -> None:
         if self.w_min is not None and self.w_max is not None and self.w_min > self.w_max:
             raise PinndiagError(f"w_min={self.w_min} is larger than w_max={self.w_max}", fix="swap them, or drop one")
-        if self.max_growth is not None and self.max_growth < 1:
-            raise PinndiagError(
-                f"max_growth={self.max_growth} would let no weight stay as it is",
-                fix="give the largest factor between two refreshes, such as 10",
-            )
 
     def __call__(self, weights: Tensor, before: Tensor | None = None) -> Tensor:
         """Weights within the bounds, given those of the refresh before."""
@@ -56,6 +51,11 @@ class Limits:
         if self.w_min is not None or self.w_max is not None:
             weights = weights.clamp(self.w_min, self.w_max)
         return weights
+
+    def number(self, weight: int | float) -> int | float:
+        """One weight within the bounds."""
+        low = weight if self.w_min is None else max(weight, self.w_min)
+        return low if self.w_max is None else min(low, self.w_max)
 
 
 def normalised(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Unpack, final
+from typing import Any, Unpack, final
 
 import torch
 
@@ -61,6 +61,10 @@ class InverseDirichlet(AbstractRatioScheme):
         self.largest = largest
         if largest:  # there is no reference then whose bad figures could spoil the others'
             self.coupling = "none"
+
+    def argument(self, name: str) -> Any:
+        """See `Configured`."""
+        return "max" if name == "reference" and self.largest else super().argument(name)
 
     def ratio(self, gradients: Measured, applied: Weights, sound: Sound, reference: int | None) -> Weights:
         """See `AbstractRatioScheme`."""

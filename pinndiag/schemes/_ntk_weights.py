@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Unpack, final
+from typing import ClassVar, Literal, Unpack, final
 
 import torch
 from torch import Tensor
@@ -14,7 +14,8 @@ from pinndiag._errors import TermError
 from pinndiag._terms import _parameters
 from pinndiag.schemes._about import About
 from pinndiag.schemes._guards import guarded
-from pinndiag.schemes._options import Number, Options
+from pinndiag.schemes._numbers import COUNT, SEED, Ranges
+from pinndiag.schemes._options import Number, Options, names_of
 from pinndiag.schemes._presets import PUBLISHED, presets
 from pinndiag.schemes._ratio_scheme import AbstractRatioScheme
 from pinndiag.schemes._term_scheme import Measured, Sound, Weights
@@ -65,6 +66,7 @@ class NTKWeights(AbstractRatioScheme):
         "dear; the mean speed says nothing of the slowest directions, which set the error",
     )
     keeps_graphs = True
+    ranges: ClassVar[Ranges] = {"points": COUNT, "probes": COUNT, "seed": SEED}
 
     def __init__(
         self,
@@ -82,7 +84,8 @@ class NTKWeights(AbstractRatioScheme):
     ) -> None:
         super().__init__(keep=keep, every=every, **options)
         self.estimate, self.points, self.probes, self.seed = estimate, points, probes, seed
-        self.trace, self.total, self.only = trace, total, terms
+        self.trace, self.total = trace, total
+        self.terms = self.only = None if terms is None else names_of("terms", terms)
 
     def measure(self, evaluation: Evaluation, taking_part: Sequence[int]) -> Measured | None:
         """See `AbstractTermScheme`: one column, the mean diagonal (or the trace) of each term's kernel."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, Unpack, final
+from typing import ClassVar, Literal, Unpack, final
 
 import numpy as np
 import torch
 
 from pinndiag.schemes._about import About
 from pinndiag.schemes._direction_scheme import AbstractDirectionScheme, Coefficients, Gramian
+from pinndiag.schemes._numbers import SEED, Ranges
 from pinndiag.schemes._options import Options
 
 __all__ = ["PCGrad"]
@@ -40,6 +41,8 @@ class PCGrad(AbstractDirectionScheme):
         "Yu, Kumar, Gupta, Levine, Hausman, Finn 2020, NeurIPS (arXiv:2001.06782)",
         "does nothing about gradients that differ in size only; with three terms the sum may still conflict with one",
     )
+
+    ranges: ClassVar[Ranges] = {"seed": SEED}
 
     def __init__(
         self, *, order: Literal["random", "fixed"] = "random", seed: int = 0, every: int = 1, **options: Unpack[Options]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Unpack, final
+from typing import ClassVar, Unpack, final
 
 import torch
 
@@ -11,6 +11,7 @@ from pinndiag._derivatives._rows import squared_norms
 from pinndiag._engine import Evaluation
 from pinndiag.schemes._about import About
 from pinndiag.schemes._memory import Fields
+from pinndiag.schemes._numbers import SHARE, Ranges
 from pinndiag.schemes._options import Number, Options
 from pinndiag.schemes._point_scheme import AbstractPointScheme, Points, TermChoice
 
@@ -49,6 +50,7 @@ class PointGradNorm(AbstractPointScheme):
     )
     keeps_graphs = True
     remembers = False
+    ranges: ClassVar[Ranges] = {"floor": SHARE}
 
     def __init__(
         self, *, floor: Number = 1e-3, terms: TermChoice = None, every: int = 1, **options: Unpack[Options]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal, Unpack, final
+from typing import Any, ClassVar, Literal, Unpack, final
 
 import torch
 from jaxtyping import Float
@@ -14,8 +14,9 @@ from pinndiag._engine import Combination, Evaluation
 from pinndiag._errors import PinndiagError, TermError
 from pinndiag._terms._terms import square
 from pinndiag.schemes._guards import normalised
+from pinndiag.schemes._known_points import KnownPoints
 from pinndiag.schemes._memory import Fields
-from pinndiag.schemes._options import Options
+from pinndiag.schemes._options import Options, names_of
 from pinndiag.schemes._scheme import AbstractScheme
 
 __all__ = ["AbstractPointScheme", "Points", "TermChoice"]
@@ -27,13 +28,23 @@ TermChoice = Sequence[str] | Literal["all"] | None
 class AbstractPointScheme(AbstractScheme):
     """L_i = mean_j f_j |r_j|^2 for the terms chosen; f_j, the factor of point j, is what `weights` shows.
 
-    The other terms keep their weight of `weights=`. Every entry of a residual counts as a point. Weights that are
-    remembered belong to their points: these must stay the same from step to step, and their number is checked.
+    Every entry of a residual counts as a point. The weight of a term in `weights=` stays: it multiplies the factors of
+    the term's points.
+
+    A factor belongs to its point, and other points are refused as far as they can be seen. Seen is the number of
+    residuals, at every call, and the points themselves where they require grad (the residual has derivatives in them),
+    at the first three calls and at every hundredth step; all of them at each further evaluation of one step. Not seen
+    are points that leave no trace in the graph: those of data and boundary values without derivatives, of
+    `torch.func` residuals, a part of a larger tensor, or a tensor that is overwritten in place while the trainable
+    tensors are not known (no `watch`, no `parameters=`). A state keeps the points, so that a run is not taken up at
+    others.
 
     Args:
         terms: whose points are weighted, or "all"; default: the reference's.
         options: see `AbstractScheme`.
     """
+
+    continues = True
 
     remembers: ClassVar[bool] = True
     """Whether a point's weight depends on earlier steps, so that the points must stay."""
@@ -46,12 +57,13 @@ class AbstractPointScheme(AbstractScheme):
 
     def __init__(self, *, terms: TermChoice = None, every: int = 1, **options: Unpack[Options]) -> None:
         super().__init__(every=every, **options)
+        self._points = KnownPoints()
         if self.normalise == "ref":
             raise PinndiagError(
                 f'{type(self).__name__} weighs points, for which normalise="ref" means nothing',
                 fix='use normalise="mean"',
             )
-        self.terms = terms if terms is None or isinstance(terms, str) else tuple(terms)
+        self.terms: TermChoice = "all" if terms == "all" else None if terms is None else names_of("terms", terms)
 
     @abstractmethod
     def start(self, name: str, like: Points) -> Fields:
@@ -97,7 +109,7 @@ class AbstractPointScheme(AbstractScheme):
         if self.due(step):
             known = self._refresh(known, measured)
             self.memory.terms.update(known)
-        return {name: normalised(fields["applied"], self.normalise) for name, fields in known.items()}
+        return {name: self._scaled(name, fields["applied"]) for name, fields in known.items()}
 
     @final
     def combine(self, evaluation: Evaluation) -> Combination:
@@ -109,6 +121,8 @@ class AbstractPointScheme(AbstractScheme):
             if evaluation.outputs[name].ndim == 0:
                 raise _scalar(type(self).__name__, name)
         due = self.due(evaluation.step)
+        anew = due and not self.remembers
+        self._points.begin(evaluation, chosen, type(self).__name__, anew=anew, guessed=self.guesses)
         measured = {
             name: self.measure(evaluation, name) if due else evaluation.outputs[name].detach().abs().reshape(-1)
             for name in chosen
@@ -117,6 +131,30 @@ class AbstractPointScheme(AbstractScheme):
         points = {name: factor.reshape(evaluation.outputs[name].shape) for name, factor in factors.items()}
         given = [1.0 if name in points else self.given.get(name, 1.0) for name in names]
         return self._answer(names, evaluation.values.new_tensor(given), points)
+
+    def check_again(self, evaluation: Evaluation) -> None:
+        """See `AbstractScheme`: the points must be those that the weights were found for."""
+        chosen = [name for name in self._chosen(evaluation.names) if name in evaluation.names]
+        self._points.again(evaluation, chosen, type(self).__name__, guessed=self.guesses)
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """See `AbstractScheme`; with the points that the weights belong to."""
+        return {**super().get_extra_state(), "points": self._points.values}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """See `AbstractScheme`."""
+        super().set_extra_state(state)
+        self._points.values = state.get("points", {})
+
+    def forget(self) -> None:
+        """See `AbstractScheme`."""
+        super().forget()
+        self._points = KnownPoints()
+
+    def _scaled(self, name: str, factor: Points) -> Points:
+        """The factors on their common scale, times the weight of the term."""
+        own, factor = self.given.get(name, 1.0), normalised(factor, self.normalise)
+        return factor if own == 1 else own * factor
 
     def _chosen(self, names: Sequence[str]) -> Sequence[str]:
         if self.terms == "all":
@@ -137,7 +175,7 @@ class AbstractPointScheme(AbstractScheme):
         """What is remembered of a term, or its start."""
         fields = self.memory.terms.get(name)
         if fields is None or (len(fields["applied"]) != len(figures) and due and not self.remembers):
-            applied = torch.full_like(figures, self.given.get(name, 1.0))
+            applied = torch.full_like(figures, self.limits.number(1.0))
             return {"applied": applied, "skipped": figures.new_zeros(()), **self.start(name, figures)}
         if len(fields["applied"]) != len(figures):
             raise PinndiagError(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Unpack, final
+from typing import ClassVar, Unpack, final
 
 import torch
 from torch import Tensor
 
-from pinndiag._errors import PinndiagError
 from pinndiag.schemes._memory import Fields
+from pinndiag.schemes._numbers import AVERAGE, Ranges
 from pinndiag.schemes._options import Number, Options
 from pinndiag.schemes._term_scheme import AbstractTermScheme, Measured, Sound, Weights
 
@@ -24,14 +24,11 @@ class AbstractRatioScheme(AbstractTermScheme):
     that the first weight is the ratio itself.
     """
 
+    ranges: ClassVar[Ranges] = {"keep": AVERAGE}
+    shaping = ("bias_correction",)
+
     def __init__(self, *, keep: Number, every: int, bias_correction: bool = False, **options: Unpack[Options]) -> None:
         super().__init__(every=every, **options)
-        if not 0 <= keep < 1:
-            raise PinndiagError(
-                f"keep={keep} is not a moving average",
-                cause="keep is the weight of the OLD value (some papers call the weight of the new one alpha)",
-                fix="give 0 <= keep < 1; 0 keeps nothing",
-            )
         self.keep, self.bias_correction = keep, bias_correction
 
     @abstractmethod
@@ -41,7 +38,7 @@ class AbstractRatioScheme(AbstractTermScheme):
     @final
     def start(self, name: str, weight: Number) -> Mapping[str, Number | Tensor]:
         """See `AbstractTermScheme`."""
-        return {"average": 0.0 if self.bias_correction else weight, "share": 0.0}
+        return {"average": 0.0 if self.bias_correction else self.limits.number(weight), "share": 0.0}
 
     @final
     def refreshed(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Unpack, final
+from typing import ClassVar, Unpack, final
 
 import torch
 
 from pinndiag.schemes._about import About
 from pinndiag.schemes._memory import Fields
+from pinndiag.schemes._numbers import POSITIVE, SIZE, Range, Ranges
 from pinndiag.schemes._options import Number, Options
 from pinndiag.schemes._point_scheme import AbstractPointScheme, Points, TermChoice
 from pinndiag.schemes._presets import PUBLISHED, presets
@@ -55,6 +56,13 @@ class RBA(AbstractPointScheme):
         "Anagnostopoulos, Toscano, Stergiopulos, Karniadakis 2024, CMAME 421, 116805 (arXiv:2307.00379)",
         "needs fixed points; one outlying residual holds the others down; raw weights act as a rising learning rate",
     )
+
+    ranges: ClassVar[Ranges] = {
+        "gamma": Range(0, 1, below=True, meaning="the memory: v <= eta / (1 - gamma)"),
+        "eta": POSITIVE,
+        "v0": SIZE,
+        "first_eta": POSITIVE,
+    }
 
     def __init__(
         self,

@@ -94,7 +94,7 @@ def scheme_of(given: Any) -> AbstractScheme:
     if isinstance(given, str):
         return make(given)
     if isinstance(given, type) and issubclass(given, AbstractScheme):
-        return make(given.about.key)
+        return make(given)
     raise PinndiagError(
         "scheme= is not a balancing scheme",
         where=f"got {type(given).__name__}",
@@ -103,16 +103,16 @@ def scheme_of(given: Any) -> AbstractScheme:
     )
 
 
-def make(key: str, **options: Any) -> AbstractScheme:
-    """A new scheme by its key, with arguments of its constructor.
+def make(key: str | type[AbstractScheme], **options: Any) -> AbstractScheme:
+    """A new scheme by its key or class, with arguments of its constructor.
 
     Raises:
         PinndiagError: there is no such scheme, or it needs arguments that were not given.
 
-    >>> make("lra", every=100)
-    LRAnnealing(every=100, first=0, reference=the first term given)
+    >>> make("config", every=100)
+    ConFIG(every=100, first=0, reference=the first term given)
     """
-    scheme = by_key(key)
+    scheme = by_key(key) if isinstance(key, str) else key
     needed = [
         name
         for name, parameter in inspect.signature(scheme).parameters.items()

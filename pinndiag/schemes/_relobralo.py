@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal, Unpack, final
+from typing import ClassVar, Literal, Unpack, final
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from torch import Tensor
 from pinndiag.schemes._about import About
 from pinndiag.schemes._guards import guarded
 from pinndiag.schemes._memory import Fields
+from pinndiag.schemes._numbers import COUNT, POSITIVE, SEED, SHARE, SIZE, Ranges
 from pinndiag.schemes._options import Number, Options
 from pinndiag.schemes._presets import PUBLISHED, presets
 from pinndiag.schemes._term_scheme import AbstractTermScheme, Coupling, Measured, Sound, Weights
@@ -66,6 +67,15 @@ class ReLoBRaLo(AbstractTermScheme):
         "weights lie between 0 and the number of terms: no cure for gradients that differ by a hundred",
     )
     coupling: Coupling = "all"
+    ranges: ClassVar[Ranges] = {
+        "keep": SHARE,
+        "alpha": SHARE,
+        "E_rho": SHARE,
+        "T": POSITIVE,
+        "eps": SIZE,
+        "warmup_average": COUNT,
+        "seed": SEED,
+    }
 
     def __init__(
         self,
@@ -82,7 +92,7 @@ class ReLoBRaLo(AbstractTermScheme):
         **options: Unpack[Options],
     ) -> None:
         super().__init__(every=every, **options)
-        self.keep = keep if alpha is None else alpha
+        self.keep, self.alpha = keep if alpha is None else alpha, alpha
         self.T, self.E_rho, self.eps, self.begin, self.seed = T, E_rho, eps, begin, seed
         self.warmup_average = warmup_average
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+import copy
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -16,35 +16,41 @@ from pinndiag._engine import SCALE, Combination, Evaluation, joined
 from pinndiag._engine._processes import Processes
 from pinndiag._errors import PinndiagError, TermError
 from pinndiag._terms._checked import checked
-from pinndiag._terms._look import Look, look
+from pinndiag._terms._look import Look, look, reach
 from pinndiag._terms._terms import mean_square, square
-from pinndiag.schemes._about import About
-from pinndiag.schemes._guards import Limits
+from pinndiag.schemes._calls import Calls
+from pinndiag.schemes._configured import Configured
 from pinndiag.schemes._memory import Memory
-from pinndiag.schemes._options import Options, is_plain, no_preset, refuse_unchosen, refuse_unknown, refuse_unusable
+from pinndiag.schemes._options import Options, written
 
 __all__ = ["AbstractScheme"]
+
+LOOKED = 100  # calls after which the graphs of a loss are looked at again, where nothing else asks for it
 
 
 @final
 @dataclass
 class _Now:
-    """Where a loop is that calls the scheme: apart, since a module is slow to set attributes.
+    """The answers of a scheme: apart, since a module is slow to set attributes.
 
     Attributes:
-        step: of the next (or present) call.
-        decided, decided_at: what is applied, at which step and to which terms.
+        decided: what is applied within a step, and to which terms.
         answered: the weights last applied, and of which terms; taken apart when somebody asks.
     """
 
-    step: int = 0
+    decided: tuple[tuple[str, ...], Combination] | None = None
     answered: tuple[tuple[str, ...], Combination] | None = None
-    decided: Combination | None = None
-    decided_at: tuple[int, tuple[str, ...]] = (-1, ())
 
 
-class AbstractScheme(nn.Module, ABC):
-    """A balancing scheme. Called with the terms it gives their weighted sum; `watch` and `remediate` use `combine`.
+class AbstractScheme(Configured, ABC):
+    """A balancing scheme. Called with the terms it gives their weighted sum; `watch` and `remediate` use `decide`.
+
+    Each call with grad enabled is a step, but calls from a closure within one step of an optimizer (L-BFGS) are one:
+    the weights stay as they are between its evaluations. With `optimizer=` its steps are the scheme's, so that the
+    micro-batches of a step share their weights, too. A copy counts its own calls.
+
+    One scheme belongs to one network; another one under it is refused, unless it is a copy, has begun anew (`forget`)
+    or got its state from a file.
 
     `scheme.eval()` freezes it: the last weights are applied, nothing advances (for a final L-BFGS phase). Under
     `torch.no_grad()` a call is the weighted sum with the last weights, and nothing advances either; where another
@@ -55,22 +61,20 @@ class AbstractScheme(nn.Module, ABC):
     Args:
         every: steps between refreshes.
         first: step of the first refresh, -1 for the last one of the first interval; before it `weights` are applied.
+            In `remediate` and in a framework these are then the weights that the PINN is trained with.
         preset: settings of a paper or a code, see `presets`; arguments that are given win.
         reference: the term the others are measured against; default: the first one of the first call.
         exclude: terms that take no part; they keep their weight of `weights`.
-        weights: weight of each term until the scheme sets it (default 1).
+        weights: weight of each term until the scheme sets it (default 1); a moving average starts from it.
         eps_rel: a denominator D is guarded as D + eps_rel N, so that no ratio exceeds 1 / eps_rel (1e-7); 0: no guard.
         w_min, w_max, max_growth: smallest and largest weight, largest factor from one refresh to the next (no limits).
+            They hold from the start, for all terms but the reference and those excluded.
         normalise: "sum", "mean" or "ref": that figure of the weights applied is brought to 1. Point weights are
             normalised within their term.
-        optimizer: its steps are the scheme's steps, so that the weights stay as they are within a step of L-BFGS and
-            over micro-batches. Without it each call with grad enabled is a step.
+        optimizer: its steps are the scheme's steps, so that the weights stay as they are over micro-batches.
         parameters: the trainable tensors; default: the `nn.Parameter` leaves of the graphs, or all leaves where there
             is none, as found in the graphs of the step.
     """
-
-    about: ClassVar[About]
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
     directs: ClassVar[bool] = False
     """Whether its weights are the coefficients of a direction rather than those of a loss."""
@@ -78,45 +82,55 @@ class AbstractScheme(nn.Module, ABC):
     keeps_graphs: ClassVar[bool] = False
     """Whether `combine` differentiates the terms by itself: their graphs must outlive `evaluation.gradients`."""
 
-    def __new__(cls, *given: Any, **options: Any) -> Any:
-        """Words are looked at before the constructors of subclasses choose by them."""
-        refuse_unchosen(cls, given, options)
-        return super().__new__(cls)
+    continues: ClassVar[bool] = False
+    """Whether it starts from the weights of the training that it takes over, where the others start at 1."""
 
     def __init__(self, *, every: int = 1, **options: Unpack[Options]) -> None:
-        super().__init__()
-        refuse_unknown(type(self), options)
-        self.preset = options.get("preset")
-        if self.preset is not None and self.preset not in self.presets:
-            raise no_preset(type(self).__name__, self.preset, self.presets)
-        first = options.get("first", 0)
-        refuse_unusable(type(self).__name__, every, first, options.get("eps_rel", 1e-7), options.get("weights") or {})
-        self.every, self.first = every, every - 1 if first == -1 else first
-        self.exclude = tuple(options.get("exclude", ()))
-        self.given = dict(options.get("weights") or {})
-        self.eps_rel = options.get("eps_rel", 1e-7)
-        self.limits = Limits(options.get("w_min"), options.get("w_max"), options.get("max_growth"))
-        self.normalise = options.get("normalise")
-        self.reference = options.get("reference")
+        super().__init__(every=every, **options)
         parameters = options.get("parameters")
-        self._trained = None if parameters is None else list(parameters)
+        self._given_parameters = None if parameters is None else list(parameters)
+        self._asked = self.reference
         self.memory = Memory()
         self._last: dict[str, Tensor] = {}
         self._now = _Now()
+        self._calls = Calls(options.get("optimizer"))
         self._seen: Look | None = None
-        optimizer = options.get("optimizer")
-        self._counted = optimizer is not None
-        if optimizer is not None:
-            _count_steps(optimizer, self)
+        self._network: tuple[weakref.ref[Tensor], ...] = ()
 
     @abstractmethod
     def combine(self, evaluation: Evaluation) -> Combination:
         """Decide for a new optimizer step: refresh if it is due, advance, and say what is applied.
 
-        To be called once for each step of the optimizer; further evaluations of the same step use the same answer.
+        To be called once for each step of the optimizer, as `decide` does.
 
         Cost: the evaluation's gradients on the steps where `forms_gradients`, and little arithmetic.
         """
+
+    @final
+    def decide(self, evaluation: Evaluation, *, again: bool) -> Combination:
+        """What is applied to an evaluation; within one optimizer step it stays the same.
+
+        Args:
+            evaluation: the terms with their graphs.
+            again: it is a further one of a step: of its closure, or of another micro-batch.
+
+        Raises:
+            PinndiagError: a second call of a step brings terms that were not there beside the others; another network.
+        """
+        decided = self._now.decided
+        if not again or decided is None or set(evaluation.names) > set(decided[0]):
+            self._recognise(evaluation.parameters)
+            found = self.combine(evaluation)
+            self._now.decided = evaluation.names, found
+            return found
+        names, found = decided
+        if names != evaluation.names:
+            found = _part(self.about.key, names, found, evaluation.names)
+        self.check_again(evaluation)
+        return found
+
+    def check_again(self, evaluation: Evaluation) -> None:
+        """Raise where what was decided for a step does not fit a further evaluation of it."""
 
     def due(self, step: int) -> bool:
         """Whether the weights are refreshed at this step."""
@@ -128,19 +142,14 @@ class AbstractScheme(nn.Module, ABC):
         return self.about.needs == "gradients" and self.due(step)
 
     @property
-    def settings(self) -> dict[str, Any]:
-        """The arguments it was made with or has from its preset, as far as they are plain values."""
-        base = {"every", "first", "preset", "reference", "exclude", "eps_rel", "normalise"}
-        own = inspect.signature(type(self)).parameters.keys() - {"options", "weights"}
-        limits = {name: getattr(self.limits, name) for name in ("w_min", "w_max", "max_growth")}
-        found = {name: getattr(self, name) for name in sorted(base | own) if hasattr(self, name)}
-        plain = {name: value for name, value in found.items() if is_plain(value)}
-        return {**plain, **limits, "weights": self.given}
-
-    @property
     def weights(self) -> Mapping[str, float | Tensor]:
         """Term -> the weight last applied to it; of a term whose points are weighted, the factor of each |r_j|^2."""
         return {name: shown.item() if shown.ndim == 0 else shown for name, shown in self._shown.items()}
+
+    @property
+    def guesses(self) -> bool:
+        """Whether the trainable tensors are taken from the graphs, since nobody named them."""
+        return self._given_parameters is None and self._seen is not None
 
     @property
     def skipped(self) -> Mapping[str, int]:
@@ -162,20 +171,25 @@ class AbstractScheme(nn.Module, ABC):
         outputs = checked(losses)
         if not torch.is_grad_enabled():
             return self._replayed(outputs)
-        evaluation = self._evaluation(outputs)
-        now = self._now
-        if not self._counted or now.decided is None or now.decided_at != (now.step, evaluation.names):
-            now.decided, now.decided_at = self.combine(evaluation), (now.step, evaluation.names)
-        if not self._counted:
-            now.step += 1
-        return joined(evaluation, now.decided)
+        step, again = self._calls.place()
+        evaluation = self._evaluation(outputs, step)
+        return joined(evaluation, self.decide(evaluation, again=again))
+
+    def argument(self, name: str) -> Any:
+        """See `Configured`."""
+        if name == "parameters":  # the name of a method of every module
+            return self._given_parameters
+        if name == "optimizer":
+            return self._calls.optimizer
+        return super().argument(name)
 
     def get_extra_state(self) -> dict[str, Any]:
         """All that the next step depends on."""
         return {
             "scheme": self.about.key,
             "reference": self.reference,
-            "step": self._now.step,
+            "step": self._calls.next,
+            "shaping": {name: written(self.argument(name)) for name in self.shaping},
             "shown": dict(self._shown),
             "terms": {name: dict(fields) for name, fields in self.memory.terms.items()},
             "shared": dict(self.memory.shared),
@@ -185,7 +199,7 @@ class AbstractScheme(nn.Module, ABC):
         """Go on from a saved state.
 
         Raises:
-            PinndiagError: it is the state of another scheme.
+            PinndiagError: it is the state of another scheme, or of one with arguments that make its memory another.
         """
         if state["scheme"] != self.about.key:
             raise PinndiagError(
@@ -193,25 +207,70 @@ class AbstractScheme(nn.Module, ABC):
                 cause="the run was made with another scheme",
                 fix="make the scheme that was used, or start without its state",
             )
-        self.reference, self._last, self._now.answered = state["reference"], dict(state["shown"]), None
+        for name, value in state.get("shaping", {}).items():
+            if value != written(self.argument(name)):
+                raise PinndiagError(
+                    f"the state is that of {type(self).__name__} with {name}={value!r}",
+                    where=f"here {name}={self.argument(name)!r}",
+                    cause="what is remembered means something else then",
+                    fix=f"make the scheme with {name}={value!r}, or start without its state",
+                )
+        self.reference, self._last = state["reference"], dict(state["shown"])
         self.memory.terms = {name: dict(fields) for name, fields in state["terms"].items()}
         self.memory.shared = dict(state["shared"])
-        self._now.step, self._now.decided = state["step"], None
+        self._calls.begin(state["step"])
+        self._now, self._network, self._seen = _Now(), (), None
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy looks at its graphs anew: they are not those of the original."""
+        """A copy looks at its graphs anew: they are not those of the original. No optimizer knows it."""
         _ = self._shown
-        return {**self.__dict__, "_seen": None, "_now": _Now(self._now.step)}
+        return {**self.__dict__, "_seen": None, "_now": _Now(), "_network": ()}
 
     def forget(self) -> None:
         """Begin anew, as if it had never been called; the settings stay."""
-        self.memory, self._last, self._now, self._seen = Memory(), {}, _Now(), None
+        self.memory, self._last, self._now, self._seen, self._network = Memory(), {}, _Now(), None, ()
+        self._calls.begin(0)
+        self.reference = self._asked
 
-    def extra_repr(self) -> str:
-        """Preset, schedule and reference."""
-        preset = f", preset={self.preset!r}" if self.preset else ""
-        reference = repr(self.reference) if self.reference else "the first term given"
-        return f"every={self.every}, first={self.first}, reference={reference}{preset}"
+    def anew(self, parameters: Sequence[Tensor]) -> AbstractScheme:
+        """A copy that begins anew, for copies of a network.
+
+        Args:
+            parameters: the network's, in the order in which those of the copies are handed over.
+        """
+        found = copy.deepcopy(self)
+        found.forget()
+        return found
+
+    def take_over(self, weights: Mapping[str, float]) -> None:
+        """Before the first step: keep the weights of a training where the scheme leaves it as it is.
+
+        For terms that it does not weigh, and for all where it refreshes later than at step 0 or starts from the present
+        weights by its source. Weights that it was given win.
+        """
+        if not self.given and self._now.answered is None and not self._last:
+            self.given = {name: w for name, w in weights.items() if self.first > 0 or self.leaves(name)}
+
+    def leaves(self, name: str) -> bool:
+        """Whether a training's weight of a term stays."""
+        return self.continues or name in self.exclude
+
+    def _recognise(self, parameters: Sequence[Tensor]) -> None:
+        """Whether this is the network that it was used with."""
+        known = self._network
+        if known and known[0]() is parameters[0]:
+            return
+        before, now = {id(p) for ref in known if (p := ref()) is not None}, set(map(id, parameters))
+        # plain tensors may be made anew at each step
+        if known and not before & now and all(isinstance(p, nn.Parameter) for p in parameters):
+            raise PinndiagError(
+                f"{type(self).__name__} has weighed the terms of another network before, and remembers them",
+                where=f"{len(known)} tensors then, {len(parameters)} now, none in common",
+                cause="one scheme was handed to two trainings, or parameters= is that of another network",
+                fix="make a new scheme for each network, pass copy.deepcopy(scheme) to go on with what it remembers, "
+                "or call scheme.forget()",
+            )
+        self._network = tuple(map(weakref.ref, parameters))
 
     def _settle(self, names: Sequence[str]) -> None:
         """At the first step: what is the reference, and are the names known?"""
@@ -255,17 +314,17 @@ class AbstractScheme(nn.Module, ABC):
         self._now.answered = (names, combination)
         return combination
 
-    def _evaluation(self, outputs: dict[str, Tensor]) -> Evaluation:
+    def _evaluation(self, outputs: dict[str, Tensor], step: int) -> Evaluation:
         """The terms of a step of a loop that hands over nothing else."""
-        given = None if self._trained is None else [p for p in self._trained if p.requires_grad]
-        own = self.directs or self.keeps_graphs or self.forms_gradients(self._now.step)
+        given = None if self._given_parameters is None else [p for p in self._given_parameters if p.requires_grad]
+        if given and self._seen is None and not any(reach(output, given) for output in outputs.values()):
+            given = []  # those of another network
+        own = self.directs or self.keeps_graphs or self.forms_gradients(step)
         last: Sequence[Any] = ()
-        if own or self._seen is None:  # else the plain loss is given, whose graph nobody takes apart
+        if own or self._seen is None or step % LOOKED == 0:  # else the plain loss is given, which nobody takes apart
             found = look(outputs, given)
             last = found.last
-            before, self._seen = self._seen, replace(found, last=())  # the graphs are not to outlive the step
-            if before is not None and not set(map(id, before.parameters)) & set(map(id, self._seen.parameters)):
-                raise _strangers(type(self).__name__, outputs, before)
+            self._seen = replace(found, last=())  # the graphs are not to outlive the step
         seen = self._seen
         if not seen.parameters:
             raise TermError(
@@ -278,7 +337,7 @@ class AbstractScheme(nn.Module, ABC):
         return Evaluation(
             outputs,
             seen.parameters,
-            step=self._now.step,
+            step=step,
             shared=seen.shared,
             others=seen.others,
             keep=half,
@@ -301,21 +360,15 @@ class AbstractScheme(nn.Module, ABC):
         return torch.stack(parts).sum()
 
 
-def _strangers(name: str, outputs: Mapping[str, Tensor], before: Look) -> PinndiagError:
-    return PinndiagError(
-        f"no term depends on the parameters that {name} knows",
-        where=f"terms: {', '.join(outputs)}; {len(before.parameters)} tensors known",
-        cause="the scheme was used with another network before, or parameters= is that of another",
-        fix="make a new scheme for each network",
-    )
-
-
-def _count_steps(optimizer: torch.optim.Optimizer, scheme: AbstractScheme) -> None:
-    known = weakref.ref(scheme)
-
-    def stepped(*_: Any) -> None:
-        alive = known()
-        if alive is not None:
-            alive._now.step += 1
-
-    optimizer.register_step_post_hook(stepped)
+def _part(key: str, names: tuple[str, ...], decided: Combination, wanted: tuple[str, ...]) -> Combination:
+    """What was decided for all terms, for some of them."""
+    if not set(wanted) <= set(names):
+        raise PinndiagError(
+            "a second call within one step brings other terms, which the scheme cannot balance against the first",
+            where=f"scheme {key!r}; first call: {', '.join(names)}; now: {', '.join(wanted)}",
+            cause="the loss is put together from several calls, or a validation runs with grad enabled",
+            fix="hand all terms over in one call; validate under torch.no_grad()",
+        )
+    places = [names.index(name) for name in wanted]
+    points = {name: weights for name, weights in decided.points.items() if name in wanted}
+    return Combination(decided.weights[places], points, decided.direction)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal, Unpack, final
+from typing import ClassVar, Literal, Unpack, final
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from torch import Tensor
 from pinndiag.schemes._about import About
 from pinndiag.schemes._adam import adam, adam_start
 from pinndiag.schemes._memory import Fields
+from pinndiag.schemes._numbers import AVERAGE, FINITE, POSITIVE, SEED, Ranges
 from pinndiag.schemes._options import Number, Options
 from pinndiag.schemes._point_scheme import AbstractPointScheme, Points, TermChoice
 from pinndiag.schemes._presets import PUBLISHED, presets
@@ -67,6 +68,15 @@ class SelfAdaptive(AbstractPointScheme):
         "needs fixed points; weights never fall and grow without bound; freeze them (eval()) for L-BFGS",
     )
     trained = True
+    ranges: ClassVar[Ranges] = {
+        "scale": POSITIVE,
+        "sharpness": POSITIVE,
+        "lr": POSITIVE,
+        "betas": AVERAGE,
+        "seed": SEED,
+        "init": FINITE,
+    }
+    shaping = ("mask", "ascent")
 
     def __init__(
         self,

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal, Unpack, final
+from typing import ClassVar, Literal, Unpack, final
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pinndiag._errors import PinndiagError
 from pinndiag.schemes._about import About
 from pinndiag.schemes._guards import guarded
 from pinndiag.schemes._memory import Fields
+from pinndiag.schemes._numbers import COUNT, FINITE, Ranges
 from pinndiag.schemes._options import Number, Options
 from pinndiag.schemes._presets import PUBLISHED, presets
 from pinndiag.schemes._term_scheme import AbstractTermScheme, Coupling, Measured, Sound, Weights
@@ -64,6 +64,8 @@ class SoftAdapt(AbstractTermScheme):
         "mini-batches",
     )
     coupling: Coupling = "all"
+    ranges: ClassVar[Ranges] = {"beta": FINITE, "order": COUNT}
+    shaping = ("order",)
 
     def __init__(
         self,
@@ -76,8 +78,6 @@ class SoftAdapt(AbstractTermScheme):
         every: int = 1,
         **options: Unpack[Options],
     ) -> None:
-        if order < 1:
-            raise PinndiagError(f"order={order}: a slope needs two losses", fix="give order >= 1")
         super().__init__(every=every, **options)
         self.variant, self.beta, self.order, self.difference, self.ratio = variant, beta, order, difference, ratio
         self._stencil = stencil(order, difference)

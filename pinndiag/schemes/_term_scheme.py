@@ -67,6 +67,10 @@ class AbstractTermScheme(AbstractScheme):
         """Term -> refreshes at which its gradient was below 1e-6 of the reference's: there a ratio has no ceiling."""
         return {name: int(fields["vanishing"]) for name, fields in self.memory.terms.items() if "vanishing" in fields}
 
+    def leaves(self, name: str) -> bool:
+        """See `AbstractScheme`."""
+        return super().leaves(name) or name not in (self.only or (name,))
+
     @final
     def weigh(
         self, losses: Weights, gradients: Measured | None = None, step: int = 0, names: Sequence[str] | None = None
@@ -107,6 +111,8 @@ class AbstractTermScheme(AbstractScheme):
 
     def _begin(self, name: str) -> dict[str, Number | Tensor]:
         weight = self.given.get(name, 1.0)
+        if self.coupling != "reference" or name != self.reference:
+            weight = self.limits.number(weight)
         counters = {"skipped": 0.0, "vanishing": 0.0} if self.coupling == "reference" else {"skipped": 0.0}
         return {"applied": weight, **counters, **self.start(name, weight)}
 

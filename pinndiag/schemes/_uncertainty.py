@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, Unpack, final
+from typing import ClassVar, Literal, Unpack, final
 
 import torch
 from torch import Tensor
 
+from pinndiag._errors import PinndiagError
 from pinndiag.schemes._about import About
 from pinndiag.schemes._adam import adam, adam_start
 from pinndiag.schemes._memory import Fields
+from pinndiag.schemes._numbers import FINITE, POSITIVE, Ranges
 from pinndiag.schemes._options import Number, Options
 from pinndiag.schemes._presets import PUBLISHED, presets
 from pinndiag.schemes._term_scheme import AbstractTermScheme, Measured, Sound, Weights
@@ -59,6 +61,9 @@ class Uncertainty(AbstractTermScheme):
         "as slow as its learning rate; weights grow without bound as the losses fall; silences the largest loss",
     )
 
+    ranges: ClassVar[Ranges] = {"lr": POSITIVE, "init": FINITE, "clamp": POSITIVE}
+    shaping = ("parametrisation",)
+
     def __init__(
         self,
         *,
@@ -70,6 +75,8 @@ class Uncertainty(AbstractTermScheme):
         **options: Unpack[Options],
     ) -> None:
         super().__init__(every=every, **options)
+        if parametrisation == "sigma" and init <= 0:
+            raise PinndiagError(f"Uncertainty cannot begin with sigma={init}", fix="give init > 0, such as 2.0")
         self.lr, self.parametrisation, self.init, self.clamp = lr, parametrisation, init, clamp
 
     def start(self, name: str, weight: Number) -> Mapping[str, Number | Tensor]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Unpack, final
+from typing import ClassVar, Unpack, final
 
 import numpy as np
 from scipy.optimize import nnls
 
 from pinndiag.schemes._about import About
 from pinndiag.schemes._direction_scheme import AbstractDirectionScheme, Coefficients, Gramian
+from pinndiag.schemes._numbers import SIZE, Ranges
 from pinndiag.schemes._options import Number, Options
 from pinndiag.schemes._presets import presets
 
@@ -43,6 +44,8 @@ class UPGrad(AbstractDirectionScheme):
         "Quinton, Rey 2024, arXiv:2406.16232 (TorchJD)",
         "does nothing about gradients that differ in size only; not for L-BFGS",
     )
+
+    ranges: ClassVar[Ranges] = {"regularisation": SIZE}
 
     def __init__(self, *, regularisation: Number = 0.0, every: int = 1, **options: Unpack[Options]) -> None:
         super().__init__(every=every, **options)

@@ -92,6 +92,9 @@ class RemedyView:
     notes: tuple[str, ...]
 
 
+MOVED = 1.2  # an estimate that moved by less stands still
+
+
 def all_arms(record: RemedyRecord) -> list[Arm]:
     """Training on as it is, then the schemes."""
     return [*([record.baseline] if record.baseline is not None else []), *record.arms]
@@ -156,9 +159,11 @@ def _reason(record: RemedyRecord) -> str:
 
 def _chosen_by(record: RemedyRecord) -> str:
     if record.chosen_by == "estimate":
+        moved = max((run.estimate_moved or 1.0 for arm in all_arms(record) for run in arm.runs), default=1.0)
+        room = f"; doubling the points looked at still moved it, by a factor of up to {times(moved)}"
         return (
             "est. error: the relative change of the output that makes the residuals vanish, to first order; no "
-            "solution is needed for it"
+            "solution is needed for it" + (room if moved > MOVED else "")
         )
     return (
         "work left: squared distance in parameters that would make the typical residuals vanish, summed over the "
@@ -187,9 +192,11 @@ def _setting(record: RemedyRecord) -> str:
     runs = max((len(arm.runs) for arm in all_arms(record)), default=record.seeds)
     seeds = plural(runs, "seed") + (f" of {record.seeds} asked for" if runs < record.seeds else "")
     points = f"the same fresh points every {plural(record.resample, 'step')}" if record.resample else "the same points"
+    against = {str(arm.settings["reference"]) for arm in record.arms if arm.settings.get("reference") is not None}
+    terms = f"; the schemes measure the terms against {one_line(against.pop())!r}" if len(against) == 1 else ""
     return (
         f"Every arm: from the {place}, {plural(record.steps, 'step')} of {one_line(optimizer.kind)}{rate}, "
-        f"{seeds}, {points}"
+        f"{seeds}, {points}{terms}"
     )
 
 

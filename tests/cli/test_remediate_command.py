@@ -125,6 +125,25 @@ def test_the_next_step_keeps_what_was_asked_for(
     done = run("remediate", "p.pt", *asked, "--steps", "1500", "--exit-zero")
     again = "pinndiag remediate p.pt --scheme lra --scheme rba --from initial --steps 3000 --seeds 2 --resample 5"
     assert (f"next: {again}" in done.stdout) == asks
+    few = run("remediate", "p.pt", "--steps", "500", "-o", "a b", "--dtype", "float64", "--exit-zero")
+    again = "pinndiag remediate p.pt --steps 2000 --dtype float64 --output 'a b'"
+    assert (f"next: {again}   (longer: schemes need time)" in few.stdout) == asks
+
+
+def test_auto_may_be_named(run: Run, given: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    given()
+    inner = pinndiag.remediate
+    monkeypatch.setattr(pinndiag, "remediate", lambda pinn, schemes, **rest: asked.append(schemes) or inner(pinn))
+    run("remediate", "p.pt")
+    named = run("remediate", "p.pt", "--scheme", "auto")
+    assert asked == ["auto", "auto"]
+    assert "under the schemes that it speaks for" in named.stderr
+    both = run("remediate", "p.pt", "--scheme", "auto", "--scheme", "lra")
+    assert both.exit_code == 2
+    assert "'auto' is asked for beside other schemes" in both.stderr
+    assert "replaces" not in both.stderr  # nothing was, and nothing is read
+    assert "loading p.pt" not in both.stderr
 
 
 def test_json_is_exactly_the_file(run: Run, given: Callable[..., None]) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -21,7 +23,7 @@ from pinndiag._remediate._starts import placed
 from pinndiag._remediate._training import Plan, advance, arrived
 from pinndiag._remediate._verdict import judged
 from pinndiag._terms._optimizer import OptimizerState
-from pinndiag.schemes import DynamicNorm, Fixed, PCGrad, ReLoBRaLo
+from pinndiag.schemes import DynamicNorm, Fixed, GradNorm, PCGrad, ReLoBRaLo
 from tests.checks.records import record as healthy
 
 
@@ -315,8 +317,6 @@ def test_what_cannot_work_is_refused() -> None:
         pinndiag.remediate(pinn, ["lra"], steps=4, start="begin")
     with pytest.raises(PinndiagError, match="initial parameters are those of the checkpoint"):
         pinndiag.remediate(pinn, ["lra"], steps=4, start="initial")
-    with pytest.raises(PinndiagError, match="for 0 steps"):
-        pinndiag.remediate(pinn, ["lra"], steps=0)
 
 
 def test_terms_that_a_scheme_leaves_alone_keep_their_weights() -> None:
@@ -330,3 +330,57 @@ def test_terms_that_a_scheme_leaves_alone_keep_their_weights() -> None:
     assert found.baseline.runs[0].weights["bc"] == 100.0
     assert shown["rba"]["bc"] == shown["fixed"]["bc"] == 100.0
     assert shown["dynamic_norm"] == shown["dynamic_norm (2)"]  # an arm begins anew, whatever its scheme has seen
+
+
+AS_CALLED: Any = inspect.unwrap(pinndiag.remediate)  # where nobody checks the types beforehand
+WRONG: dict[str, dict[str, object]] = {
+    "steps=4.0": {"steps": 4.0},
+    "steps=1": {"steps": 1},
+    "steps=True": {"steps": True},
+    "jobs=0": {"jobs": 0},
+    "seeds=0": {"seeds": 0},
+    "seeds=[]": {"seeds": []},
+    "seeds=[0, 1]": {"seeds": [0, 1]},
+    "resample=-1": {"resample": -1},
+    "'auto' is asked for beside other schemes": {"schemes": ["auto", "lra"]},
+    "no scheme was named": {"schemes": []},
+    "schemes= is a int": {"schemes": 3},
+    "scheme= is not a balancing scheme": {"schemes": [nn.Linear]},
+    "there is no scheme 'lar'; did you mean 'lra'?": {"schemes": ["lar"]},
+    "there is no start 'here'": {"start": "here"},
+    "remediate treats a wrapped PINN, and this is a Linear": {"pinn": nn.Linear(1, 1)},
+}
+
+
+@pytest.mark.parametrize("words", WRONG)
+def test_what_makes_no_sense_is_refused_before_the_training(words: str) -> None:
+    with pytest.raises(PinndiagError) as raised:
+        AS_CALLED(**{"pinn": problem(), "diagnosis": healthy(), **WRONG[words]})
+    assert str(raised.value).startswith(words) or f"asked for {words}\n" in str(raised.value)
+
+
+def test_numbers_of_numpy_and_classes_of_schemes_are_taken() -> None:
+    found = AS_CALLED(problem(), [DynamicNorm, Fixed], steps=np.int64(4), seeds=np.int32(1), diagnosis=healthy()).record
+    assert [arm.key for arm in found.arms] == ["dynamic_norm", "fixed"]
+    assert found.steps == 4
+    assert found.arms[0].settings["reference"] == "pde"  # the default one is told
+    assert pinndiag.remediate(problem(), ["auto"], steps=4, diagnosis=healthy()).record.arms == []
+
+
+def test_a_layer_of_the_live_network_is_found_in_its_copies() -> None:
+    pinn = problem()
+    whole, last, named = GradNorm(), GradNorm(layer="last"), GradNorm(layer=pinn.tensors[-2:])
+    found = pinndiag.remediate(pinn, [whole, last, named], steps=6, diagnosis=healthy()).record
+    weights = [arm.runs[0].weights["bc"] for arm in found.arms]
+    assert weights[1] == weights[2] != weights[0]
+    assert named.layer == pinn.tensors[-2:]  # the scheme that was handed over is as it was
+    with pytest.raises(PinndiagError, match="names no parameter that is trained"):
+        pinndiag.remediate(pinn, [GradNorm(layer=list(nn.Linear(1, 1).parameters()))], steps=4, diagnosis=healthy())
+
+
+def test_before_its_first_refresh_a_scheme_applies_the_weights_of_the_pinn() -> None:
+    pinn = problem(weights={"bc": 100.0})
+    late = DynamicNorm(first=4, every=1)
+    shown = pinndiag.remediate(pinn, [late], steps=4, diagnosis=healthy()).record.arms[0].runs[0]
+    assert shown.weights == {"pde": 1.0, "bc": 100.0}
+    assert late.given == {}

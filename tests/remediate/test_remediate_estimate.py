@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 import pinndiag
 from pinndiag import PINN
+from pinndiag._remediate import _estimate
 from pinndiag._remediate._choice import chosen_by
 from pinndiag._remediate._estimate import LOST, estimated
 from pinndiag._terms._view import View
@@ -44,19 +45,78 @@ def linear(coefficients: list[float], unit: float = 1.0, weight: float = 1.0) ->
     return pinndiag.wrap(model, terms, points=points, weights={"bc": weight}, solution=(X, 1 + X**3))
 
 
+def value(pinn: PINN) -> float:
+    found = estimated(View(pinn))
+    assert found is not None
+    return found.value
+
+
+def waves(count: int = 1000) -> PINN:
+    """sin(pi x) and 249 waves that should not be there, told by their values at so many points."""
+    frequencies = torch.arange(1.0, 251.0, dtype=torch.float64) * torch.pi
+    model = nn.Linear(250, 1, bias=False).double()
+    with torch.no_grad():
+        model.weight.copy_(0.05 * torch.randn(1, 250, dtype=torch.float64))
+        model.weight[0, 0] = 1.0
+    x = (torch.arange(count, dtype=torch.float64)[:, None] + 0.5) / count
+    net = nn.Sequential(Waves(frequencies), model)
+    terms = {"data": lambda x: net(x) - torch.sin(torch.pi * x)}
+    return pinndiag.wrap(net, terms, points={"data": x}, solution=(x, torch.sin(torch.pi * x)))
+
+
+class Waves(nn.Module):
+    """Sines of given frequencies."""
+
+    def __init__(self, frequencies: Tensor) -> None:
+        super().__init__()
+        self.frequencies = frequencies
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sin(self.frequencies * x)
+
+
+def test_points_are_doubled_until_the_answer_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """160 points leave 250 waves free between them, 320 do not."""
+    pinn = waves()
+    true = solution(pinn).rel_l2
+    found = estimated(View(pinn))
+    assert found is not None
+    assert found.value == pytest.approx(true, rel=1e-3)
+    assert found.moved == pytest.approx(1, abs=1e-3)
+    monkeypatch.setattr(_estimate, "DOUBLINGS", 0)
+    alone = estimated(View(pinn))
+    assert alone is not None
+    assert alone.value < true / 1.2
+    assert alone.moved is None
+    monkeypatch.setattr(_estimate, "DOUBLINGS", 1)
+    half = estimated(View(pinn))
+    assert half is not None
+    assert half.moved == pytest.approx(half.value / alone.value)
+
+
+def test_where_no_more_points_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = estimated(View(waves(count=100)))
+    assert few is not None
+    assert few.moved == 1.0  # all were looked at
+    monkeypatch.setattr(_estimate, "ROWS", 200)
+    dear = estimated(View(waves()))
+    assert dear is not None
+    assert dear.moved is None
+
+
 def test_of_a_linear_problem_it_is_the_error() -> None:
     for wrong in ([1.0, 0.0, 0.0, 1.5, 0.0], [1.3, -0.2, 0.1, 0.9, 0.4], [5.0, 0.0, 0.0, 0.0, 0.0]):
         pinn = linear(wrong)
-        assert estimated(View(pinn)) == pytest.approx(solution(pinn).rel_l2, rel=1e-4)
-    assert estimated(View(linear([1.0, 0.0, 0.0, 1.0, 0.0]))) == pytest.approx(0, abs=1e-12)
+        assert value(pinn) == pytest.approx(solution(pinn).rel_l2, rel=1e-4)
+    assert value(linear([1.0, 0.0, 0.0, 1.0, 0.0])) == pytest.approx(0, abs=1e-12)
 
 
 def test_units_and_weights_do_not_matter() -> None:
     wrong = [1.3, -0.2, 0.1, 0.9, 0.4]
-    expected = estimated(View(linear(wrong)))
-    assert estimated(View(linear(wrong, unit=1e5))) == pytest.approx(expected, rel=1e-9)
-    assert estimated(View(linear(wrong, weight=1e5))) == pytest.approx(expected, rel=1e-9)
-    only_pde = estimated(View(linear([7.0, 3.0, 0.0, 1.0, 0.0], weight=0.0)))  # what the conditions would change
+    expected = value(linear(wrong))
+    assert value(linear(wrong, unit=1e5)) == pytest.approx(expected, rel=1e-9)
+    assert value(linear(wrong, weight=1e5)) == pytest.approx(expected, rel=1e-9)
+    only_pde = value(linear([7.0, 3.0, 0.0, 1.0, 0.0], weight=0.0))  # what the conditions would change
     assert only_pde == pytest.approx(0, abs=1e-12)
 
 
@@ -79,7 +139,7 @@ def test_it_is_the_damped_least_squares_step_of_all_terms_together() -> None:
     rows = [torch.autograd.grad(u, pinn.tensors, retain_graph=True, allow_unused=True) for u in output]
     change = np.stack([_flat(row, pinn.tensors) for row in rows]) @ step
     expected = np.linalg.norm(change) / np.linalg.norm(output.detach().numpy() + change)
-    assert estimated(View(pinn)) == pytest.approx(expected, rel=1e-4)
+    assert value(pinn) == pytest.approx(expected, rel=1e-4)
 
 
 def test_where_it_cannot_be_had() -> None:
@@ -94,7 +154,7 @@ def test_where_it_cannot_be_had() -> None:
     lost = problem()
     with torch.no_grad():
         lost.tensors[0][0] = math.nan
-    assert estimated(View(lost)) == math.inf
+    assert value(lost) == math.inf
 
 
 def test_arms_are_chosen_by_it_where_all_have_one() -> None:

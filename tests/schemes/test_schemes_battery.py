@@ -15,8 +15,21 @@ from torch import Tensor, nn
 import pinndiag
 from pinndiag._errors import PinndiagError
 from pinndiag.schemes import SCHEMES, AbstractPointScheme, AbstractScheme
-from tests.schemes.toys import KEYS, made, network, terms, train, weighted
+from pinndiag.schemes._options import Options
+from tests.schemes.toys import KEYS, made, network, terms, timed, train, weighted
 
+# of arguments whose value is no number, one that is not the usual one
+CHOICES: dict[str, dict[str, object]] = {
+    "inverse_dirichlet": {"reference": "max"},
+    "dynamic_norm": {"p": "inf"},
+    "gradnorm": {"layer": "last", "ascent": "sgd"},
+    "lra": {"stat": "mean/mean", "pooling": "layer_mean"},
+    "ntk": {"terms": ("pde", "bc"), "estimate": "signs"},
+    "relobralo": {"begin": "averaged", "alpha": 0.5},
+    "sa": {"mask": "sigmoid", "betas": (0.5, 0.9)},
+    "rba": {"terms": "all", "outside_square": True},
+    "causal": {"before": "bc", "eps": (0.1, 1.0)},
+}
 every_scheme = pytest.mark.parametrize("key", KEYS)
 
 
@@ -122,10 +135,11 @@ def test_a_frozen_scheme_keeps_its_weights(key: str) -> None:
 
 
 @every_scheme
-def test_weights_stay_as_they_are_within_a_step_of_lbfgs(key: str) -> None:
+@pytest.mark.parametrize("known", [False, True])
+def test_weights_stay_as_they_are_within_a_step_of_lbfgs(key: str, known: bool) -> None:
     net = network()
     optimizer = torch.optim.LBFGS(net.parameters(), lr=0.1, max_iter=4)
-    scheme = made(key, optimizer=optimizer, every=1)
+    scheme = made(key, optimizer=optimizer if known else None, every=1)
     seen: list[list[dict[str, Tensor]]] = []
 
     def closure() -> Tensor:
@@ -137,6 +151,10 @@ def test_weights_stay_as_they_are_within_a_step_of_lbfgs(key: str) -> None:
 
     for _ in range(2):
         seen.append([])
+        if scheme.directs:
+            with pytest.raises(PinndiagError, match="L-BFGS cannot train with"):
+                optimizer.step(closure)
+            return
         optimizer.step(closure)
         assert len(seen[-1]) > 1
         for weights in seen[-1]:
@@ -273,8 +291,36 @@ def test_settings_are_plain_values_under_the_names_of_the_arguments(key: str) ->
     settings = made(key, every=3, w_max=50.0).settings
     assert json.loads(json.dumps(settings)).keys() == settings.keys()
     assert (settings["every"], settings["w_max"]) == (3, 50.0)
-    for name in inspect.signature(SCHEMES[key]).parameters.keys() - {"options", "time", "layer", "terms", "alpha"}:
+    for name in inspect.signature(SCHEMES[key]).parameters.keys() - {"options"} | Options.__annotations__.keys():
         assert name in settings, name
+
+
+@every_scheme
+def test_a_scheme_can_be_made_again_from_its_settings(key: str) -> None:
+    """So that none is missing, and none says anything else than what was given."""
+    words = CHOICES.get(key, {})
+    scheme = made(key, every=3, first=-1, w_max=50.0, exclude=["ic"], weights={"ic": 4.0}, eps_rel=1e-3, **words)
+    settings = scheme.settings
+    for name, word in words.items():
+        assert settings[name] == word
+        assert f"{name}={word!r}" in repr(scheme)
+    if key == "causal":
+        assert settings["time"] == {"pde": "a tensor of 12 numbers"}
+        settings = {**settings, **timed(key)}
+    again = SCHEMES[key](**settings)
+    assert again.settings == scheme.settings
+    assert repr(again) == repr(scheme)
+
+
+@every_scheme
+def test_its_own_arguments_are_shown(key: str) -> None:
+    scheme = made(key, w_max=50.0)
+    for name in inspect.signature(SCHEMES[key]).parameters.keys() - {"options", "weights"}:
+        assert f"{name}=" in repr(scheme), name
+    assert "w_max=50.0" in repr(scheme)
+    assert "reference=the first term given" in repr(scheme)
+    scheme(terms(network()))
+    assert "reference='pde'" in repr(scheme)
 
 
 @every_scheme
@@ -302,5 +348,5 @@ def test_a_copy_of_the_scheme_alone_serves_another_network() -> None:
 def test_another_network_under_a_used_scheme_is_an_error() -> None:
     scheme = made("lra", every=1)
     train(network(), scheme, 3)
-    with pytest.raises(PinndiagError, match="used with another network"):
+    with pytest.raises(PinndiagError, match="has weighed the terms of another network"):
         train(network(), scheme, 1)
