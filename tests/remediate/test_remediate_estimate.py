@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 import pinndiag
 from pinndiag import PINN
-from pinndiag._remediate import _estimate
 from pinndiag._remediate._choice import chosen_by
-from pinndiag._remediate._estimate import LOST, estimated
 from pinndiag._terms._view import View
+from pinndiag.analyzers import _estimated_error as _estimate
 from pinndiag.analyzers import solution
+from pinndiag.analyzers._estimated_error import LOST, estimated
 from tests.remediate.test_remediate import problem, run
 
 X = torch.linspace(0, 1, 30, dtype=torch.float64)[:, None]
