@@ -9,7 +9,7 @@ from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._balance import Domination, domination, pathology_of, sides, step_of_weight
 from pinndiag.checks._check import Check, Outcome, compared
 from pinndiag.checks._gate import gate, work_left
-from pinndiag.checks._measures import held_out, quotient, works
+from pinndiag.checks._measures import alone, held_out, quotient, works
 from pinndiag.checks._thresholds import Thresholds
 from pinndiag.checks._travel import standing
 from pinndiag.checks._wording import number, quoted
@@ -43,11 +43,13 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     still = pulled and bool(standing(record, thresholds, state))
     more = "L-BFGS lowers the weak term with these very weights, so they do not stand in its way." if unhindered else ""
     more = "Without the descent probe it may also be too early to tell." if record.probe is None else more
+    held = thresholds.alone_stuck.passed(alone(record).get(found.weak, math.inf))
+    more = "The weak term does not fall even alone, so it is not held back by the other one only." if held else more
     more = "Where the solution has not travelled, a condition is left over as well." if still else more
     return CHECK.finding(
         f"{quoted(found.strong)} dominates the training: {quoted(found.weak)} has {number(found.work)} times more work "
         f"left and {_claim(found, thresholds)}",
-        state.severity(grave and not unhindered and not still),
+        state.severity(grave and not unhindered and not still and not held),
         terms=[*weak, found.strong],
         evidence=evidence,
         prescriptions=[*([remedies.lbfgs()] if unhindered else []), *cures(record, found, thresholds)],
@@ -133,15 +135,15 @@ CHECK = Check(
     title="One term dominates the training at another's cost",
     passing="No term is served at another's cost",
     needs=("pair", "terms.work"),
-    thresholds=("work", "work_ratio", "pull_ratio", "probe"),
+    thresholds=("work", "work_ratio", "pull_ratio", "probe", "alone_stuck"),
     decide=decide,
     detected="A term has work left, far more than another one (`work_ratio`), and that other pulls harder "
     "(`pull_ratio`): by the weighted gradients at the start, by those now, or by w L / work, the weighted mean squared "
     "gradient of a single residual, which says the same at a stationary point. A problem where one of the two figures "
     "is at its second bound. The finding is called pde_dominates when the term with the most points inside the domain "
     "is the stronger one, else condition_dominates; names decide between equal numbers of points only. A warning at "
-    "most where the descent probe lowers the weak term by far with the weights as they are, or where only w L / work "
-    "speaks for it and the solution has not travelled (PD302).",
+    "most where the descent probe lowers the weak term by far with the weights as they are, where the weak term does "
+    "not fall twofold even alone, or where only w L / work speaks for it and the solution has not travelled (PD302).",
     why="The optimizer lowers what its gradient shows. An equation whose conditions are not learned has many "
     "solutions; conditions without the equation have more.",
     fix="Balance the gradient norms; or one larger weight for the weaker term; or satisfy the condition exactly. No "
