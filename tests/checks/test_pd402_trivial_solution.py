@@ -19,7 +19,7 @@ from tests.checks.records import (
 
 
 def collapsed(base, spread=1e-3, factor=1.02):
-    return replace(base, solution=replace(record().solution, spread=spread), probe=probe(factor))
+    return replace(base, solution=replace(base.solution, spread=spread), probe=probe(factor))
 
 
 def test_detects_a_standstill():
