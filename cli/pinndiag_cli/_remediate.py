@@ -31,6 +31,7 @@ __all__ = ["remediate"]
 
 CANDIDATES, FINALISTS = 4, 2  # of "auto", at most
 STEPS = 2000
+KEPT = "interrupted: what was done by then is kept"
 
 
 @click.command(
@@ -112,8 +113,10 @@ def remediate(
         comparison = _trained(pinn, asked, target, shown)
 
     record = comparison.record
-    writing(comparison.save, plain)
-    write_page(record, page)
+    kept = record.interrupted and record.baseline is None and plain.exists()
+    if not kept:  # nothing was trained: what was found before is worth more
+        writing(comparison.save, plain)
+        write_page(record, page)
     if record.chosen is not None:
         writing(comparison.treated.save, treated)
     elif treated.exists():
@@ -122,12 +125,13 @@ def remediate(
         data(comparison.to_json())
     else:
         _print(record, explain=explain, quiet=quiet)
-        result(f"report: {page}\n  data: {plain}" + (f"\ntreated: {treated}" if record.chosen is not None else ""))
+        if not kept:
+            result(f"report: {page}\n  data: {plain}" + (f"\ntreated: {treated}" if record.chosen is not None else ""))
         result(f"  next: {_next(record, asked, target, treated)}")
     if open_page:
         show(page)
     if record.interrupted:
-        note("interrupted: what was done by then is kept")
+        note(f"interrupted before an arm was trained: {plain} stays as it was" if kept else KEPT)
         return INTERRUPTED
     return FINE if exit_zero else status_of(record)
 

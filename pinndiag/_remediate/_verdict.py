@@ -40,7 +40,7 @@ def judged(arm: Arm, baseline: Arm, measure: str) -> Arm:
     return msgspec.structs.replace(
         arm,
         outcome=outcome,
-        words=_words(outcome, factor, len(pairs), len(baseline.runs)),
+        words=_words(outcome, factor, len(pairs)),
         factor=factor,
         mean=statistics.fmean(values),
         error=spread,
@@ -70,10 +70,8 @@ def _outcome(logs: Sequence[float], diverged: bool) -> Outcome:
     return "alike" if abs(mean) <= math.log(ALIKE) else "better" if mean > 0 else "worse"
 
 
-def _words(outcome: Outcome, factor: float, seeds: int, baseline: int) -> str:
+def _words(outcome: Outcome, factor: float, seeds: int) -> str:
     how = "one seed, not evidence" if seeds == 1 else f"{seeds} seeds"
-    if seeds == 1 and baseline == 1:
-        how = "one seed, not evidence"
     match outcome:
         case "diverged":
             return f"it diverged ({how})"
@@ -82,7 +80,7 @@ def _words(outcome: Outcome, factor: float, seeds: int, baseline: int) -> str:
         case "worse":
             return f"{number(1 / factor)} times worse ({how})" if factor > 0 else f"worse ({how})"
         case _:
-            return f"no difference beyond the spread ({how})"
+            return f"no difference beyond the spread ({how})" if seeds > 1 else f"no clear difference ({how})"
 
 
 def _log(before: float, after: float) -> float:

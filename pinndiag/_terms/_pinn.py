@@ -45,7 +45,6 @@ class PINN:
         weights: fixed weight of each term.
         state: every tensor of the model's state dict (with buffers and frozen parameters), by name.
         initial: trainable parameters before training, by name, or None when unknown.
-        optimizer: kind, settings and state of the optimizer, or None.
         reference: the known solution, or None.
         origin: "live" for a wrapped model, else where it was loaded from.
         factory: the function that made it, as `load` was told it, or "".
@@ -61,7 +60,7 @@ class PINN:
         weights: Mapping[str, float],
         state: Mapping[str, Tensor],
         initial: Mapping[str, Tensor] | None,
-        optimizer: OptimizerState | None,
+        optimizer: OptimizerState | Callable[[], OptimizerState] | None,
         reference: Reference | None,
         samplers: Mapping[str, Sampler],
         fresh: Mapping[str, PointSet] | None = None,
@@ -74,7 +73,7 @@ class PINN:
         self.weights = {name: float(weights.get(name, 1.0)) for name in terms.infos}
         self.state = dict(state)
         self.initial = None if initial is None else dict(initial)
-        self.optimizer = optimizer
+        self._optimizer = optimizer
         self.reference = reference
         self.origin = origin
         self.factory = ""
@@ -84,6 +83,18 @@ class PINN:
         self._samplers = dict(samplers)
         self._fresh = dict(fresh or {})
         self._splits: dict[str, bool] = {}
+
+    @property
+    def optimizer(self) -> OptimizerState | None:
+        """Kind, settings and state of the optimizer, or None; of a live one as they are now, as the parameters are.
+
+        Cost: a copy of its state.
+        """
+        return self._optimizer() if callable(self._optimizer) else self._optimizer
+
+    @optimizer.setter
+    def optimizer(self, optimizer: OptimizerState | None) -> None:
+        self._optimizer = optimizer
 
     def __repr__(self) -> str:
         terms = ", ".join(f"{i.name}{list(i.shape)}" for i in self.infos.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -52,7 +53,8 @@ def wrap(
             another precision than the parameters are rounded to theirs, values are not.
         weights: fixed weights the training uses (default 1).
         parameters: trainable tensors outside the module, a list or a mapping of names.
-        optimizer: the optimizer in use: its kind, settings and state go into the checks and the file.
+        optimizer: the optimizer in use: its kind, settings and state, as they are when they are asked for, go into the
+            checks and the file.
         initial: the state dict before training; default: the parameters now.
         names: of the object of a framework: what its terms are called, all of them, in its order.
         data: of a Lightning module a batch, of a NeuroMancer problem a batch or its dataset: what it is evaluated on.
@@ -102,13 +104,14 @@ def wrap(
     buffers = [buffer for module in modules.values() for buffer in module.buffers()]
     live = LiveTerms(terms, sets, forward_of(model, parameters, found), device, buffers)
     state = {name: tensor for key, module in modules.items() for name, tensor in _state(module, key).items()}
+    by_id = {id(tensor): name for name, tensor in found.items()}
     pinn = PINN(
         found,
         live,
         weights=dict(weights or {}),
         state={**state, **{n: t for n, t in found.items() if n not in state}},
         initial=_initial(initial, found),
-        optimizer=None if optimizer is None else OptimizerState.of(optimizer, {id(t): n for n, t in found.items()}),
+        optimizer=None if optimizer is None else partial(OptimizerState.of, optimizer, by_id),
         reference=reference_of(solution, device, _parameters.widest(found.values())),
         samplers=dict(sampler or {}),
         modules=list(modules.values()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, final
 
@@ -47,7 +48,8 @@ class Limits:
     def __call__(self, weights: Tensor, before: Tensor | None = None) -> Tensor:
         """Weights within the bounds, given those of the refresh before."""
         if self.max_growth is not None and before is not None:
-            weights = torch.minimum(weights, self.max_growth * before)
+            most = torch.where(before > 0, self.max_growth * before, math.inf)  # from zero anything is infinite growth
+            weights = torch.minimum(weights, most)
         if self.w_min is not None or self.w_max is not None:
             weights = weights.clamp(self.w_min, self.w_max)
         return weights

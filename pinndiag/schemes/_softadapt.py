@@ -40,7 +40,8 @@ class SoftAdapt(AbstractTermScheme):
         difference: "backward": the slope at the newest loss. "forward_oldest": at the oldest one, as the package does.
         ratio: the newest loss over the one before it instead of the slope, as PhysicsNeMo-Sym does.
         every: steps between refreshes; losses in between are not seen.
-        options: see `AbstractScheme`. The weights sum to m; `normalise="sum"` brings them to 1, as in the paper.
+        options: see `AbstractScheme`; `eps_rel` guards `ratio` alone. The weights sum to m; `normalise="sum"` brings
+            them to 1, as in the paper.
 
     The package divides by the signed sum of the slopes, which reverses the order when all losses fall; here it is the
     absolute one.

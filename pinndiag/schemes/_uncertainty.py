@@ -38,7 +38,7 @@ class Uncertainty(AbstractTermScheme):
         init: s (or sigma) at the start.
         clamp: s stays within +- this; None turns it off.
         every: steps between refreshes.
-        options: see `AbstractScheme`.
+        options: see `AbstractScheme`. `eps_rel` has nothing to guard.
 
     lbPINN also multiplies the loss by 1000, which Adam does not see. Kendall and PhysicsNeMo-Sym train s with the
     network's optimizer: give its learning rate.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from dataclasses import replace
 from importlib.resources import files
+
+from markupsafe import Markup, escape
 
 from pinndiag._records import to_plain
 from pinndiag_gallery.before_after import sections
@@ -20,6 +23,7 @@ from pinndiag_reports._parts import Section, Table
 __all__ = ["drawn", "page"]
 
 FEW = 3  # seeds that are listed
+POWER = re.compile(r"[\d.]+e-\d+")
 SIGNS = {"reproduced": ("✔", "none"), "not reproduced": ("✖", "warning"), "not run": ("?", "note")}
 
 Drawn = list[tuple[str, tuple[Section, ...]]]
@@ -39,6 +43,7 @@ def page(story: Story, told: Summary, figures: Drawn) -> str:
         "page.js",
         told=told,
         signs=SIGNS,
+        whole=whole,
         groups=[(group, dict(figures)[group.key]) for group in story.groups],
         runs=runs_tables(told),
         asked=Table(
@@ -53,6 +58,15 @@ def page(story: Story, told: Summary, figures: Drawn) -> str:
     )
 
 
+def whole(text: str) -> Markup:
+    """`text` whose numbers are not broken at the minus of their exponents.
+
+    >>> whole("< 1.1e-3 and 2")
+    Markup('&lt; <span style="white-space:nowrap">1.1e-3</span> and 2')
+    """
+    return Markup(POWER.sub(r'<span style="white-space:nowrap">\g<0></span>', str(escape(text))))
+
+
 def runs_tables(told: Summary) -> list[Table]:
     """A table a problem, the last one with the note of all."""
     problems: dict[str, list[ArmRow]] = {}
@@ -62,9 +76,10 @@ def runs_tables(told: Summary) -> list[Table]:
     timed = any(row.overhead is not None for row in told.arms)
     note = (
         "Relative L2 errors, one a seed: the median of ten evaluations over the last tenth of the steps, and that "
-        "at the last step. Losses are unweighted, of seed 0, as is what follows them. CPU time of one run, with what "
-        'was measured in it. In the figures below, "as it was given" is the network before training. '
-        + ("Overhead: CPU time of a step against the first arm's, in alternating blocks." if timed else "")
+        "at the last step. Losses are unweighted, of seed 0, as is what follows them. CPU time of that run, with what "
+        "was measured in it, on a machine with other work: it says how long to wait, not what a scheme costs. "
+        + ("Overhead does: CPU time of a step against the first arm's, in alternating blocks. " if timed else "")
+        + 'In the figures below, "as it was given" is the network before training.'
     )
     return [*tables[:-1], *(replace(table, note=note) for table in tables[-1:])]
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from pinndiag_gallery.verdicts import Judged, Summary
 from pinndiag_reports._markdown import escaped
-from pinndiag_reports._numbers import count, plural
 
 __all__ = ["readme"]
 
@@ -82,24 +81,12 @@ def _missing(missing: Mapping[str, str]) -> str:
     return "\n".join(["Not run yet:\n", *rows, ""])
 
 
-def _runs(one: Summary) -> str:
-    """Steps and seeds: of all arms, or of those that share them."""
-    alike: dict[tuple[int, int], list[str]] = {}
-    for row in one.arms:
-        alike.setdefault((row.steps, len(row.seeds)), []).append(row.key)
-    told = [
-        f"{count(steps)} steps, {plural(seeds, 'seed')}{': ' + ' · '.join(keys) if len(alike) > 1 else ''}"
-        for (steps, seeds), keys in alike.items()
-    ]
-    return f"Runs: {'; '.join(told)}."
-
-
 def _story(one: Summary, picture: str | None) -> str:
     parts = [
         f"### {escaped(one.title)}\n",
         f"[The page]({one.name}.html), [the numbers]({one.name}.json). {one.counts}.\n",
         f"After {escaped(one.source)}. {escaped(one.setting)}\n",
-        f"{escaped(_runs(one))} Made {one.made} on {escaped(one.machine)}.\n",
+        f"{escaped(one.trained)} Made {one.made} on {escaped(one.machine)}.\n",
         f"```bash\n{one.command}\n```\n",
     ]
     parts += [f"{one.published_size}: `{one.command} --full`\n"] if one.published_size else []

@@ -9,7 +9,7 @@ from typing import Literal
 from pinndiag._records import Record
 from pinndiag_gallery.results import NotRunError, Results
 from pinndiag_gallery.story import Arm, Claim, Story
-from pinndiag_reports._numbers import number
+from pinndiag_reports._numbers import count, number, plural
 
 __all__ = ["ArmRow", "Judged", "Outcome", "Summary", "command", "judged", "summary"]
 
@@ -99,6 +99,18 @@ class Summary(Record):
         words = f"{outcomes.count('reproduced')} of {len(outcomes)} claims reproduced"
         missing = outcomes.count("not run")
         return words + (f", {missing} not run" if missing else "")
+
+    @property
+    def trained(self) -> str:
+        """Steps and seeds: of all arms, or of those that share them."""
+        alike: dict[tuple[int, int], list[str]] = {}
+        for row in self.arms:
+            alike.setdefault((row.steps, len(row.seeds)), []).append(row.key)
+        told = [
+            f"{count(steps)} steps, {plural(seeds, 'seed')}{': ' + ' · '.join(keys) if len(alike) > 1 else ''}"
+            for (steps, seeds), keys in alike.items()
+        ]
+        return f"Runs: {'; '.join(told)}."
 
     @property
     def published_size(self) -> str:

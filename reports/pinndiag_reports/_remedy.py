@@ -193,7 +193,7 @@ def _setting(record: RemedyRecord) -> str:
     seeds = plural(runs, "seed") + (f" of {record.seeds} asked for" if runs < record.seeds else "")
     points = f"the same fresh points every {plural(record.resample, 'step')}" if record.resample else "the same points"
     against = {str(arm.settings["reference"]) for arm in record.arms if arm.settings.get("reference") is not None}
-    terms = f"; the schemes measure the terms against {one_line(against.pop())!r}" if len(against) == 1 else ""
+    terms = f"; reference term {one_line(against.pop())!r}" if len(against) == 1 else ""
     return (
         f"Every arm: from the {place}, {plural(record.steps, 'step')} of {one_line(optimizer.kind)}{rate}, "
         f"{seeds}, {points}{terms}"

@@ -190,6 +190,15 @@ def test_a_grid_with_a_point_twice_is_not_a_grid() -> None:
     assert len(kept) == FIELD_POINTS
 
 
+@pytest.mark.parametrize(("missing", "stays"), [(2, True), (190, True), (210, False)])
+def test_a_grid_without_its_corners_is_still_a_grid(missing: int, stays: bool) -> None:
+    points = grid(torch.arange(64.0), torch.arange(65.0))  # 4160; a twentieth of those left: 198
+    kept = points[torch.randperm(len(points))[missing:].sort().values]
+    found = kept[thinned(kept)]
+    assert (len(found) < FIELD_POINTS) == stays
+    assert (len(found[:, 1].unique()) == 33) == stays
+
+
 def test_few_points_are_all_kept_in_their_order() -> None:
     assert thinned(uniform(FIELD_POINTS, 2)).tolist() == list(range(FIELD_POINTS))
 

@@ -178,6 +178,23 @@ def test_an_interrupt_keeps_what_is_done(run: Run, pt: Path, monkeypatch: pytest
     assert "trained on as it is" in Path("p.pt.remedy.html").read_text()
 
 
+def test_an_interrupt_before_anything_is_done_leaves_what_was_found_before(
+    run: Run, given: Callable[..., None]
+) -> None:
+    given()
+    run("remediate", "p.pt")
+    before = Path("p.pt.remedy.json").read_bytes()
+    nothing = {"baseline": None, "arms": [], "chosen": None, "comparison": None, "interrupted": True}
+    given(**nothing, text="Interrupted before an arm was trained to its end.")
+    done = run("remediate", "p.pt")
+    assert done.exit_code == 130
+    assert Path("p.pt.remedy.json").read_bytes() == before
+    assert "interrupted before an arm was trained: p.pt.remedy.json stays as it was" in done.stderr
+    assert "report:" not in done.stdout
+    assert run("remediate", "p.pt", "-o", "new").exit_code == 130
+    assert Path("new/p.pt.remedy.json").exists()
+
+
 def test_a_real_interrupt(pt: Path) -> None:
     command = [sys.executable, "-m", "pinndiag_cli", "remediate", str(pt), "--scheme", "lra", "--steps", "1000000"]
     environment = {**os.environ, "PYTHONPATH": ":".join(sys.path), "OMP_NUM_THREADS": "1"}

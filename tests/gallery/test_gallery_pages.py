@@ -55,6 +55,8 @@ def test_the_page_shows_claims_runs_and_figures() -> None:
     assert "dn | is &lt;better&gt;" in text
     for words in ("not reproduced", "reason", "another rule", "1.1e-3", "python -m pinndiag_gallery tiny", "a machine"):
         assert words in text
+    assert "Runs: 12 steps, 1 seed." in text
+    assert ">1.1e-3</span>" in text  # not broken at its minus
     for anchor in ("all-fig-seeds", "all-fig-histograms", "all-fig-courses", "all-fig-masks", "again-fig-fronts"):
         assert f'id="{anchor}"' in text
     assert "no arm&#39;s curvature was measured" in text

@@ -384,3 +384,10 @@ def test_before_its_first_refresh_a_scheme_applies_the_weights_of_the_pinn() -> 
     shown = pinndiag.remediate(pinn, [late], steps=4, diagnosis=healthy()).record.arms[0].runs[0]
     assert shown.weights == {"pde": 1.0, "bc": 100.0}
     assert late.given == {}
+
+
+def test_one_seed_has_no_spread() -> None:
+    one, two = [run(0, 1.0)], [run(0, 1.0), run(1, 1.0)]
+    arms = [Arm(key="a", title="a", settings={}, runs=runs, diagnosis=None, points=[]) for runs in (one, two)]
+    assert judged(arms[0], arms[0], "losses").words == "no clear difference (one seed, not evidence)"
+    assert judged(arms[1], arms[1], "losses").words == "no difference beyond the spread (2 seeds)"

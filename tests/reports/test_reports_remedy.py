@@ -183,6 +183,19 @@ def test_what_auto_tried() -> None:
         assert re.search(r"ntk\s?PD201 ntk\s?0\.5\s?0\.5\s?2\s?6\s?7\s?1\.50? s\s?left behind", shown)
 
 
+def test_the_reference_is_named_and_an_estimate_that_still_moves_is_told() -> None:
+    record = remedy()
+    text = " ".join(remedy_to_text(record, width=200, color=False).split())
+    assert "reference term 'fit'" in text
+    run = record.arms[0].runs[0]
+    for moved, told in ((1.1, False), (1.83, True), (None, False)):
+        arm = replace(record.arms[0], runs=[replace(run, estimate=0.1, estimate_moved=moved)])
+        trial = Trial(key="lra", why="asked for", score=1.0, losses=run.losses, kept=True, estimate=0.1)
+        shown = replace(record, arms=[arm], chosen_by="estimate", trials=[trial])
+        words = " ".join(remedy_to_text(shown, width=200, color=False, explain=True).split())
+        assert ("doubling the points looked at still moved it, by a factor of up to 1.8" in words) == told
+
+
 def test_runs_are_counted_that_were_made() -> None:
     """From the checkpoint nothing is drawn at random: two seeds were asked for, one run was made."""
     assert "1 seed of 2 asked for, the same points" in remedy_view(replace(remedy(), seeds=2)).setting

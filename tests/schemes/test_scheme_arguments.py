@@ -123,6 +123,12 @@ def test_the_guards_hold_from_the_start() -> None:
     assert points.weights["pde"].tolist() == [0.5] * 3
 
 
+def test_from_zero_and_below_any_growth_is_allowed() -> None:
+    limits = schemes.DCGD(max_growth=2.0).limits
+    before, wanted = torch.tensor([0.0, -1.0, 1.0]), torch.tensor([5.0, 0.5, 5.0])
+    assert limits(wanted, before).tolist() == [5.0, 0.5, 2.0]
+
+
 def test_the_weight_of_a_term_multiplies_those_of_its_points() -> None:
     weight = torch.nn.Parameter(torch.tensor([1.0, 2.0, 3.0, 1.0]))
     for scheme in (schemes.RBA, schemes.BRDR, schemes.SelfAdaptive, schemes.PointGradNorm):

@@ -114,9 +114,7 @@ def test_points_drawn_anew_are_refused_alone(make: type[AbstractScheme]) -> None
         scheme(residuals(net, draw(0))).backward()  # other tensors, the same points
     for step in range(3, 201):
         if step == 200:
-            with pytest.raises(
-                PinndiagError, match=r"are not those that the weights of \w+ belong to"
-            ):
+            with pytest.raises(PinndiagError, match=r"are not those that the weights of \w+ belong to"):
                 scheme(residuals(net, draw(step)))
             return
         scheme(residuals(net, draw(0) * (1 + 1e-9)))  # as another device would make them

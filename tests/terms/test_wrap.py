@@ -84,6 +84,20 @@ def test_optimizer_state_is_read_by_parameter_name() -> None:
     assert pinn.optimizer.state["weight"]["exp_avg_sq"].shape == (1, 1)
 
 
+def test_a_live_optimizer_is_read_as_it_is_now() -> None:
+    model = torch.nn.Linear(1, 1)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    pinn = pinndiag.wrap(model, {"a": lambda: model(torch.ones(1, 1))}, optimizer=optimizer)
+    assert pinn.optimizer is not None
+    assert not pinn.optimizer.state
+    pinn.losses()["a"].backward()
+    optimizer.step()
+    optimizer.param_groups[0]["lr"] = 1e-6  # as a scheduler does
+    assert pinn.optimizer.lr == 1e-6
+    assert pinn.optimizer.state["weight"]["step"] == 1
+    assert pinndiag.analyze(pinn, analyzers=["gradients"]).record.run.optimizer.lr == 1e-6
+
+
 def test_layers_are_the_modules_that_own_the_parameters() -> None:
     assert list(CASES["coefficient"]().layers) == ["u.2", "u.4", "k.0", "k.2", "parameters.0"]
 

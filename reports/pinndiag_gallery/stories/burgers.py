@@ -11,9 +11,9 @@ __all__ = ["story"]
 
 
 def story(*, full: bool) -> Story:
-    """Reduced: 1 000 of the 10 000 points make a step, 2 500 instead of 30 000 steps, 2 seeds and 1 for 10."""
+    """Reduced: 1 000 of the 10 000 points make a step, 2 500 instead of 30 000 steps, 3 seeds for 10."""
     options = {"size": "full" if full else "reduced"}
-    steps, main, few = (30_000, 10, 10) if full else (2_500, 2, 1)
+    steps, main, few = (30_000, 10, 10) if full else (2_500, 3, 3)
     plain = Arm("PINN", "PINN", "burgers", steps, options, seeds=main)
     return Story(
         name="burgers",

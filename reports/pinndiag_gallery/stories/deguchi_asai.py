@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from pinndiag_gallery.results import Results, Run, errors, medians
 from pinndiag_gallery.story import Arm, Claim, Group
-from pinndiag_reports._numbers import number
+from pinndiag_reports._numbers import number, plural
 
 __all__ = [
     "BIAS",
@@ -48,7 +48,7 @@ def arms(plain: Arm, *, main: int, few: int, exclude: Sequence[str] = ()) -> tup
     kept = {"exclude": list(exclude)} if exclude else {}
 
     def arm(key: str, scheme: str, seeds: int, keep: float, preset: str, **norm: float) -> Arm:
-        title = f"{key}, beta 0.99" if key in MAIN else key
+        title = key.replace("DN corrected", "DN 0.99 corrected") if key not in MAIN else f"{key} 0.99"
         settings = {"preset": preset, "keep": keep, **norm, **kept}
         return replace(plain, key=key, title=title, scheme=scheme, settings=settings, seeds=seeds)
 
@@ -153,7 +153,8 @@ def _steady(results: Results) -> str:
     for arm in ("DN 0.9", "DN 0.9 corrected"):
         weight = number(results.median(arm, lambda run: run.weights["ic"]))
         told.append(f"{number(results.median(arm))} with a weight of the initial condition of {weight} ({arm})")
-    return f"No unrest is seen in one seed each. The errors end at {' and '.join(told)}."
+    seeds = min(len(results.of(arm)) for arm in ("DN 0.9", "DN 0.9 corrected"))
+    return f"No unrest is seen in {plural(seeds, 'seed')}. The median errors end at {' and '.join(told)}."
 
 
 def _unrest(run: Run) -> float:

@@ -27,8 +27,8 @@ def story(*, full: bool) -> Story:
         ()
         if full
         else (
-            Arm("M1 longer", "M1, 10 000 steps", "helmholtz", 10_000, seeds=2),
-            Arm("M2 longer", "M2, 10 000 steps", "helmholtz", 10_000, {}, "lra", lra, seeds=2),
+            Arm("M1 longer", "M1 for 10 000 steps", "helmholtz", 10_000, seeds=2),
+            Arm("M2 longer", "M2 for 10 000 steps", "helmholtz", 10_000, {}, "lra", lra, seeds=2),
         )
     )
     return Story(
@@ -42,8 +42,8 @@ def story(*, full: bool) -> Story:
             replace(model("M2", "M2: M1 + annealing", full=full), scheme="lra", settings=lra),
             model("M3", "M3: modified network", modified, full=full),
             replace(model("M4", "M4: M3 + annealing", modified, full=full), scheme="lra", settings=lra),
-            replace(model("M1 simple", "M1, a = (1, 1)", simple, full=full), seeds=1),
-            replace(model("M3 simple", "M3, a = (1, 1)", {**modified, **simple}, full=full), seeds=1),
+            replace(model("M1 simple", "M1 at a1 = a2 = 1", simple, full=full), seeds=1),
+            replace(model("M3 simple", "M3 at a1 = a2 = 1", {**modified, **simple}, full=full), seeds=1),
             *longer,
         ),
         claims=claims("M1", "M2") if full else claims("M1 longer", "M2 longer"),
