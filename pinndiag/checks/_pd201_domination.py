@@ -52,7 +52,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         state.severity(grave and not unhindered and not still and not held),
         terms=[*weak, found.strong],
         evidence=evidence,
-        prescriptions=[*([remedies.lbfgs()] if unhindered else []), *cures(record, found, thresholds)],
+        prescriptions=cures(record, found, thresholds),
         pathology=pathology_of(record, found.strong),
         sure=state.sure(f"Judged at one checkpoint, not over the run. {more}".strip()),
     )
@@ -67,7 +67,10 @@ def _unhindered(record: DiagnosisRecord, weak: str, thresholds: Thresholds) -> b
 
 
 def cures(record: DiagnosisRecord, found: Domination, thresholds: Thresholds) -> list[Prescription]:
-    """Balance by gradient norms first, then the feedback form of annealing, a fixed weight, an exact condition."""
+    """Balance by gradient norms first, then the feedback form of annealing, a fixed weight, an exact condition.
+
+    Before them L-BFGS, where the descent probe has shown that it lowers the weak term with the weights as they are.
+    """
     center, others = sides(record, found.strong)
     ratios = (found.start, found.now, found.pull)
     factor = step_of_weight(next((r for r in ratios if thresholds.pull_ratio.passed(r)), math.nan))
@@ -75,6 +78,7 @@ def cures(record: DiagnosisRecord, found: Domination, thresholds: Thresholds) ->
     present = float(record.terms[name].weight)
     overfit = any(thresholds.held_out.passed(value) for value in held_out(record).values())
     return [
+        *([remedies.lbfgs()] if _unhindered(record, found.weak, thresholds) else []),
         remedies.gradient_norm_weights(center, others, record),
         *([remedies.resample()] if overfit else []),  # measured: each of the two alone failed, together 4.7 to 0.04
         remedies.lr_annealing(center, record),
