@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import final
@@ -15,9 +15,10 @@ from torch import Tensor
 from pinndiag._derivatives._rows import batched, one_by_one
 from pinndiag._terms import _parameters
 from pinndiag._terms._pinn import PINN
+from pinndiag._terms._points import PointSet
 from pinndiag._terms._view import View
 
-__all__ = ["UNIFORM", "WHOLE", "Jacobian", "Rows", "draw", "generator", "uniform_rows"]
+__all__ = ["UNIFORM", "WHOLE", "Jacobian", "Rows", "draw", "generator", "joined", "uniform_rows"]
 
 BLOCK = 16  # residuals differentiated in one batched pass: on a 4x50 network the fastest of 4, 8, ..., 256
 WHOLE = 64  # rows at most where each costs a backward pass through the whole term
@@ -51,6 +52,17 @@ class Rows:
     def squared_norms(self) -> Float[Tensor, " chosen"]:
         """|d r_j / d theta|^2 of each entry."""
         return self.matrix.square().sum(1).reshape(-1, self.real_rows).sum(1)
+
+
+def joined(blocks: Sequence[Rows], components: int = 1) -> Rows:
+    """Rows one after another."""
+    return Rows(
+        torch.cat([b.entries for b in blocks]),
+        torch.cat([b.residual for b in blocks]),
+        torch.cat([b.matrix for b in blocks]),
+        blocks[0].real_rows,
+        components,
+    )
 
 
 @final
@@ -112,26 +124,33 @@ class Jacobian:
         entries = entries.to(self._pinn.device)
         whole = None if self.separable else self._pinn.outputs([self._name])[self._name].reshape(-1)
         for chosen in entries.split(BLOCK):
-            flat = self._alone(chosen) if whole is None else whole[chosen]
-            flat = _parameters.real(flat)
-            matrix = batched(flat, self._pinn.tensors) if whole is None else None
-            if matrix is None:
-                matrix = one_by_one(flat, self._pinn.tensors)
-            yield Rows(chosen, flat.detach(), matrix, flat.numel() // chosen.numel())
+            yield self._block(chosen, self._alone(chosen) if whole is None else whole[chosen], batch=whole is None)
 
     def rows(self, entries: Entries) -> Rows:
         """Rows of the chosen entries, all at once. Memory: rows times P numbers."""
-        blocks = list(self.blocks(entries))
-        return Rows(
-            torch.cat([b.entries for b in blocks]),
-            torch.cat([b.residual for b in blocks]),
-            torch.cat([b.matrix for b in blocks]),
-            blocks[0].real_rows,
-        )
+        return joined(list(self.blocks(entries)))
+
+    def elsewhere(self, points: PointSet) -> Rows:
+        """Rows of all residuals at other points, of a term that is separable. Cost and memory as of `rows`."""
+        per, components = max(1, BLOCK // self._info.components), self._info.components
+        blocks = []
+        for chosen in torch.arange(points.count, device=self._pinn.device).split(per):
+            flat = self._pinn.outputs([self._name], {self._name: points.rows(chosen)})[self._name].reshape(-1)
+            entries = (chosen[:, None] * components + torch.arange(components, device=chosen.device)).reshape(-1)
+            blocks.append(self._block(entries, flat, batch=True))
+        return joined(blocks, components)
 
     def squared_norms(self, entries: Entries) -> Float[Tensor, " chosen"]:
         """|d r_j / d theta|^2 of the chosen entries; no more than 16 rows are held at a time."""
         return torch.cat([block.squared_norms for block in self.blocks(entries)])
+
+    def _block(self, entries: Entries, output: Tensor, *, batch: bool) -> Rows:
+        """Rows of these residuals, in one pass where the operators allow it."""
+        flat = _parameters.real(output)
+        matrix = batched(flat, self._pinn.tensors) if batch else None
+        if matrix is None:
+            matrix = one_by_one(flat, self._pinn.tensors)
+        return Rows(entries, flat.detach(), matrix, flat.numel() // entries.numel())
 
     def _at(self, rows: Int[Tensor, " rows"]) -> Tensor:
         assert self._info.points is not None

@@ -17,10 +17,8 @@ from pinndiag._records import (
     REMEDY_SCHEMA,
     Arm,
     ArmRun,
-    ChosenBy,
     DiagnosisRecord,
     OptimizerCard,
-    Outcome,
     RemedyRecord,
     Trial,
 )
@@ -33,7 +31,7 @@ from pinndiag._remediate._optimizers import card, made
 from pinndiag._remediate._points import Draws, drawn
 from pinndiag._remediate._request import AUTO, Schemes, asked, check_start, is_auto, whole
 from pinndiag._remediate._training import Plan, arrived
-from pinndiag._remediate._verdict import judged, measure_of, sentence
+from pinndiag._remediate._verdict import judged, measure_of, reason, verdict
 from pinndiag._terms._pinn import PINN
 from pinndiag.schemes import AbstractScheme
 
@@ -225,7 +223,7 @@ class _Work:
             if after is not None and before is not None:  # both by the same analyzers
                 pair = compare(before, after, names=("trained on as it is", done[chosen].title))
             treated, done[chosen] = self._treated(done[chosen])
-        text, severity = _verdict(record, baseline, done, chosen, measure, by, auto=auto, interrupted=self.interrupted)
+        text, severity = verdict(record, baseline, done, chosen, measure, by, auto=auto, interrupted=self.interrupted)
         return Comparison(
             RemedyRecord(
                 schema=REMEDY_SCHEMA,
@@ -241,7 +239,7 @@ class _Work:
                 baseline=baseline,
                 arms=done,
                 chosen=chosen,
-                reason=_reason(done, chosen, self.trials, by, auto=auto, interrupted=self.interrupted),
+                reason=reason(done, chosen, self.trials, by, auto=auto, interrupted=self.interrupted),
                 trials=self.trials,
                 comparison=pair,
                 severity=severity,
@@ -324,49 +322,3 @@ def _trained(lane: Lane, scheme: AbstractScheme) -> AbstractScheme:
 def _run(lane: Lane) -> ArmRun:
     assert lane.result is not None
     return lane.result.run
-
-
-def _verdict(
-    record: DiagnosisRecord,
-    baseline: Arm | None,
-    arms: Sequence[Arm],
-    chosen: int | None,
-    measure: str,
-    by: ChosenBy,
-    *,
-    auto: bool,
-    interrupted: bool,
-) -> tuple[str, Outcome]:
-    if chosen is not None and baseline is not None:
-        return sentence(arms[chosen], baseline, measure), arms[chosen].outcome
-    if interrupted:
-        return "Interrupted before an arm was trained to its end.", "unknown"
-    if not arms and auto:
-        return f"Nothing was treated: {record.verdict.text[:1].lower()}{record.verdict.text[1:]}", "alike"
-    less = "is estimated to err less" if by == "estimate" else "left less work"
-    return f"No scheme {less} than training on as it is; none is recommended.", "alike"
-
-
-def _reason(
-    arms: Sequence[Arm],
-    chosen: int | None,
-    trials: Sequence[Trial],
-    by: ChosenBy,
-    *,
-    auto: bool,
-    interrupted: bool,
-) -> str:
-    if chosen is None:
-        if interrupted:
-            return "it was interrupted before an arm could be compared"
-        return "" if arms else "the diagnosis names nothing that a scheme could cure"
-    if not auto:
-        least = "has the least estimated error" if by == "estimate" else "left the least work unfinished"
-        return "it was asked for" if len(arms) == 1 else f"of the schemes asked for it {least}"
-    left = f"{arms[chosen].left(by):.3g}"
-    how = (
-        f"its error is estimated to be the least ({left}), by the change of the output that makes the residuals vanish"
-        if by == "estimate"
-        else f"it left the least work unfinished ({left}), median of the last quarter of the steps"
-    )
-    return f"of {len(trials) or len(arms)} candidates {how}; the solution was not looked at"

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from pinndiag._records import Arm, ArmRun, Outcome
+from pinndiag._records import Arm, ArmRun, ChosenBy, DiagnosisRecord, Outcome, Trial
 from pinndiag.checks._wording import number
 
-__all__ = ["judged", "measure_of", "sentence"]
+__all__ = ["judged", "measure_of", "reason", "verdict"]
 
 ALIKE = 1.1  # one seed: figures that differ by less are called alike
 UNSOLVED = 0.3  # relative L2 error above which a better network is still no solution
@@ -47,7 +47,7 @@ def judged(arm: Arm, baseline: Arm, measure: str) -> Arm:
     )
 
 
-def sentence(arm: Arm, baseline: Arm, measure: str) -> str:
+def _sentence(arm: Arm, baseline: Arm, measure: str) -> str:
     """What the treatment did, in a sentence."""
     what = "relative L2 error" if measure == "rel_l2" else "geometric mean of the losses"
     before, after = (statistics.fmean(run.figure(measure) for run in a.runs) for a in (baseline, arm))
@@ -58,6 +58,54 @@ def sentence(arm: Arm, baseline: Arm, measure: str) -> str:
     return (
         f"{arm.title}: {what} {number(after)} instead of {number(before)} when trained on as it is; {arm.words}.{rest}"
     )
+
+
+def verdict(
+    record: DiagnosisRecord,
+    baseline: Arm | None,
+    arms: Sequence[Arm],
+    chosen: int | None,
+    measure: str,
+    by: ChosenBy,
+    *,
+    auto: bool,
+    interrupted: bool,
+) -> tuple[str, Outcome]:
+    """What came of a remediation in a sentence, and whether that is better."""
+    if chosen is not None and baseline is not None:
+        return _sentence(arms[chosen], baseline, measure), arms[chosen].outcome
+    if interrupted:
+        return "Interrupted before an arm was trained to its end.", "unknown"
+    if not arms and auto:
+        return f"Nothing was treated: {record.verdict.text[:1].lower()}{record.verdict.text[1:]}", "alike"
+    less = "is estimated to err less" if by == "estimate" else "left less work"
+    return f"No scheme {less} than training on as it is; none is recommended.", "alike"
+
+
+def reason(
+    arms: Sequence[Arm],
+    chosen: int | None,
+    trials: Sequence[Trial],
+    by: ChosenBy,
+    *,
+    auto: bool,
+    interrupted: bool,
+) -> str:
+    """Why that arm was chosen, or why nothing was treated."""
+    if chosen is None:
+        if interrupted:
+            return "it was interrupted before an arm could be compared"
+        return "" if arms else "the diagnosis names nothing that a scheme could cure"
+    if not auto:
+        least = "has the least estimated error" if by == "estimate" else "left the least work unfinished"
+        return "it was asked for" if len(arms) == 1 else f"of the schemes asked for it {least}"
+    left = f"{arms[chosen].left(by):.3g}"
+    how = (
+        f"its error is estimated to be the least ({left}), by the change of the output that makes the residuals vanish"
+        if by == "estimate"
+        else f"it left the least work unfinished ({left}), median of the last quarter of the steps"
+    )
+    return f"of {len(trials) or len(arms)} candidates {how}; the solution was not looked at"
 
 
 def _outcome(logs: Sequence[float], diverged: bool) -> Outcome:

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pinndiag._derivatives._jacobian import Jacobian, Rows, draw, uniform_rows
+from pinndiag._derivatives._jacobian import UNIFORM, Jacobian, Rows, draw, joined, uniform_rows
 from pinndiag._errors import PinndiagError
 from pinndiag._records import EstimatedError
 from pinndiag._terms import _parameters
@@ -26,6 +26,7 @@ OUTPUTS = 1000  # points at most where the output is looked at
 DOUBLINGS = 2  # of the points of each term, from 160 on, while the answer moves
 SETTLED = 1.2  # a factor: moving by less is none
 ROWS, MEMORY = 1536, 2**29  # of all terms together at most: residuals, and bytes of their Jacobian
+FRESH = UNIFORM * 2**DOUBLINGS  # points that a term was not trained at, drawn once
 LOST = 1e-9  # of the largest eigenvalue of J J^T: what is smaller cannot be told from rounding in float32
 
 
@@ -64,7 +65,8 @@ def estimated(view: View, *, seed: int = 0) -> EstimatedError | None:
 
     Too few residuals leave the step free between their points, which overstates the error of a network that is nearly
     right: on the Poisson problem with omega = 4 pi, trained to 4e-3, by 8 with 160 points of each term, by 3 with 320,
-    not with 640. So the points are doubled, twice at most, until the answer stands still.
+    not with 640. So the points are doubled, twice at most, until the answer stands still; a term that was trained at
+    fewer, and takes its points, is looked at fresh ones as well.
 
     Args:
         view: the PINN; terms of weight zero do not count.
@@ -110,49 +112,67 @@ def estimated(view: View, *, seed: int = 0) -> EstimatedError | None:
 
 @final
 class _Sample:
-    """Rows of a term's Jacobian at the first points of a random order.
+    """Rows of a term's Jacobian at the first points of a random order: the term's own, then fresh ones.
 
     Args:
         pinn: the PINN.
         name: of the term.
         rows: those of the first points.
-        seed: of the order.
+        seed: of the order, and of the fresh points.
     """
 
     def __init__(self, pinn: PINN, name: str, rows: Rows, seed: int) -> None:
         self._pinn, self._name, self._rows, self._seed = pinn, name, rows, seed
         self.residual, self.matrix = rows.residual, rows.matrix
-        self._count = pinn.infos[name].entries // rows.components
+        self._own = pinn.infos[name].entries // rows.components
         self._known = len(rows.entries) // rows.components
 
     @property
     def whole(self) -> bool:
-        """Whether every point was looked at."""
-        return self._known == self._count
+        """Whether every point was looked at that there is."""
+        return self._known >= self._own and self._more == 0
 
-    @functools.cached_property
+    @property
     def rest(self) -> int:
         """Rows that a doubling adds; none where each would cost a pass through the whole term."""
-        if self.whole or not Jacobian(self._pinn, self._name).separable:
-            return 0
-        return min(self._known, self._count - self._known) * self._rows.components * self._rows.real_rows
+        return self._more * self._rows.components * self._rows.real_rows
 
     def doubled(self) -> _Sample:
         """At twice as many points."""
-        if self.rest == 0:
+        if self._more == 0:
             return self
-        components = self._rows.components
-        points = draw(self._count, 2 * self._known, self._seed)[self._known :]
-        entries = (points[:, None] * components + torch.arange(components)).reshape(-1)
-        more = Jacobian(self._pinn, self._name).rows(entries)
-        both = Rows(
-            torch.cat([self._rows.entries, more.entries]),
-            torch.cat([self.residual, more.residual]),
-            torch.cat([self.matrix, more.matrix]),
-            self._rows.real_rows,
-            components,
-        )
-        return _Sample(self._pinn, self._name, both, self._seed)
+        components, last = self._rows.components, self._known + self._more
+        parts = [self._rows]
+        if self._known < self._own:
+            points = draw(self._own, last, self._seed)[self._known :]
+            parts.append(self._jacobian.rows((points[:, None] * components + torch.arange(components)).reshape(-1)))
+        if last > self._own:
+            assert self._fresh is not None
+            begin = max(self._known - self._own, 0)
+            parts.append(self._jacobian.elsewhere(self._fresh.rows(slice(begin, last - self._own))))
+        return _Sample(self._pinn, self._name, joined(parts, components), self._seed)
+
+    @functools.cached_property
+    def _jacobian(self) -> Jacobian:
+        return Jacobian(self._pinn, self._name)
+
+    @functools.cached_property
+    def _more(self) -> int:
+        """Points that a doubling adds."""
+        if not self._jacobian.separable:
+            return 0
+        fresh = 0 if self._fresh is None else self._fresh.count
+        return min(self._known, self._own + fresh - self._known)
+
+    @functools.cached_property
+    def _fresh(self) -> PointSet | None:
+        """Points that the term was not trained at, where it has too few of its own."""
+        if 2 * self._known <= self._own or self._rows.components != self._pinn.infos[self._name].components:
+            return None
+        try:
+            return self._pinn.fresh_points(self._name, FRESH, self._seed)[0]
+        except PinndiagError:
+            return None
 
 
 def _factor(before: float, now: float) -> float:

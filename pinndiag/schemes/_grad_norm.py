@@ -138,7 +138,7 @@ class GradNorm(AbstractTermScheme):
 
     def _places(self, parameters: Sequence[Tensor]) -> list[int]:
         if self.layer == "last":
-            if self.guesses:
+            if self.network.guessed:
                 raise PinndiagError(
                     'GradNorm(layer="last") does not know which layer is the last',
                     cause="the order of the parameters cannot be read from a graph",

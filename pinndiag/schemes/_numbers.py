@@ -24,7 +24,7 @@ class Range:
         meaning: of the number, where it is easily mistaken.
 
     >>> 0.5 in Range(0, 1), 1 in Range(0, 1, below=True), True in Range(0, 1), str(Range(0, 1, below=True))
-    (True, False, False, 'a number, 0 <= x < 1')
+    (True, False, False, 'a number >= 0 and < 1')
     """
 
     low: int | float = -math.inf
@@ -41,10 +41,11 @@ class Range:
         return over and (value < self.high if self.below else value <= self.high)
 
     def __str__(self) -> str:
-        low = f"{self.low:g} {'<' if self.above else '<='} " if math.isfinite(self.low) else ""
-        high = f" {'<' if self.below else '<='} {self.high:g}" if math.isfinite(self.high) else ""
         finite = "finite " if math.isinf(self.high) and self.below else ""
-        return f"a {finite}{'whole ' if self.whole else ''}number" + (f", {low}x{high}" if low or high else "")
+        kind = f"a {finite}{'whole ' if self.whole else ''}number"
+        low = f" {'>' if self.above else '>='} {self.low:g}" if math.isfinite(self.low) else ""
+        high = f" {'<' if self.below else '<='} {self.high:g}" if math.isfinite(self.high) else ""
+        return kind + (f"{low} and{high}" if low and high else low or high)
 
 
 Ranges = Mapping[str, Range]

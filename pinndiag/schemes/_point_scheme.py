@@ -122,7 +122,7 @@ class AbstractPointScheme(AbstractScheme):
                 raise _scalar(type(self).__name__, name)
         due = self.due(evaluation.step)
         anew = due and not self.remembers
-        self._points.begin(evaluation, chosen, type(self).__name__, anew=anew, guessed=self.guesses)
+        self._points.begin(evaluation, chosen, type(self).__name__, anew=anew, guessed=self.network.guessed)
         measured = {
             name: self.measure(evaluation, name) if due else evaluation.outputs[name].detach().abs().reshape(-1)
             for name in chosen
@@ -135,7 +135,7 @@ class AbstractPointScheme(AbstractScheme):
     def check_again(self, evaluation: Evaluation) -> None:
         """See `AbstractScheme`: the points must be those that the weights were found for."""
         chosen = [name for name in self._chosen(evaluation.names) if name in evaluation.names]
-        self._points.again(evaluation, chosen, type(self).__name__, guessed=self.guesses)
+        self._points.again(evaluation, chosen, type(self).__name__, guessed=self.network.guessed)
 
     def get_extra_state(self) -> dict[str, Any]:
         """See `AbstractScheme`; with the points that the weights belong to."""

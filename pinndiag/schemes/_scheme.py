@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import copy
-import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, Unpack, final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from pinndiag._engine import SCALE, Combination, Evaluation, joined
-from pinndiag._engine._processes import Processes
-from pinndiag._errors import PinndiagError, TermError
+from pinndiag._engine import Combination, Evaluation, joined
+from pinndiag._errors import PinndiagError
 from pinndiag._terms._checked import checked
-from pinndiag._terms._look import Look, look, reach
 from pinndiag._terms._terms import mean_square, square
 from pinndiag.schemes._calls import Calls
 from pinndiag.schemes._configured import Configured
 from pinndiag.schemes._memory import Memory
+from pinndiag.schemes._network import Network
 from pinndiag.schemes._options import Options, written
 
 __all__ = ["AbstractScheme"]
-
-LOOKED = 100  # calls after which the graphs of a loss are looked at again, where nothing else asks for it
 
 
 @final
@@ -65,7 +61,8 @@ class AbstractScheme(Configured, ABC):
         preset: settings of a paper or a code, see `presets`; arguments that are given win.
         reference: the term the others are measured against; default: the first one of the first call.
         exclude: terms that take no part; they keep their weight of `weights`.
-        weights: weight of each term until the scheme sets it (default 1); a moving average starts from it.
+        weights: weight of each term until the scheme sets it (default 1); a moving average starts from it. Of a term
+            whose points are weighted it stays, as a factor of theirs.
         eps_rel: a denominator D is guarded as D + eps_rel N, so that no ratio exceeds 1 / eps_rel (1e-7); 0: no guard.
         w_min, w_max, max_growth: smallest and largest weight, largest factor from one refresh to the next (no limits).
             They hold from the start, for all terms but the reference and those excluded.
@@ -87,15 +84,12 @@ class AbstractScheme(Configured, ABC):
 
     def __init__(self, *, every: int = 1, **options: Unpack[Options]) -> None:
         super().__init__(every=every, **options)
-        parameters = options.get("parameters")
-        self._given_parameters = None if parameters is None else list(parameters)
         self._asked = self.reference
         self.memory = Memory()
         self._last: dict[str, Tensor] = {}
         self._now = _Now()
         self._calls = Calls(options.get("optimizer"))
-        self._seen: Look | None = None
-        self._network: tuple[weakref.ref[Tensor], ...] = ()
+        self.network = Network(options.get("parameters"))
 
     @abstractmethod
     def combine(self, evaluation: Evaluation) -> Combination:
@@ -119,7 +113,7 @@ class AbstractScheme(Configured, ABC):
         """
         decided = self._now.decided
         if not again or decided is None or set(evaluation.names) > set(decided[0]):
-            self._recognise(evaluation.parameters)
+            self.network.recognise(evaluation.parameters, type(self).__name__)
             found = self.combine(evaluation)
             self._now.decided = evaluation.names, found
             return found
@@ -147,11 +141,6 @@ class AbstractScheme(Configured, ABC):
         return {name: shown.item() if shown.ndim == 0 else shown for name, shown in self._shown.items()}
 
     @property
-    def guesses(self) -> bool:
-        """Whether the trainable tensors are taken from the graphs, since nobody named them."""
-        return self._given_parameters is None and self._seen is not None
-
-    @property
     def skipped(self) -> Mapping[str, int]:
         """Term -> refreshes that passed it over, because its gradient (loss, residual) was zero or not finite."""
         return {name: int(fields["skipped"]) for name, fields in self.memory.terms.items() if "skipped" in fields}
@@ -172,13 +161,14 @@ class AbstractScheme(Configured, ABC):
         if not torch.is_grad_enabled():
             return self._replayed(outputs)
         step, again = self._calls.place()
-        evaluation = self._evaluation(outputs, step)
+        apart = self.directs or self.keeps_graphs or self.forms_gradients(step)
+        evaluation = self.network.evaluation(outputs, step, apart=apart)
         return joined(evaluation, self.decide(evaluation, again=again))
 
     def argument(self, name: str) -> Any:
         """See `Configured`."""
         if name == "parameters":  # the name of a method of every module
-            return self._given_parameters
+            return self.network.given
         if name == "optimizer":
             return self._calls.optimizer
         return super().argument(name)
@@ -219,16 +209,18 @@ class AbstractScheme(Configured, ABC):
         self.memory.terms = {name: dict(fields) for name, fields in state["terms"].items()}
         self.memory.shared = dict(state["shared"])
         self._calls.begin(state["step"])
-        self._now, self._network, self._seen = _Now(), (), None
+        self.network.forget()
+        self._now = _Now()
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy looks at its graphs anew: they are not those of the original. No optimizer knows it."""
+        """A copy belongs to no network yet, and no optimizer knows it."""
         _ = self._shown
-        return {**self.__dict__, "_seen": None, "_now": _Now(), "_network": ()}
+        return {**self.__dict__, "_now": _Now()}
 
     def forget(self) -> None:
         """Begin anew, as if it had never been called; the settings stay."""
-        self.memory, self._last, self._now, self._seen, self._network = Memory(), {}, _Now(), None, ()
+        self.memory, self._last, self._now = Memory(), {}, _Now()
+        self.network.forget()
         self._calls.begin(0)
         self.reference = self._asked
 
@@ -254,23 +246,6 @@ class AbstractScheme(Configured, ABC):
     def leaves(self, name: str) -> bool:
         """Whether a training's weight of a term stays."""
         return self.continues or name in self.exclude
-
-    def _recognise(self, parameters: Sequence[Tensor]) -> None:
-        """Whether this is the network that it was used with."""
-        known = self._network
-        if known and known[0]() is parameters[0]:
-            return
-        before, now = {id(p) for ref in known if (p := ref()) is not None}, set(map(id, parameters))
-        # plain tensors may be made anew at each step
-        if known and not before & now and all(isinstance(p, nn.Parameter) for p in parameters):
-            raise PinndiagError(
-                f"{type(self).__name__} has weighed the terms of another network before, and remembers them",
-                where=f"{len(known)} tensors then, {len(parameters)} now, none in common",
-                cause="one scheme was handed to two trainings, or parameters= is that of another network",
-                fix="make a new scheme for each network, pass copy.deepcopy(scheme) to go on with what it remembers, "
-                "or call scheme.forget()",
-            )
-        self._network = tuple(map(weakref.ref, parameters))
 
     def _settle(self, names: Sequence[str]) -> None:
         """At the first step: what is the reference, and are the names known?"""
@@ -313,39 +288,6 @@ class AbstractScheme(Configured, ABC):
         combination = Combination(weights, points or {}, self.directs)
         self._now.answered = (names, combination)
         return combination
-
-    def _evaluation(self, outputs: dict[str, Tensor], step: int) -> Evaluation:
-        """The terms of a step of a loop that hands over nothing else."""
-        given = None if self._given_parameters is None else [p for p in self._given_parameters if p.requires_grad]
-        if given and self._seen is None and not any(reach(output, given) for output in outputs.values()):
-            given = []  # those of another network
-        own = self.directs or self.keeps_graphs or self.forms_gradients(step)
-        last: Sequence[Any] = ()
-        if own or self._seen is None or step % LOOKED == 0:  # else the plain loss is given, which nobody takes apart
-            found = look(outputs, given)
-            last = found.last
-            self._seen = replace(found, last=())  # the graphs are not to outlive the step
-        seen = self._seen
-        if not seen.parameters:
-            raise TermError(
-                "no term can be changed by training",
-                where=f"terms: {', '.join(outputs)}",
-                cause="the losses were detached, or every parameter is frozen",
-                fix="hand over the losses with their graphs, or call the scheme under torch.no_grad()",
-            )
-        half = torch.is_autocast_enabled(seen.parameters[0].device.type)
-        return Evaluation(
-            outputs,
-            seen.parameters,
-            step=step,
-            shared=seen.shared,
-            others=seen.others,
-            keep=half,
-            reduce=Processes.running().mean,
-            seed=SCALE if half else 1.0,
-            last=last,
-            whole=seen.whole,
-        )
 
     def _replayed(self, outputs: dict[str, Tensor]) -> Tensor:
         parts = []

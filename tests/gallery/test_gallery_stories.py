@@ -319,6 +319,10 @@ def test_a_run_leaves_the_plateau_where_its_error_halves() -> None:
     words = told_why("allen_cahn", "order of magnitude", found)
     assert "step: PINN never, MA 1, ID 2" in words
     assert "at step 25: MA 0.3, ID 0.4;" in words  # 100 steps; the last record stands for all after it
+    assert "bias correction" not in words
+    corrected = Results({**found.runs, "DN corrected": arm(1.0, 0.5, 0.275, 0.275)})  # half of the error of PINN
+    words = told_why("allen_cahn", "order of magnitude", corrected)
+    assert "the weight of DN is 0.28 there, the error halves at step 2 and ends at 0.275, 2 times below PINN." in words
     assert (
         outcome("allen_cahn", "MA is the fastest", Results({**found.runs, "DN": arm(1.0, 1.0, 0.1)}))
         == "not reproduced"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -58,10 +59,10 @@ def waves(count: int = 1000) -> PINN:
     with torch.no_grad():
         model.weight.copy_(0.05 * torch.randn(1, 250, dtype=torch.float64))
         model.weight[0, 0] = 1.0
-    x = (torch.arange(count, dtype=torch.float64)[:, None] + 0.5) / count
+    x, all_over = ((torch.arange(n, dtype=torch.float64)[:, None] + 0.5) / n for n in (count, 1000))
     net = nn.Sequential(Waves(frequencies), model)
     terms = {"data": lambda x: net(x) - torch.sin(torch.pi * x)}
-    return pinndiag.wrap(net, terms, points={"data": x}, solution=(x, torch.sin(torch.pi * x)))
+    return pinndiag.wrap(net, terms, points={"data": x}, solution=(all_over, torch.sin(torch.pi * all_over)))
 
 
 class Waves(nn.Module):
@@ -94,10 +95,22 @@ def test_points_are_doubled_until_the_answer_stands_still(monkeypatch: pytest.Mo
     assert half.moved == pytest.approx(half.value / alone.value)
 
 
+def test_where_the_points_are_too_few_fresh_ones_tell() -> None:
+    pinn = waves(count=100)
+    found = estimated(View(pinn))
+    assert found is not None
+    assert found.value == pytest.approx(solution(pinn).rel_l2, rel=0.01)
+    pinn.terms.infos = {"data": replace(pinn.infos["data"], points=None)}
+    alone = estimated(View(pinn))
+    assert alone is not None
+    assert alone.value < 0.9 * found.value
+
+
 def test_where_no_more_points_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
-    few = estimated(View(waves(count=100)))
-    assert few is not None
-    assert few.moved == 1.0  # all were looked at
+    net = nn.Linear(1, 1).double()
+    bare = estimated(View(pinndiag.wrap(net, {"data": lambda: net(X) - 1.0}, solution=(X, 1.0 + 0 * X))))
+    assert bare is not None
+    assert bare.moved == 1.0  # all were looked at
     monkeypatch.setattr(_estimate, "ROWS", 200)
     dear = estimated(View(waves()))
     assert dear is not None
@@ -120,8 +133,9 @@ def test_units_and_weights_do_not_matter() -> None:
     assert only_pde == pytest.approx(0, abs=1e-12)
 
 
-def test_it_is_the_damped_least_squares_step_of_all_terms_together() -> None:
+def test_it_is_the_damped_least_squares_step_of_all_terms_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same step from the other side, (J^T J + e)^-1 J^T r, with rows one by one."""
+    monkeypatch.setattr(_estimate, "DOUBLINGS", 0)
     pinn = problem(steps=40)
     matrices, residuals = [], []
     for output in pinn.outputs().values():

@@ -226,6 +226,20 @@ def test_losses_alone_tell_of_another_network_within_a_hundred_steps() -> None:
         scheme(residuals(other, draw(0)))
 
 
+def test_layers_that_are_trained_in_turn_are_one_network() -> None:
+    net, scheme = network(), schemes.LRAnnealing(every=1)
+    optimizer = torch.optim.SGD(net.parameters(), lr=1e-3)
+    first, last = net[0], net[2]  # type: ignore[index]
+    with pinndiag.watch(net, optimizer, scheme=scheme, every=1, histograms=0, curvature=0) as watch:
+        for turn in range(4):
+            first.requires_grad_(turn % 2 == 0)
+            last.requires_grad_(turn % 2 == 1)
+            optimizer.zero_grad()
+            watch(residuals(net, draw(0))).backward()
+            optimizer.step()
+    assert len(scheme.weights) == 2
+
+
 def test_parameters_of_another_network_are_refused() -> None:
     scheme = schemes.LRAnnealing(parameters=network().parameters())
     with pytest.raises(PinndiagError, match="no term can be changed by training"):

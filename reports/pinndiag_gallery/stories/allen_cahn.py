@@ -117,9 +117,20 @@ def _plateau(results: Results) -> str:
     weights = ", ".join(f"{arm} {number(_weight(results.first(arm), quarter), 2)}" for arm in trained if arm != "PINN")
     return (
         f"The error halves at step: {when}. The weight of the initial condition at step {count(quarter)}: {weights}; "
-        "the gradients that ID and DN compare are alike on the plateau. To t = 0.3 the training without weights is "
-        "late, not lost: what it misses of the initial condition grows at most exp(5 t) = 4.5-fold by then, 150-fold "
-        "to the published t = 1."
+        f"the gradients that ID and DN compare are alike on the plateau.{_corrected(results, quarter)} To t = 0.3 the "
+        "training without weights is late, not lost: what it misses of the initial condition grows at most exp(5 t) = "
+        "4.5-fold by then, 150-fold to the published t = 1."
+    )
+
+
+def _corrected(results: Results, step: int) -> str:
+    """What DN comes to where its weight is there from the first step on; nothing where that was not trained."""
+    if "DN corrected" not in results.runs:
+        return ""
+    run, (plain, error) = results.first("DN corrected"), medians(None, "PINN", "DN corrected")(results).values()
+    return (
+        f" With bias correction the weight of DN is {number(_weight(run, step), 2)} there, the error halves at step "
+        f"{_words(_left_at(run))} and ends at {number(error)}, {number(plain / error, 2)} times below PINN."
     )
 
 

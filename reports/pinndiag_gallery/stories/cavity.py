@@ -67,7 +67,7 @@ def story(*, full: bool) -> Story:
             ),
             *(() if full else (Group("published", "M4 at the published size", PUBLISHED, SHOWN),)),
         ),
-        picture=("cavity", "cavity-fig-fields"),
+        picture=("cavity", "cavity-fig-fields") if full else ("published", "published-fig-fields"),
     )
 
 
