@@ -170,9 +170,11 @@ class _Sample:
         if 2 * self._known <= self._own or self._rows.components != self._pinn.infos[self._name].components:
             return None
         try:
-            return self._pinn.fresh_points(self._name, FRESH, self._seed)[0]
-        except PinndiagError:
+            fresh = self._pinn.fresh_points(self._name, FRESH, self._seed)[0]
+            alone = self._pinn.outputs([self._name], {self._name: fresh.rows(slice(0, 1))})[self._name]
+        except Exception:  # none are known, or the user's own code holds values for its own points only
             return None
+        return fresh if alone.numel() == self._rows.components else None
 
 
 def _factor(before: float, now: float) -> float:
