@@ -127,14 +127,14 @@ def _exact(setup: Setup, found: re.Match[str]) -> Setup | None:
 
 
 def _fourier(setup: Setup, found: re.Match[str]) -> Setup:
-    """64 frequencies of scale 4 on inputs mapped to [0, 1], before the same hidden layers."""
+    """64 frequencies of scale 4 on inputs mapped to [0, 1] before the hidden layers; new points every 100 steps."""
 
     def make(equation: Equation) -> nn.Module:
         size = len(equation.box.low)
         waves = FourierFeatures(size, 64, scale=4.0)
         return nn.Sequential(_Unit(equation), waves, MLP(128, equation.outputs, width=20, depth=3))
 
-    return replace(setup, network=make)
+    return _resampled(replace(setup, network=make), found)
 
 
 class _Unit(nn.Module):
@@ -211,7 +211,8 @@ RULES: list[tuple[str, str, Start, Change]] = [
     (r"train on, three times as long", "train_longer", "checkpoint", lambda s, _: s.phase(decay=0.01)),
     (r"add an l-bfgs phase", "lbfgs", "checkpoint", _lbfgs),
     (r"scale the loss to about 1e4", "scaled_lbfgs", "checkpoint", _lbfgs),
-    (r"draw new points during", "resample", "checkpoint", _resampled),
+    (r"^draw new points during", "resample", "checkpoint", _resampled),
+    (r"begin anew, and draw new points", "resample_anew", "initial", _resampled),
     (r"use more points", "more_points", "checkpoint", _points(4)),
     (r"regular points by random", "shifted_points", "initial", _points(1)),
     (r"weight the points of '(?P<term>.*)'", "point_weights", "checkpoint", _attended),
@@ -225,6 +226,7 @@ RULES: list[tuple[str, str, Start, Change]] = [
         "initial",
         _damped,
     ),
+    (r"^march: ", "time_windows", "initial", lambda s, _: s),  # by `marching`
     (r"fix the size of the unknown", "normalised_unknown", "initial", _nothing),
     (r"widen|wider|more units", "wider", "initial", _wider),
     (r"more points for each step", "larger_batch", "checkpoint", lambda s, _: s.terms(batch=0)),

@@ -7,6 +7,7 @@ sign) is taken from the equation or from the case.
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ import torch
 
 import pinndiag
 from benchmarks.calibration.case import Case
+from benchmarks.calibration.marching import marched
 from benchmarks.calibration.prescriptions import RULES, SCHEMES
 from benchmarks.calibration.training import Setup, Training
 
@@ -101,13 +103,19 @@ def effect(case: Case, chosen: Treatment, state: dict[str, Any], before: float) 
         figures = [_figure(arm) for arm in arms]
         return Effect(chosen.key, figures[0], figures[1], before, budget)
     trained.go_on(replace(setup.phases[-1], budget=budget))
+    if chosen.key == "time_windows":
+        return _compared(chosen, trained, marched(setup, 2 * budget), before, budget)
     if chosen.start == "initial":
         phases = chosen.setup.phases
         share = [replace(p, budget=max(1, round(2 * p.budget * budget / chosen.setup.budget))) for p in phases]
         treated = Training(replace(chosen.setup, phases=tuple(share))).run()
     else:
         treated = _taken_up(chosen.setup, state, budget)
-    return Effect(chosen.key, trained.error(), treated.error(), before, budget)
+    return _compared(chosen, trained, treated.error(), before, budget)
+
+
+def _compared(chosen: Treatment, untreated: Training, treated: float | None, before: float, budget: int) -> Effect:
+    return Effect(chosen.key, untreated.error(), math.nan if treated is None else treated, before, budget)
 
 
 def _taken_up(setup: Setup, state: dict[str, Any], budget: int) -> Training:

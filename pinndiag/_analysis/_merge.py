@@ -76,6 +76,7 @@ def merge(pinn: PINN, found: Mapping[str, Any], reasons: dict[str, str], card: R
             ("start", "start"),
             ("constant", "constant"),
             ("noise", "noise"),
+            ("estimated_error", "estimated_error"),
         )
     }
     changes["pointwise"] = dict(found.get("pointwise", {}))

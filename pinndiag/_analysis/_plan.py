@@ -73,6 +73,13 @@ def stages(terms: int, *, quick: bool = False) -> list[Stage]:
         Stage("kernel", "neural tangent kernel", 5 * terms, _seeded(measure.kernel)),
         Stage("pointwise", "residuals point by point", 5 * terms, _seeded(measure.pointwise)),
         Stage("work", "remaining work", terms, _seeded(measure.work)),
+        Stage(
+            "estimated_error",
+            "error estimated from the residuals",
+            4 * terms,
+            _seeded(measure.estimated_error),
+            active=True,
+        ),
         Stage("constant", "against the best constant output", 6, _plain(measure.constant)),
         Stage("activations", "activations", 1, _plain(measure.activations)),
         Stage("held_out", "residuals at fresh points", 2, _seeded(measure.held_out), active=True),

@@ -49,7 +49,16 @@ from pinndiag._records._history import (
     ParetoPath,
     Snapshot,
 )
-from pinndiag._records._network import Activation, Activations, Constant, LayerParameters, Parameters, Pareto, Solution
+from pinndiag._records._network import (
+    Activation,
+    Activations,
+    Constant,
+    EstimatedError,
+    LayerParameters,
+    Parameters,
+    Pareto,
+    Solution,
+)
 from pinndiag._records._optimizer import OptimizerCard
 from pinndiag._records._points import Field, HeldOut, Kernel, Pointwise, TermKernel
 from pinndiag._records._record import Histogram, Record, from_plain, to_plain
@@ -100,6 +109,7 @@ __all__ = [
     "Eigenvalue",
     "Environment",
     "Estimate",
+    "EstimatedError",
     "EventLine",
     "Evidence",
     "Field",

@@ -9,7 +9,7 @@ from pinndiag._records._curvature import Density, Eigenvalue, Estimate, Predicte
 from pinndiag._records._experiments import DerivativeCheck, Noise, Precision, Probe, Start, Trials, Work
 from pinndiag._records._gradients import LayerGradients
 from pinndiag._records._history import History, Interval
-from pinndiag._records._network import Activations, Constant, Parameters, Pareto, Solution
+from pinndiag._records._network import Activations, Constant, EstimatedError, Parameters, Pareto, Solution
 from pinndiag._records._optimizer import OptimizerCard
 from pinndiag._records._points import HeldOut, Kernel, Pointwise
 from pinndiag._records._record import Histogram, Record
@@ -247,6 +247,7 @@ class DiagnosisRecord(Record):
     history: History | None = None
     constant: Constant | None = None
     noise: Noise | None = None
+    estimated_error: EstimatedError | None = None
     criteria: Criteria = Criteria()
 
     @property

@@ -7,7 +7,16 @@ from typing import Literal
 from pinndiag._records._points import Field
 from pinndiag._records._record import Record
 
-__all__ = ["Activation", "Activations", "Constant", "LayerParameters", "Parameters", "Pareto", "Solution"]
+__all__ = [
+    "Activation",
+    "Activations",
+    "Constant",
+    "EstimatedError",
+    "LayerParameters",
+    "Parameters",
+    "Pareto",
+    "Solution",
+]
 
 
 class Activation(Record):
@@ -148,3 +157,16 @@ class Solution(Record):
     field: Field | None = None
     spread: float | None = None
     note: str = ""
+
+
+class EstimatedError(Record):
+    """An estimated error, where no solution is known.
+
+    Attributes:
+        value: relative L2 error; infinite where it is not a number.
+        moved: the factor, at least 1, by which it moved when the points looked at were doubled last; 1 where all were
+            looked at; None where no more could be had.
+    """
+
+    value: float
+    moved: float | None

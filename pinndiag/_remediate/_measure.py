@@ -15,11 +15,11 @@ from pinndiag._errors import PinndiagError
 from pinndiag._history._series import history
 from pinndiag._records import ArmRun, DiagnosisRecord, PointWeights
 from pinndiag._remediate._choice import unfinished
-from pinndiag._remediate._estimate import estimated
 from pinndiag._remediate._training import State
 from pinndiag._terms._pinn import PINN
 from pinndiag._terms._view import View
 from pinndiag.analyzers import held_out, solution, work
+from pinndiag.analyzers._estimated_error import estimated
 
 __all__ = ["diagnosed", "measured", "point_weights"]
 

@@ -13,6 +13,7 @@ from pinndiag.analyzers._activations import activations
 from pinndiag.analyzers._constant import constant
 from pinndiag.analyzers._curvature import curvature
 from pinndiag.analyzers._derivative_check import derivative_check
+from pinndiag.analyzers._estimated_error import estimated_error
 from pinndiag.analyzers._gradients import gradients
 from pinndiag.analyzers._held_out import held_out
 from pinndiag.analyzers._kernel import kernel
@@ -35,6 +36,7 @@ __all__ = [
     "curvature",
     "derivative_check",
     "descent_probe",
+    "estimated_error",
     "gradients",
     "held_out",
     "kernel",

@@ -36,7 +36,11 @@ def work(subject: PINN | View, *, seed: int = 0) -> PerTerm[Work]:
     9.0
     """
     view = View.of(subject)
-    return PerTerm({name: _work(view, name, seed) for name in view.pinn.names}, {})
+    energies = {n for n in view.pinn.names if view.pinn.infos[n].kind == "loss" and view.losses[n] < 0}
+    return PerTerm(
+        {name: _work(view, name, seed) for name in view.pinn.names if name not in energies},
+        dict.fromkeys(energies, "the loss is negative, as an energy's: its least value is not zero"),
+    )
 
 
 def _work(view: View, name: str, seed: int) -> Work:

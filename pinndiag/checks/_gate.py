@@ -13,7 +13,7 @@ from pinndiag._records import DiagnosisRecord, Evidence, Severity
 from pinndiag.checks._check import compared
 from pinndiag.checks._constancy import constancy
 from pinndiag.checks._measures import counted, held_out, noise_like, works
-from pinndiag.checks._shares import unsolved, violated
+from pinndiag.checks._shares import solved, unsolved, violated
 from pinndiag.checks._thresholds import Threshold, Thresholds
 from pinndiag.checks._unfinished import contradicted, failing, only_work
 from pinndiag.checks._wording import listed, number, quoted, worst_first
@@ -93,8 +93,10 @@ def gate(record: DiagnosisRecord, thresholds: Thresholds) -> Gate:
         worst = left[0]
         most = "at most " if _upper(record, worst) else ""
         words = f"unfinished: remaining work {most}{number(known[worst])} in {quoted(worst)}"
-        far = any(n not in by_work or limits[n].far(known[n]) for n in left)
         words = f"{words} (finished is below {number(limits[worst].value)})"
+        far = any(n not in by_work or limits[n].far(known[n]) for n in left)
+        if solved(record, thresholds):  # a little more work does not make a problem of a network that is right
+            return Gate("unfinished", tuple(left), f"{words}, though the error is small", unseen, False)
         return Gate("unfinished", tuple(left), words, unseen, far or not only_work(record, thresholds))
     every = tuple(n for n in worst_first(known) if known[n] > 0 and n not in noise)
     wrong = contradicted(record, thresholds)

@@ -15,6 +15,7 @@ from pinndiag.checks._thresholds import Thresholds
 __all__ = [
     "alone",
     "between_points",
+    "by_descent",
     "by_lbfgs",
     "counted",
     "fall",
@@ -166,6 +167,12 @@ def by_lbfgs(record: DiagnosisRecord) -> bool:
     """Whether the optimizer is known to be L-BFGS."""
     optimizer = record.run.optimizer
     return optimizer is not None and "lbfgs" in optimizer.kind.casefold().replace("-", "")
+
+
+def by_descent(record: DiagnosisRecord) -> bool:
+    """Whether the optimizer is known to be plain gradient descent, with or without momentum."""
+    optimizer = record.run.optimizer
+    return optimizer is not None and optimizer.kind.casefold() == "sgd"
 
 
 def in_use(record: DiagnosisRecord, thresholds: Thresholds) -> float | None:

@@ -69,8 +69,8 @@ def reason(record: DiagnosisRecord, keys: tuple[str, ...]) -> str:
     """The record's own reason under one of `keys`, or under a part of them."""
     for key in keys:
         if key in record.reasons:
-            return record.reasons[key]
+            return record.reasons[key].removeprefix("not applicable: ")
         parts = sorted(name for name in record.reasons if name.startswith(f"{key}."))
         if parts:
-            return record.reasons[parts[0]]
+            return record.reasons[parts[0]].removeprefix("not applicable: ")
     return "only a watched training has it (pinndiag.watch)" if keys == ("history",) else "not measured"

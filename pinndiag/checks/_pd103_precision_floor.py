@@ -25,7 +25,8 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     distinct = {n: v for n, v in found.distinct.items() if n in mine and bounds[2].passed(v)}
     if not (lost.gradient or rounding or distinct):
         return CHECK.passed()
-    evidence = [compared("1 - cosine of the total gradient with the one in float64", gradient, bounds[0])]
+    angle = [compared("1 - cosine of the total gradient with the one in float64", gradient, bounds[0])]
+    evidence = angle if lost.gradient else []
     evidence += [
         compared(f"rounding error of the residual of {quoted(n)}, relative", rounding[n], bounds[1])
         for n in worst_first(rounding)
@@ -34,16 +35,18 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         compared(f"share of the points of {quoted(n)} that are distinct in {record.run.dtype}", distinct[n], bounds[2])
         for n in worst_first(distinct, falling=True)
     ]
+    evidence += [] if lost.gradient else angle  # what decides comes first
     if record.probe is not None:
         evidence.append(
             compared("factor the loss falls by in float64 (descent probe)", record.probe.factor, thresholds.common_way)
         )
     terms = list(dict.fromkeys([*worst_first(rounding), *worst_first(distinct, falling=True)]))
-    what = (
-        f"the gradient in {record.run.dtype} is {number(gradient)} (1 - cosine) from the one in float64"
-        if lost.gradient
-        else f"{quoted(terms[0])} is lost in rounding"
-    )
+    if lost.gradient:
+        what = f"the gradient in {record.run.dtype} is {number(gradient)} (1 - cosine) from the one in float64"
+    elif rounding:
+        what = f"{quoted(terms[0])} is lost in rounding"
+    else:
+        what = f"{number(100 * distinct[terms[0]])} % of the points of {quoted(terms[0])} are distinct"
     grave = (
         (lost.gradient and bounds[0].far(gradient))
         or any(map(bounds[1].far, rounding.values()))
@@ -60,7 +63,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         capped,
         terms=terms,
         evidence=evidence,
-        prescriptions=[remedies.float64(), *([remedies.affine_inputs(None, None)] if distinct else [])],
+        prescriptions=[remedies.float64(points_lost=bool(distinct))],
         sure=state.sure("" if record.probe is not None else "Whether float64 would get further was not tried."),
     )
 
@@ -79,8 +82,9 @@ CHECK = Check(
     "training's precision. With little work left a lost residual is a problem only if that descent was run, and a lost "
     "gradient a note.",
     why="Below the floor the optimizer follows rounding noise, and no setting of it helps.",
-    fix="Go on in float64 for the last phase; shift and scale coordinates with large offsets.",
+    fix="Go on in float64 for the last phase. Points that fell together are lost for good: make them anew in "
+    "float64, or subtract the offset of their coordinates before they are cast.",
     overturned_by="A loss that is as small as you need.",
     reference="Xu et al. 2025 (arXiv 2505.10949)",
-    symptom_of=("input_scaling", "aliasing", "lr_too_high", "trivial_solution"),
+    symptom_of=("input_scaling", "aliasing", "lr_too_high", "collocation_overfit", "trivial_solution"),
 )

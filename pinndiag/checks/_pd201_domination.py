@@ -9,7 +9,7 @@ from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._balance import Domination, domination, pathology_of, sides, step_of_weight
 from pinndiag.checks._check import Check, Outcome, compared
 from pinndiag.checks._gate import gate, work_left
-from pinndiag.checks._measures import held_out, quotient, works
+from pinndiag.checks._measures import alone, held_out, quotient, works
 from pinndiag.checks._thresholds import Thresholds
 from pinndiag.checks._travel import standing
 from pinndiag.checks._wording import number, quoted
@@ -43,11 +43,13 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     still = pulled and bool(standing(record, thresholds, state))
     more = "L-BFGS lowers the weak term with these very weights, so they do not stand in its way." if unhindered else ""
     more = "Without the descent probe it may also be too early to tell." if record.probe is None else more
+    held = thresholds.alone_stuck.passed(alone(record).get(found.weak, math.inf))
+    more = "The weak term does not fall even alone, so it is not held back by the other one only." if held else more
     more = "Where the solution has not travelled, a condition is left over as well." if still else more
     return CHECK.finding(
         f"{quoted(found.strong)} dominates the training: {quoted(found.weak)} has {number(found.work)} times more work "
         f"left and {_claim(found, thresholds)}",
-        state.severity(grave and not unhindered and not still),
+        state.severity(grave and not unhindered and not still and not held),
         terms=[*weak, found.strong],
         evidence=evidence,
         prescriptions=cures(record, found, thresholds),
@@ -65,7 +67,10 @@ def _unhindered(record: DiagnosisRecord, weak: str, thresholds: Thresholds) -> b
 
 
 def cures(record: DiagnosisRecord, found: Domination, thresholds: Thresholds) -> list[Prescription]:
-    """Balance by gradient norms first, then the feedback form of annealing, a fixed weight, an exact condition."""
+    """Balance by gradient norms first, then the feedback form of annealing, a fixed weight, an exact condition.
+
+    Before them L-BFGS, where the descent probe has shown that it lowers the weak term with the weights as they are.
+    """
     center, others = sides(record, found.strong)
     ratios = (found.start, found.now, found.pull)
     factor = step_of_weight(next((r for r in ratios if thresholds.pull_ratio.passed(r)), math.nan))
@@ -73,6 +78,7 @@ def cures(record: DiagnosisRecord, found: Domination, thresholds: Thresholds) ->
     present = float(record.terms[name].weight)
     overfit = any(thresholds.held_out.passed(value) for value in held_out(record).values())
     return [
+        *([remedies.lbfgs()] if _unhindered(record, found.weak, thresholds) else []),
         remedies.gradient_norm_weights(center, others, record),
         *([remedies.resample()] if overfit else []),  # measured: each of the two alone failed, together 4.7 to 0.04
         remedies.lr_annealing(center, record),
@@ -133,19 +139,20 @@ CHECK = Check(
     title="One term dominates the training at another's cost",
     passing="No term is served at another's cost",
     needs=("pair", "terms.work"),
-    thresholds=("work", "work_ratio", "pull_ratio", "probe"),
+    thresholds=("work", "work_ratio", "pull_ratio", "probe", "alone_stuck"),
     decide=decide,
     detected="A term has work left, far more than another one (`work_ratio`), and that other pulls harder "
     "(`pull_ratio`): by the weighted gradients at the start, by those now, or by w L / work, the weighted mean squared "
     "gradient of a single residual, which says the same at a stationary point. A problem where one of the two figures "
     "is at its second bound. The finding is called pde_dominates when the term with the most points inside the domain "
     "is the stronger one, else condition_dominates; names decide between equal numbers of points only. A warning at "
-    "most where the descent probe lowers the weak term by far with the weights as they are, or where only w L / work "
-    "speaks for it and the solution has not travelled (PD302).",
+    "most where the descent probe lowers the weak term by far with the weights as they are, where the weak term does "
+    "not fall twofold even alone, or where only w L / work speaks for it and the solution has not travelled (PD302).",
     why="The optimizer lowers what its gradient shows. An equation whose conditions are not learned has many "
     "solutions; conditions without the equation have more.",
     fix="Balance the gradient norms; or one larger weight for the weaker term; or satisfy the condition exactly. No "
-    "scheme is safe everywhere: compare before and after.",
+    "scheme is safe everywhere: compare before and after. Where the descent probe lowers the weak term with the "
+    "weights as they are, take its way, L-BFGS, first.",
     overturned_by="Weights that were changed shortly before the checkpoint; points learned by heart (then both need "
     "mending); noisy data, which no network should fit closer than their noise.",
     reference="Wang, Teng, Perdikaris 2021; Wang, Yu, Perdikaris 2022; Deguchi, Asai 2023",
@@ -157,5 +164,6 @@ CHECK = Check(
         "insufficient_capacity",
         "trivial_solution",
         "inconsistent_terms",
+        "spectral_bias",
     ),
 )

@@ -37,7 +37,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
             ),
             compared("factor the loss falls by (descent probe)", record.probe.factor, thresholds.conflict_way),
         ],
-        prescriptions=[remedies.joint_directions(record), remedies.lbfgs()],
+        prescriptions=[remedies.lbfgs(), remedies.joint_directions(record)],
         sure=state.sure("Seen at one checkpoint: whether it persists during the training is not known."),
     )
 
@@ -55,7 +55,8 @@ CHECK = Check(
     "the cosine is -1 by definition, and without a common way down the terms contradict each other. From one "
     "checkpoint it is a warning at most.",
     why="A joint step then serves one term at the other's cost, and the training zigzags.",
-    fix="Directions that serve every term (ConFIG, UPGrad), or second-order steps (L-BFGS, SOAP).",
+    fix="Second-order steps (L-BFGS, SOAP): the common way down that the probe found is one of theirs, and they align "
+    "the terms' steps (Wang et al. 2025). Or directions that serve every term (ConFIG, UPGrad).",
     overturned_by="A conflict seen at this moment only.",
     reference="Wang, Bhartari, Li, Perdikaris 2025 (arXiv 2502.00604); Liu et al. 2024 (ConFIG)",
     symptom_of=(

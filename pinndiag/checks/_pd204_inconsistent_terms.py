@@ -11,7 +11,7 @@ from pinndiag.checks._constancy import constancy
 from pinndiag.checks._gate import gate
 from pinndiag.checks._measures import alone, in_use
 from pinndiag.checks._thresholds import Thresholds
-from pinndiag.checks._travel import standing
+from pinndiag.checks._travel import settled, standing
 from pinndiag.checks._wording import listed, quoted, worst_first
 
 __all__ = ["CHECK"]
@@ -31,7 +31,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         return CHECK.passed()
     if in_use(record, thresholds) is not None:
         return CHECK.not_applicable("a network that is too small (PD403) looks the same")
-    if standing(record, thresholds, state):
+    if standing(record, thresholds, state) or settled(record, thresholds, state):
         return CHECK.not_applicable("a solution that has not travelled (PD302) looks the same")
     trials = None if record.trials is None else record.trials.weights
     bounds = thresholds.trial.value, thresholds.stuck.value
@@ -90,9 +90,9 @@ CHECK = Check(
     decide=decide,
     detected="With work left, a hundred L-BFGS iterations on the sum do not lower it, sixty on each term alone that "
     "has work left lower it tenfold, the weighted gradients cancel, and the output is not constant. Not judged where "
-    "the solution has not travelled away from its conditions (PD302), nor of a network all of whose parameters are in "
-    "use (PD403): they look the same. Where --thorough tried other weights: none of them serves every unfinished term, "
-    "and a front is named.",
+    "the solution has not travelled away from its conditions, or rests in an initial value problem (PD302), nor of a "
+    "network all of whose parameters are in use (PD403): they look the same. Where --thorough tried other weights: "
+    "none of them serves every unfinished term, and a front is named.",
     why="A wrong sign or coefficient, data that do not fit the equation, or corner values that do not fit each other "
     "leave no function that satisfies all terms. The network then settles for a compromise that solves none.",
     fix="No weight cures it. Put a solution you know into every residual and see which does not vanish.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from pinndiag._records import DiagnosisRecord
+from pinndiag._records import DiagnosisRecord, Prescription
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
 from pinndiag.checks._gate import gate
@@ -39,9 +39,16 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         state.severity(thresholds.top_share.far(high[worst])),
         terms=names,
         evidence=evidence,
-        prescriptions=[remedies.point_weights(worst), remedies.adaptive_points(), remedies.lbfgs()],
+        prescriptions=_cures(record, worst, thresholds),
         sure=state.sure("Seen at one checkpoint: whether the place is stable is not known."),
     )
+
+
+def _cures(record: DiagnosisRecord, worst: str, thresholds: Thresholds) -> list[Prescription]:
+    """L-BFGS first where the descent probe has shown that it resolves the place."""
+    shown = record.probe is not None and thresholds.probe.passed(record.probe.factor)
+    cures = [remedies.point_weights(worst), remedies.adaptive_points()]
+    return [remedies.lbfgs(), *cures] if shown else [*cures, remedies.lbfgs()]
 
 
 CHECK = Check(
@@ -50,13 +57,14 @@ CHECK = Check(
     title="Few points carry the loss",
     passing="The loss is spread over the points",
     needs=("pointwise",),
-    thresholds=("top_share", "work"),
+    thresholds=("top_share", "probe", "work"),
     decide=decide,
     detected=f"The worst 5 % of a term's points carry more than 60 % of its mean square, while the term has work left; "
     f"of at least {FEWEST} points. Healthy ends reach 51 %.",
     why="A shock, a layer or a narrow source is a small part of the mean, so the optimizer has little reason to "
     "resolve it.",
-    fix="Weight the points by their residuals, add points where the residual is large, or use L-BFGS.",
+    fix="L-BFGS where the descent probe lowers the loss thirtyfold: then the step is what is missing. Else weight the "
+    "points by their residuals, or add points where the residual is large.",
     overturned_by="A place that wanders from one measurement to the next.",
     reference="Anagnostopoulos et al. 2024 (RBA); McClenny, Braga-Neto 2023 (SA); Wu et al. 2023 (RAD)",
     symptom_of=(

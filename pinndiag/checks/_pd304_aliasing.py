@@ -34,7 +34,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         state.severity(thresholds.held_out_start.far(off[names[0]])),
         terms=names,
         evidence=evidence,
-        prescriptions=[remedies.shifted_points(), remedies.resample()],
+        prescriptions=[remedies.resample(anew=True), remedies.shifted_points()],
         sure=state.sure(_drawn(found[names[0]])),
     )
 
@@ -60,7 +60,8 @@ CHECK = Check(
     "at the training points, with at least 30 training points and beyond three standard errors of their mean.",
     why="Regular points can coincide with the zeros of a source or of an oscillation. The network then solves a "
     "problem that nobody posed, perfectly.",
-    fix="Use random or shifted points; then judge again, for what appears is often spectral bias.",
+    fix="Begin anew with points that are drawn again and again: they coincide with no zeros, and a grid's few points "
+    "are often too few for one random draw. Then judge again, for what appears is often spectral bias.",
     overturned_by="Fresh points drawn from a wrong domain: pass sampler= to wrap.",
-    reference="",
+    reference="Wu et al. 2023 (random points drawn again during the training against fixed ones)",
 )

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from pinndiag._records import DiagnosisRecord
+from pinndiag._records import DiagnosisRecord, Prescription
 from pinndiag.checks import _remedies as remedies
 from pinndiag.checks._check import Check, Outcome, compared
 from pinndiag.checks._gate import gate
-from pinndiag.checks._measures import alone, noise_like
+from pinndiag.checks._measures import alone, by_descent, noise_like
 from pinndiag.checks._needs import reason
 from pinndiag.checks._thresholds import Thresholds
 from pinndiag.checks._wording import number, quoted, worst_first
@@ -46,12 +46,31 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     return CHECK.finding(
         f"{number(100 * slow[worst])} % of the residual of {quoted(worst)} {verb} in directions the network learns "
         "slowest" + (", and it does not fall even alone" if stuck else ""),
-        state.severity(stuck),
+        state.severity(stuck and (bound.passed(begun.get(worst, 0.0)) or _told(record, worst, begun))),
         terms=names,
         evidence=evidence,
-        prescriptions=[remedies.fourier_features(), *remedies.look_closer(record)],
-        sure=state.sure("" if worst in falls else "The term was not probed alone."),
+        prescriptions=_cures(record, stuck),
+        sure=state.sure(_doubts(record, worst, falls)),
     )
+
+
+def _cures(record: DiagnosisRecord, stuck: bool) -> list[Prescription]:
+    """The slow directions are those of plain descent: where L-BFGS lowers the term, it comes first."""
+    cures = [remedies.fourier_features(), *remedies.look_closer(record)]
+    return [remedies.lbfgs(), *cures] if by_descent(record) and not stuck else cures
+
+
+def _doubts(record: DiagnosisRecord, name: str, falls: Mapping[str, float]) -> str:
+    found = record.pointwise.get(name)
+    blind = found is None or found.agreement is None
+    said = ["Noise in the data looks the same where the points are not known."] if blind else []
+    return " ".join([*said, *([] if name in falls else ["The term was not probed alone."])])
+
+
+def _told(record: DiagnosisRecord, name: str, begun: Mapping[str, float]) -> bool:
+    """Whether the trained network alone may accuse a term: its start does not clear it, and noise was looked for."""
+    found = record.pointwise.get(name)
+    return name not in begun and found is not None and found.agreement is not None
 
 
 def _now(record: DiagnosisRecord) -> dict[str, float]:
@@ -73,11 +92,14 @@ CHECK = Check(
     detected="Nearly all of a residual's square lies in directions of its tangent kernel with an eigenvalue below 1e-4 "
     "of the largest, the term has work left, and it does not fall by itself either. At the start this is a sign, and a "
     "problem if sixty L-BFGS iterations on the term alone gain less than twofold. Of the trained network, where any "
-    "share is seen, it is one only together with such a stuck term. Noise lies in such directions too: a residual that "
+    "share is seen, it is one only together with such a stuck term, and a warning at most where the share at the start "
+    "was ordinary, or the points are not known. Noise lies in such directions too: a residual that "
     "does not agree between neighbouring points does not count.",
     why="Gradient descent learns these directions ten thousand times more slowly. Weights and more steps change "
     "little.",
-    fix="Fourier features of the inputs with a scale that fits the solution's frequencies.",
+    fix="Fourier features of the inputs with a scale that fits the solution's frequencies, and points that change, for "
+    "features reach between fixed ones as well. Under plain descent first another optimizer, where L-BFGS lowers "
+    "the term.",
     overturned_by="Four times the width that helps at once: then it was capacity.",
     reference="Rahaman et al. 2019; Tancik et al. 2020; Wang, Yu, Perdikaris 2022",
     symptom_of=("input_scaling", "bad_initialisation", "unscaled_problem", "insufficient_capacity"),

@@ -6,12 +6,14 @@ import math
 
 from pinndiag._records import DiagnosisRecord, Evidence, Prescription
 from pinndiag.checks import _remedies as remedies
+from pinndiag.checks._balance import domination
 from pinndiag.checks._check import Check, Outcome, compared
 from pinndiag.checks._constancy import Constancy, constancy
 from pinndiag.checks._gate import Gate, gate
 from pinndiag.checks._geometry import equation
 from pinndiag.checks._measures import alone, counted
 from pinndiag.checks._thresholds import Thresholds
+from pinndiag.checks._time import initial_term
 from pinndiag.checks._wording import number, quoted, worst_first
 
 __all__ = ["CHECK"]
@@ -34,7 +36,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     center = equation(record)
     return CHECK.finding(
         _title(record, shape),
-        state.severity(_grave(record, shape, state, factor, thresholds)),
+        state.severity(_grave(record, shape, state, factor, thresholds) and not _forced(record, thresholds, state)),
         terms=[n for n in sorted(record.terms) if n != center and record.terms[n].weight != 0],
         evidence=evidence,
         prescriptions=_cures(record),
@@ -43,9 +45,15 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
 
 
 def _cures(record: DiagnosisRecord) -> list[Prescription]:
-    """Where zero solves every term no condition helps: the size of the unknown is missing."""
-    cures = [remedies.exact_condition(), remedies.causal_weights(), remedies.normalised_unknown()]
-    return cures[::-1] if _zero_solves(record) else cures
+    """Where zero solves every term no condition helps: the size of the unknown is missing.
+
+    In an initial value problem an exact start alone is left again at once: the network has to follow the solution.
+    """
+    if _zero_solves(record):
+        return [remedies.normalised_unknown()]
+    if initial_term(record) is not None:
+        return [remedies.time_windows(), remedies.exact_condition(), remedies.causal_weights()]
+    return [remedies.exact_condition()]
 
 
 def _rests(
@@ -76,6 +84,20 @@ def _grave(
     return rests and (shape.by != "spread" or (spread is not None and thresholds.output_spread.far(spread)))
 
 
+def _forced(record: DiagnosisRecord, thresholds: Thresholds, state: Gate) -> bool:
+    """Whether the weights force it: a term outweighed another from the start, and it is one that the constant solves.
+
+    Not in an initial value problem, where the network would rest there with other weights as well.
+    """
+    found = domination(record, thresholds, state)
+    return (
+        found is not None
+        and initial_term(record) is None
+        and thresholds.pull_ratio.far(found.start)
+        and thresholds.work_ratio.far(found.work)
+    )
+
+
 def _shape(record: DiagnosisRecord, shape: Constancy, thresholds: Thresholds) -> list[Evidence]:
     """What tells that the output is constant, and what a constant makes of each term."""
     evidence, found = [], record.constant
@@ -100,7 +122,8 @@ def _title(record: DiagnosisRecord, shape: Constancy) -> str:
         return f"the output varies {spread} times as much as the solution: the network rests at a constant"
     if shape.by == "ratio" and record.constant is not None:
         ratio = number(record.constant.ratio)
-        return f"the network is no better than a constant, whose loss is {ratio} times as large: a trivial solution"
+        size = "as large" if ratio == "1" else f"{ratio} times as large"
+        return f"the network is no better than a constant, whose loss is {size}: a trivial solution"
     if shape.by == "solved":
         what = "zero" if _zero_solves(record) else "a constant"
         return f"the output is {what}, and {what} solves every term: nothing asks for another solution"
@@ -128,6 +151,8 @@ CHECK = Check(
     passing="The output varies as the solution does",
     needs=("terms",),
     thresholds=(
+        "work_ratio",
+        "pull_ratio",
         "output_spread",
         "constant_ratio",
         "beaten",
@@ -142,14 +167,15 @@ CHECK = Check(
     "hidden layer does not vary over any term's points; or the loss is 0.8 to 1.3 of that of the best constant output "
     "(the weights of the last layer at zero), and no term that this constant leaves unsolved is far better solved; or "
     "a constant solves every term and the output hardly varies (a warning at most, unless it is zero). And the descent "
-    "probe finds no way down, or the loss is small already.",
+    "probe finds no way down, or the loss is small already. A warning at most where the weights force it (PD201): a "
+    "term pulled far harder than another from the start, and the other one is left over; not in initial value ones.",
     why="Zero, or a fixed point of the dynamics, can solve the equation while it ignores the conditions. The loss "
     "then looks finished or stuck, and the solution is wrong everywhere.",
-    fix="Satisfy the conditions exactly; weight them with causal weights; fix the size of the unknown in an "
-    "eigenproblem.",
+    fix="In an initial value problem march in short time windows; else satisfy the conditions exactly; fix the size of "
+    "the unknown in an eigenproblem.",
     overturned_by="A solution that really is constant; the first hundred steps; a homogeneous condition with far too "
     "large a weight.",
-    reference="Rohrhofer et al. 2022 (arXiv 2203.13648); Leiteritz, Pflueger 2021",
+    reference="Rohrhofer et al. 2022 (arXiv 2203.13648); Leiteritz, Pflueger 2021; Krishnapriyan et al. 2021",
     symptom_of=(
         "input_scaling",
         "bad_initialisation",

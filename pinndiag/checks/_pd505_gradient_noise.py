@@ -27,12 +27,14 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     state = gate(record, thresholds)
     if not thresholds.noise.passed(noise.ratio) or not (state.open or state.state == "unknown"):
         return CHECK.passed()
-    if noise.factor is not None and not thresholds.common_way.passed(noise.factor):
+    anew = drawn_anew(record, thresholds)
+    at_once = record.probe is not None and thresholds.probe.passed(record.probe.factor)
+    blind = anew and at_once and thresholds.noise.far(noise.ratio)  # the points given are learned at once, others never
+    if noise.factor is not None and not thresholds.common_way.passed(noise.factor) and not blind:
         return CHECK.passed()  # a large fixed set would not get further
     late = None if history is None else fallen_late(history)
     if history is not None and falls_still(history, thresholds):
         return CHECK.passed()
-    anew = drawn_anew(record, thresholds)
     if late is None and not anew:
         return CHECK.passed()  # any unfinished network of fixed points looks the same
     evidence = [compared("mean gradient / its standard deviation over fresh batches", noise.ratio, thresholds.noise)]
@@ -99,9 +101,10 @@ CHECK = Check(
     "have stopped falling. By itself the noise says nothing: every network near its optimum has as much. So without a "
     "run it is looked at only where it can be told that the points change during the training: terms that draw by "
     "themselves, or points so few for the network (ten parameters a residual) that it would have learned them by "
-    "heart. A problem only there, if the descent gains ninetyfold. Of a run without the network: the total lies off "
-    "the middle of its two neighbouring records, by the median over the second half; a problem if it has also stopped "
-    "falling.",
+    "heart; where the mean is less than two thirds of the noise and a descent on the points given gains thirtyfold, "
+    "whatever it gains on the large set. A problem only there, if the descent gains ninetyfold. Of a run without the "
+    "network: the total lies off the middle of its two neighbouring records, by the median over the second half; a "
+    "problem if it has also stopped falling.",
     why="Each step then follows the few points it was shown, and the network wanders about the solution instead of "
     "approaching it.",
     fix="Larger batches, or averaged parameters; a lower learning rate alone freezes the network where it is.",

@@ -19,9 +19,9 @@ WIDE = 30.0  # the same where the first step is not known: rates that had decaye
 def lower_rate(record: DiagnosisRecord, thresholds: Thresholds) -> float | None:
     """A rate below the one in use that the figures speak for; None if they do not say.
 
-    By the start where that is known; by half the present limit where the rate in use is beyond it. Too large a rate may
-    have driven the network to where it is flat, so that a present limit above the rate in use vouches for nothing: then
-    a tenth of the rate is proposed, or half the limit where that is less.
+    By the start where that speaks for half the rate or less; by half the present limit where the rate is beyond it. Too
+    large a rate may have driven the network to where it is flat, so that a present limit above the rate in use vouches
+    for nothing: then a tenth of the rate is proposed, or half the limit where that is less.
     """
     stability = None if record.spectrum is None else record.spectrum.stability
     used = _in_use(record)
@@ -31,7 +31,7 @@ def lower_rate(record: DiagnosisRecord, thresholds: Thresholds) -> float | None:
         return _known(min(half, math.inf if first is None else first))
     if used is None or not used > 0:
         return None
-    if first is not None and first < used:
+    if first is not None and first < used / 2:
         return first
     return None if stability is None else _known(min(half, used / 10))
 

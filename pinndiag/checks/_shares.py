@@ -53,16 +53,18 @@ def violated(record: DiagnosisRecord, thresholds: Thresholds) -> dict[str, float
 def over_constant(record: DiagnosisRecord, thresholds: Thresholds) -> float | None:
     """Weighted loss of the best constant output / present one, of the terms beyond noise; None where it says nothing.
 
-    Where a constant solves the terms, or nearly, the quotient tells little of the solution.
+    Where a constant solves the terms, or nearly, the quotient tells little of the solution; nor does that of the few
+    per cent of the constant's loss that are left where the others are noise.
     """
     found, terms = record.constant, counted(record)
     if found is None or found.ratio < SOLVED or solved(record, thresholds):
         return None
-    names = [n for n in found.best if n in terms and n not in noise_like(record, thresholds)]
-    ratio = quotient(
-        sum(abs(terms[n].weight) * found.best[n] for n in names),
-        sum(abs(terms[n].weight * terms[n].loss) for n in names),
-    )
+    best = {n: abs(terms[n].weight) * loss for n, loss in found.best.items() if n in terms}
+    names = [n for n in best if n not in noise_like(record, thresholds)]
+    beyond = sum(best[n] for n in names)
+    if len(names) < len(best) and beyond < WORTH * sum(best.values()):
+        return None
+    ratio = quotient(beyond, sum(abs(terms[n].weight * terms[n].loss) for n in names))
     return None if math.isnan(ratio) else ratio
 
 

@@ -92,6 +92,9 @@ class Thresholds(Record):
     error: Threshold = Threshold.above(
         0.05, "convention: the relative L2 error below which benchmarks/calibration counts a network as healthy"
     )
+    moved: Threshold = Threshold.above(
+        1.2, "own estimate: an estimated error that moves by more with twice the points is not relied on"
+    )
     over_constant: Threshold = Threshold.below(
         100.0,
         "measured: loss of the best constant / present loss; 32 healthy networks end at 2e3 to 1e8; one of the setting "

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 
 from pinndiag._records import DiagnosisRecord, Field
 from pinndiag.checks._geometry import NEAR, Columns, box_of, columns_of
+from pinndiag.checks._measures import counted
 
-__all__ = ["beginnings", "contrast_along", "initial_term", "time_axis", "worst_tenth"]
+__all__ = ["beginnings", "contrast_along", "initial_term", "only_starts", "time_axis", "worst_tenth"]
 
 
 def time_axis(record: DiagnosisRecord) -> int:
@@ -27,6 +28,19 @@ def time_axis(record: DiagnosisRecord) -> int:
 def initial_term(record: DiagnosisRecord) -> str | None:
     """The term all of whose points lie at the low end of the time axis; None where no axis is known to be time."""
     return _starts(record).get(time_axis(record))
+
+
+def only_starts(record: DiagnosisRecord) -> bool:
+    """Whether all terms but one lie at the beginning of the time, as in an initial value problem without boundaries.
+
+    Such a problem with smooth coefficients has a solution (Picard, Lindeloef): its terms contradict nobody.
+    """
+    columns, axis = columns_of(record), time_axis(record)
+    if axis == -1 or columns.keys() != counted(record).keys():
+        return False
+    low, high = box_of(columns)[axis]
+    near = NEAR * (high - low)
+    return sum(any(abs(x - low) > near for x in column[axis]) for column in columns.values()) == 1
 
 
 def contrast_along(record: DiagnosisRecord, name: str) -> float | None:
@@ -47,13 +61,14 @@ def worst_tenth(record: DiagnosisRecord, name: str) -> int | None:
     return means.index(max(means)) if means else None
 
 
-def beginnings(columns: Mapping[str, Columns]) -> dict[int, str]:
+def beginnings(columns: Mapping[str, Columns], *, fewest: int = 2) -> dict[int, str]:
     """Axis -> a term that lies wholly at its low end, where none lies wholly at its high end.
 
     Args:
         columns: the coordinates of each term's points, axis by axis.
+        fewest: coordinates of the points that are looked at.
     """
-    known = {name: found for name, found in columns.items() if len(found) > 1}
+    known = {name: found for name, found in columns.items() if len(found) >= fewest}
     found: dict[int, str] = {}
     for axis, (low, high) in enumerate(box_of(known)):
         near = NEAR * (high - low)
@@ -66,7 +81,7 @@ def beginnings(columns: Mapping[str, Columns]) -> dict[int, str]:
 
 
 def _starts(record: DiagnosisRecord) -> dict[int, str]:
-    return beginnings(columns_of(record))
+    return beginnings(columns_of(record), fewest=1)
 
 
 def _has(field: Field, axis: int) -> bool:

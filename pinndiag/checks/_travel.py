@@ -7,11 +7,11 @@ import math
 from pinndiag._records import DiagnosisRecord
 from pinndiag.checks._gate import Gate
 from pinndiag.checks._geometry import boundary_terms
-from pinndiag.checks._measures import counted
+from pinndiag.checks._measures import alone, counted, in_use
 from pinndiag.checks._thresholds import Thresholds
-from pinndiag.checks._time import contrast_along, initial_term
+from pinndiag.checks._time import contrast_along, initial_term, only_starts
 
-__all__ = ["contrasts", "standing"]
+__all__ = ["contrasts", "settled", "standing"]
 
 
 def contrasts(record: DiagnosisRecord) -> dict[str, float]:
@@ -34,3 +34,19 @@ def standing(record: DiagnosisRecord, thresholds: Thresholds, state: Gate) -> di
         for n, contrast in contrasts(record).items()
         if thresholds.time_contrast.passed(contrast) and (left or state.allows(n))
     }
+
+
+def settled(record: DiagnosisRecord, thresholds: Thresholds, state: Gate) -> bool:
+    """Whether an initial value problem rests at a minimum: every term falls alone, together they do not.
+
+    In any other problem the terms may contradict each other (PD204).
+    """
+    falls = alone(record)
+    return (
+        record.probe is not None
+        and thresholds.stuck.passed(record.probe.factor)
+        and bool(state.open)
+        and all(thresholds.alone_falls.passed(falls.get(name, 0.0)) for name in state.open)
+        and in_use(record, thresholds) is None  # else the network is too small (PD403)
+        and only_starts(record)
+    )

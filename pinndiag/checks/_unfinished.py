@@ -15,6 +15,7 @@ from pinndiag.checks._measures import (
     first_layer_at_start,
     first_layer_now,
     held_out,
+    noise_like,
 )
 from pinndiag.checks._shares import over_constant, unsolved, violated
 from pinndiag.checks._thresholds import Thresholds
@@ -38,6 +39,10 @@ def contradicted(record: DiagnosisRecord, thresholds: Thresholds) -> Contradicti
     if math.isfinite(error) and thresholds.error.passed(error):
         words = f"its relative error against the known solution is {number(error)}"
         return Contradiction(words, thresholds.error.far(error))
+    guessed = _estimated(record, thresholds)
+    if guessed is not None and thresholds.error.passed(guessed):
+        words = f"its relative error, estimated from the residuals, is {number(guessed)}"
+        return Contradiction(words, thresholds.error.far(guessed))
     ratio = over_constant(record, thresholds)
     if ratio is not None and thresholds.over_constant.passed(ratio):
         words = f"its loss is only {number(ratio)} times smaller than that of the best constant"
@@ -47,6 +52,19 @@ def contradicted(record: DiagnosisRecord, thresholds: Thresholds) -> Contradicti
         words = f"its loss has fallen by {number(fallen)} decades only since the start"
         return Contradiction(words, thresholds.loss_fall.far(fallen))
     return None
+
+
+def _estimated(record: DiagnosisRecord, thresholds: Thresholds) -> float | None:
+    """The estimated error where no solution is known, and it can be relied on.
+
+    Not where it still moves with the number of points looked at, for too few overstate it; nor beside noise in the
+    data, which the estimate would fit as well.
+    """
+    found = record.estimated_error
+    if record.solution is not None or found is None or not math.isfinite(found.value):
+        return None
+    unsettled = found.moved is None or thresholds.moved.passed(found.moved)
+    return None if unsettled or noise_like(record, thresholds) else found.value
 
 
 def _had_work(record: DiagnosisRecord) -> bool:
@@ -82,7 +100,8 @@ def failing(record: DiagnosisRecord, thresholds: Thresholds) -> str:
 
 def _known_by(shape: Constancy, record: DiagnosisRecord) -> str:
     if shape.by == "ratio" and record.constant is not None:
-        return f"the best constant has {number(record.constant.ratio)} times its loss"
+        ratio = number(record.constant.ratio)
+        return f"the best constant has {'the same' if ratio == '1' else f'{ratio} times its'} loss"
     return shape.words
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from pinndiag.analyzers._restart import redrawn
 from tests.cases import CASES, derivative, mlp, uniform
 
 
-def trained(model: nn.Module, lr: float = 5e-3, kind: type[torch.optim.Optimizer] = torch.optim.Adam) -> PINN:
+def trained(model: nn.Module, lr: float = 5e-3, kind: Callable[..., torch.optim.Optimizer] = torch.optim.Adam) -> PINN:
     """A first-order equation, wrapped after its parameters moved."""
     x = uniform(25)
 
@@ -84,11 +85,12 @@ def test_a_good_start_is_not() -> None:
 
 def test_the_learning_rate_is_that_of_adam_before_any_schedule() -> None:
     assert restart(trained(mlp(), kind=torch.optim.SGD), steps=1).lr == 1e-3
-    pinn = trained(mlp(), lr=2e-3)
-    pinn.optimizer.groups[0]["initial_lr"] = 0.02
-    assert restart(pinn, steps=1).lr == 0.02
-    pinn.optimizer.groups[0].update(initial_lr=0.0, lr=math.nan)
-    assert restart(pinn, steps=1).lr == 1e-3
+    for group, expected in (({"initial_lr": 0.02}, 0.02), ({"initial_lr": 0.0, "lr": math.nan}, 1e-3)):
+        model = mlp()
+        optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
+        optimizer.param_groups[0].update(group)
+        pinn = trained(model, kind=lambda *given, optimizer=optimizer, **settings: optimizer)
+        assert restart(pinn, steps=1).lr == expected
 
 
 def test_what_is_redrawn_and_what_stays() -> None:

@@ -108,3 +108,11 @@ def test_nonfinite_residuals_are_a_finding() -> None:
     weight = torch.nn.Parameter(torch.ones(1, dtype=torch.float64))
     pinn = pinndiag.wrap(lambda p: p["w"], {"t": lambda: residual(weight)}, parameters={"w": weight})
     assert math.isnan(work(pinn)["t"].value)
+
+
+def test_an_energy_has_none() -> None:
+    model, x = mlp(), uniform(5)
+    pinn = pinndiag.wrap(model, {"energy": lambda: model(x).square().mean() - 100, "data": lambda: model(x)})
+    found = work(pinn)
+    assert list(found) == ["data"]
+    assert "energy" in found.reasons["energy"]

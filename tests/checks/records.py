@@ -287,9 +287,10 @@ def with_terms(base: DiagnosisRecord, **terms: dict[str, Any]) -> DiagnosisRecor
 
 
 def unfinished(base: DiagnosisRecord | None = None, *, pde: float = 1e-2, bc: float = 1e-2) -> DiagnosisRecord:
-    """The record with work left, and with nothing else that is unusual but its probe, which hardly gains."""
+    """The record with work left and an unknown error; nothing else is unusual but its probe, which hardly gains."""
     found = with_terms(base or record(), pde={"loss": pde, "work": work(pde)}, bc={"loss": bc, "work": work(bc)})
-    return replace(found, probe=probe(5.0)) if base is None else found
+    unsure = replace(record().solution, rel_l2=math.nan)
+    return replace(found, probe=probe(5.0), solution=unsure) if base is None else found
 
 
 def quick(base: DiagnosisRecord) -> DiagnosisRecord:

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from pinndiag._records import Precision
+from pinndiag._records import EstimatedError, Precision
 from pinndiag.checks import DEFAULT, Threshold, gate
 from tests.checks.records import (
     activation,
@@ -85,8 +85,13 @@ def test_thresholds_can_be_replaced():
     assert state(record(), strict) == "unfinished"
 
 
+def unsolved(**terms):
+    """With terms changed, and no solution known."""
+    return with_terms(replace(record(), solution=None), **terms)
+
+
 def test_severities():
-    finished, unfinished = gate(record(), DEFAULT), gate(with_terms(record(), bc={"work": work(1.0)}), DEFAULT)
+    finished, unfinished = gate(record(), DEFAULT), gate(unsolved(bc={"work": work(1.0)}), DEFAULT)
     unknown = gate(with_terms(record(), bc={"work": None}), DEFAULT)
     assert [g.severity(True) for g in (finished, unknown, unfinished)] == ["note", "warning", "problem"]
     assert [g.severity(False) for g in (finished, unknown, unfinished)] == ["note", "warning", "warning"]
@@ -153,7 +158,7 @@ def test_a_condition_is_measured_by_the_output():
 def test_hardly_beyond_the_bound_is_a_warning_at_most():
     close = with_terms(record(), pde={"work": work(4e-5)})
     assert (gate(close, DEFAULT).state, gate(close, DEFAULT).severity(True)) == ("unfinished", "warning")
-    assert gate(with_terms(record(), pde={"work": work(7e-5)}), DEFAULT).severity(True) == "problem"
+    assert gate(unsolved(pde={"work": work(7e-5)}), DEFAULT).severity(True) == "problem"
     wrong = replace(close, solution=replace(record().solution, rel_l2=0.3))
     assert gate(wrong, DEFAULT).severity(True) == "problem"
 
@@ -175,3 +180,37 @@ def test_little_work_means_nothing_where_the_loss_has_hardly_fallen():
     assert gate(base, DEFAULT).words == "unfinished: its loss has fallen by 0.289 decades only since the start"
     done = start(work={"pde": work(1e-6), "bc": work(1e-6)})
     assert state(replace(base, start=done)) == "finished"
+
+
+def test_an_estimated_error_speaks_where_no_solution_is_known_and_it_stands_still():
+    bare = replace(record(), solution=None)
+    for value, moved, expected in (
+        (0.5, 1.0, "unfinished"),
+        (0.04, 1.0, "finished"),
+        (0.5, 3.0, "finished"),
+        (0.5, None, "finished"),
+        (math.inf, 1.0, "finished"),
+    ):
+        assert state(replace(bare, estimated_error=EstimatedError(value=value, moved=moved))) == expected
+    far = EstimatedError(value=0.5, moved=1.0)
+    assert gate(replace(bare, estimated_error=far), DEFAULT).far
+    assert not gate(replace(bare, estimated_error=EstimatedError(value=0.1, moved=1.0)), DEFAULT).far
+    assert state(replace(record(), estimated_error=far)) == "finished"  # the solution says more
+    noisy = {"pde": pointwise(agreement=0.05), "bc": pointwise(points=200, agreement=0.9)}
+    assert state(replace(bare, estimated_error=far, pointwise=noisy)) == "finished"  # it would fit noise as well
+
+
+def test_a_small_error_makes_no_problem_of_a_little_more_work():
+    assert gate(with_terms(record(), pde={"work": work(1e-2)}), DEFAULT).severity(True) == "warning"
+    wrong = replace(record(), solution=replace(record().solution, rel_l2=0.5))
+    assert gate(with_terms(wrong, pde={"work": work(1e-2)}), DEFAULT).severity(True) == "problem"
+
+
+def test_beside_noise_the_loss_of_a_constant_that_solves_the_rest_says_nothing():
+    """An equation that zero solves, and data fitted down to their noise."""
+    base = with_terms(replace(record(), solution=None), bc={"loss": 2e-3})
+    noisy = {"pde": pointwise(agreement=0.9), "bc": pointwise(points=200, agreement=0.0)}
+    found = replace(constant(1e3), best={"pde": 4e-7, "bc": 0.1}, zero={"pde": 0.0, "bc": 0.1})
+    assert gate(replace(base, constant=found, pointwise=noisy), DEFAULT).state != "unfinished"
+    more = replace(found, best={"pde": 4e-6, "bc": 1e-5})
+    assert gate(replace(base, constant=more, pointwise=noisy), DEFAULT).state == "unfinished"

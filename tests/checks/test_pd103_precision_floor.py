@@ -1,7 +1,19 @@
 import pytest
 
+from pinndiag._diagnosis._judge import judge
 from pinndiag._records import Precision
-from tests.checks.records import finding, passes, probe, quick, record, replace, skipped, unfinished
+from tests.checks.records import (
+    finding,
+    held_out,
+    passes,
+    probe,
+    quick,
+    record,
+    replace,
+    skipped,
+    unfinished,
+    with_terms,
+)
 
 
 def rounded(base, gradient=1e-7, rounding=1e-5, distinct=1.0):
@@ -38,3 +50,16 @@ def test_does_not_flag_healthy_rounding_or_shared_corners():
 
 def test_not_applicable():
     assert "left out by quick" in skipped("PD103", quick(record()))
+
+
+def test_points_that_fell_together_are_named_and_have_to_be_made_anew():
+    found = finding("PD103", rounded(unfinished(), distinct=0.25))
+    assert found.title.startswith("25 % of the points of 'pde' are distinct")
+    assert found.evidence[0].value == 0.25
+    assert "make them anew" in found.prescriptions[0].code
+    assert "make them anew" not in finding("PD103", rounded(unfinished(), rounding=0.1)).prescriptions[0].code
+
+
+def test_a_residual_at_its_last_digit_on_points_learned_by_heart_is_no_cause():
+    overfitted = with_terms(rounded(unfinished(), rounding=0.1), pde={"held_out": held_out(1e5)})
+    assert [f.code for f in judge(overfitted).problems][:2] == ["PD303", "PD103"]

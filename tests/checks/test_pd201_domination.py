@@ -130,3 +130,9 @@ def test_the_figure_that_decides_the_severity_comes_first():
     assert by_pull.severity == "problem"
     assert by_pull.evidence[0].value == pytest.approx(5000)
     assert by_pull.evidence[0].value == max(e.value for e in by_pull.evidence)
+
+
+def test_a_term_that_does_not_fall_even_alone_is_not_held_back_by_another():
+    base = dominated()
+    assert finding("PD201", with_terms(base, bc={"probe_alone": probe(1.2, 60)})).severity == "warning"
+    assert finding("PD201", with_terms(base, pde={"probe_alone": probe(1.2, 60)})).severity == "problem"

@@ -1,6 +1,18 @@
 import pytest
 
-from tests.checks.records import finding, passes, record, replace, skipped, travelling, unfinished
+from tests.checks.records import (
+    TIMES,
+    field,
+    finding,
+    passes,
+    pointwise,
+    probe,
+    record,
+    replace,
+    skipped,
+    travelling,
+    unfinished,
+)
 
 
 @pytest.mark.parametrize(("contrast", "severity"), [(50.0, "warning"), (500.0, "problem")])
@@ -49,3 +61,24 @@ def test_time_is_the_axis_at_whose_beginning_a_condition_lies():
     assert found.evidence[0].value == pytest.approx(1e4)  # 10^2 against 0.1^2
     assert passes("PD302", turned(travelling(unfinished(), 500.0, initial=False)))
     assert passes("PD302", turned(travelling(unfinished(), 500.0, worst=3)))
+
+
+def at_rest(base, *, factor=1.02, end=False):
+    """One coordinate, and a condition at its low end; each term falls alone, together they do not."""
+    other = field([[0.0, 1.0]]) if end else field([[0.0, 0.0]])
+    points = {"pde": pointwise(field=field([TIMES])), "bc": pointwise(points=2, field=other)}
+    return replace(base, pointwise=points, probe=probe(factor), cancellation=1e-3)
+
+
+def test_an_initial_value_problem_that_rests_has_not_followed_its_solution():
+    found = finding("PD302", at_rest(unfinished()))
+    assert (found.pathology, found.severity) == ("causality_violation", "problem")
+    assert found.prescriptions[0].title.startswith("March")
+    assert "has not travelled" in skipped("PD204", at_rest(unfinished()))
+
+
+def test_other_problems_may_contradict_themselves():
+    assert finding("PD204", replace(at_rest(unfinished(), end=True), solution=None)).severity == "problem"
+    assert "time" in skipped("PD302", at_rest(unfinished(), end=True))
+    assert "time" in skipped("PD302", at_rest(unfinished(), factor=3.0))
+    assert "time" in skipped("PD302", at_rest(record()))

@@ -1,21 +1,25 @@
+from pinndiag._diagnosis._judge import judge
 from tests.checks.records import (
     activation,
     activations,
     constant,
+    field,
     finding,
     passes,
+    pointwise,
     probe,
     quick,
     record,
     replace,
     skipped,
+    start,
     unfinished,
     with_terms,
 )
 
 
 def collapsed(base, spread=1e-3, factor=1.02):
-    return replace(base, solution=replace(record().solution, spread=spread), probe=probe(factor))
+    return replace(base, solution=replace(base.solution, spread=spread), probe=probe(factor))
 
 
 def test_detects_a_standstill():
@@ -97,3 +101,23 @@ def test_not_applicable_where_nothing_tells():
     assert "no solution is known" in skipped("PD402", replace(record(), solution=None))
     nothing = replace(record(), solution=None, reasons={"constant": "the last layer cannot be told"})
     assert "the last layer cannot be told" in skipped("PD402", nothing)
+
+
+def in_time(base):
+    """One coordinate; the condition lies at its low end."""
+    inside = pointwise(field=field([[i / 99 for i in range(100)]]))
+    return replace(base, pointwise={"pde": inside, "bc": pointwise(field=field([[0.0]]), points=1)})
+
+
+def test_an_initial_value_problem_is_marched_through():
+    assert finding("PD402", in_time(collapsed(unfinished()))).prescriptions[0].title.startswith("March")
+    assert finding("PD402", collapsed(unfinished())).prescriptions[0].title.startswith("Satisfy")
+
+
+def test_is_a_warning_where_the_weights_force_it():
+    left = collapsed(unfinished(pde=1e-9, bc=1e-2))
+    assert finding("PD402", left).severity == "problem"  # at the start the two pulled alike
+    outweighed = replace(left, start=start(grad_l2={"pde": 1e3, "bc": 1.0}))
+    assert finding("PD402", outweighed).severity == "warning"
+    assert finding("PD402", in_time(outweighed)).severity == "problem"
+    assert [f.code for f in judge(outweighed).problems] == ["PD201"]

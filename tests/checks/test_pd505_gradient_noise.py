@@ -93,3 +93,11 @@ def test_a_finished_run_may_jump():
 
 def test_a_short_run_is_not_applicable():
     assert "too few records" in skipped("PD505", replace(unfinished(), noise=None, history=course(0.0)))
+
+
+def test_a_batch_that_is_fitted_at_once_among_gradients_of_noise_only_is_a_warning():
+    """Nothing gets far with the large set either, as where the frequency is high as well."""
+    found = finding("PD505", replace(noisy(ratio=0.1, factor=1.7), probe=probe(1e20)))
+    assert found.severity == "warning"
+    assert passes("PD505", replace(noisy(ratio=0.1, factor=1.7), probe=probe(1.0)))
+    assert passes("PD505", replace(noisy(ratio=1.0, factor=1.7), probe=probe(1e20)))

@@ -42,6 +42,7 @@ def test_every_threshold_is_used_and_has_a_source():
         "work_scalar",
         "relative",
         "error",
+        "moved",
         "over_constant",
     }  # the gate's own
     assert all(getattr(Thresholds(), name).source for name in Thresholds.__struct_fields__)

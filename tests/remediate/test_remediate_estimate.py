@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 import pinndiag
 from pinndiag import PINN
-from pinndiag._remediate import _estimate
 from pinndiag._remediate._choice import chosen_by
-from pinndiag._remediate._estimate import LOST, estimated
 from pinndiag._terms._view import View
+from pinndiag.analyzers import _estimated_error as _estimate
 from pinndiag.analyzers import solution
+from pinndiag.analyzers._estimated_error import LOST, estimated
 from tests.remediate.test_remediate import problem, run
 
 X = torch.linspace(0, 1, 30, dtype=torch.float64)[:, None]
@@ -182,3 +182,15 @@ def test_arms_are_chosen_by_it_where_all_have_one() -> None:
 def _flat(row: tuple[Tensor | None, ...], like: list[Tensor]) -> np.ndarray:
     filled = [torch.zeros_like(p) if g is None else g for g, p in zip(row, like, strict=True)]
     return torch.cat([t.reshape(-1) for t in filled]).numpy()
+
+
+@pytest.mark.parametrize("count", [5, 16])
+def test_a_term_with_values_for_its_own_points_is_looked_at_there_only(count: int) -> None:
+    x = torch.linspace(0, 1, count, dtype=torch.float64)[:, None]
+    model, known = nn.Linear(1, 1).double(), 2 * x
+    kept = pinndiag.wrap(model, {"data": lambda x: model(x) - known}, points={"data": x})
+    found = estimated(View(kept))
+    assert found is not None
+    assert found.moved is None or found.moved == 1.0
+    error = (model(x).detach() - known).norm() / known.norm()
+    assert found.value == pytest.approx(float(error), rel=1e-6)

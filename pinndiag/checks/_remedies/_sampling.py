@@ -18,10 +18,11 @@ __all__ = [
 ]
 
 
-def resample() -> Prescription:
-    """Fresh collocation points during training."""
+def resample(*, anew: bool = False) -> Prescription:
+    """Fresh collocation points during training; `anew` where what was learned so far is another problem's solution."""
+    begin = "Begin anew, and draw" if anew else "Draw"
     return Prescription(
-        title="Draw new points during the training, every 100 steps or at each.",
+        title=f"{begin} new points during the training, every 100 steps or at each.",
         why="The network cannot learn points by heart that change.",
         expect=f"{MEASURED}: with Fourier features 0.25 to 0.0098. Alone it often uncovers a second cause "
         "(1.8 to 1.6).",
@@ -54,7 +55,7 @@ x = (low + (high - low) * sobol.draw(4 * len(x)).to(low)).requires_grad_(True)
 def shifted_points() -> Prescription:
     """Random points instead of a regular grid."""
     return Prescription(
-        title="Replace the regular points by random ones.",
+        title="Or replace the regular points by random ones.",
         why="Regular points can fall on the zeros of a source or of an oscillation: then they describe another "
         "problem.",
         expect="What appears next is often spectral bias: judge again afterwards.",
@@ -118,9 +119,10 @@ x = x.detach()[keep].requires_grad_(True)
 def causal_weights() -> Prescription:
     """Weights that let the residual count only where the past is solved (Wang, Sankaran, Perdikaris 2024)."""
     return Prescription(
-        title="Let the residual of later times count only when earlier times are solved (causal weights).",
+        title="Or let the residual of later times count only when earlier times are solved (causal weights).",
         why="Far from the initial condition anything that solves the equation will do; the solution has to travel.",
-        expect=f"{MEASURED}: 1.0 to 0.107 (Wang, Sankaran, Perdikaris 2024).",
+        expect=f"{MEASURED}: 1.0 to 0.107 (Wang, Sankaran, Perdikaris 2024). epsilon goes by the size of the residual "
+        "where the network rests: with 1 and 100 growth from an unstable state stayed at 1.0, 1e4 gave 0.18.",
         code="""\
 def causal(residual, t, slabs=20, epsilon=1.0):  # residual and t: (points, 1)
     order = t.detach().flatten().argsort()
@@ -132,14 +134,25 @@ def causal(residual, t, slabs=20, epsilon=1.0):  # residual and t: (points, 1)
 
 
 def time_windows() -> Prescription:
-    """Marching."""
+    """Marching: a network for each time window, which starts from the end of the one before."""
     return Prescription(
-        title="Or march: train on a short time window first, and start the next one from its end.",
-        why="In a short window the condition is never far away (Krishnapriyan et al. 2021).",
-        expect=f"{MEASURED}: 0.99 to 0.58 and 0.89 to 0.52 where weights did little.",
+        title="March: one network for each short time window, started from the end of the one before.",
+        why="In a short window the condition is never far away and no resting point is cheaper than to follow the "
+        "solution (Krishnapriyan et al. 2021). Weight the window's start so that it pulls as hard as the equation "
+        "(Wang, Sankaran, Perdikaris 2024), and finish each window, best by L-BFGS, before the next.",
+        expect="relative L2 error before and after as many evaluations, ten windows, L-BFGS in float64: 1.0 to 5e-4 "
+        "and 4e-3 for oscillations of three and six periods, 1.0 to 8e-4 for growth from an unstable state; without "
+        "the weight at the start 1.0 to 0.87. A fast wave stayed at 1.0.",
         code="""\
-end = t.detach().max() * 0.1  # widen by a tenth whenever the residual in the window has fallen
-inside = t.detach().flatten() <= end
-loss_pde = residual[inside].pow(2).mean()
+ends = torch.linspace(float(t.min()), float(t.max()), 11)
+networks = []
+for low, high in zip(ends, ends[1:]):
+    network = new_network(low, high)  # a fresh one that maps [low, high] to [-1, 1]
+    known = given_start() if not networks else start_of(networks[-1], low)  # u, and u_t if the equation has u_tt
+    t = low + (high - low) * torch.rand(200, 1)
+    ratio = gradient_norm(equation_loss(network, t)) / gradient_norm(start_loss(network, low, known))
+    finish(lambda: equation_loss(network, t) + ratio * start_loss(network, low, known))  # L-BFGS, float64
+    networks.append(network)
+# at any t the network of its window gives the solution
 """,
     )

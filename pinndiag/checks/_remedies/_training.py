@@ -19,17 +19,21 @@ __all__ = [
 ]
 
 
-def float64() -> Prescription:
-    """Double precision."""
+def float64(*, points_lost: bool = False) -> Prescription:
+    """Double precision; `points_lost` where points fell together when they were rounded."""
+    points = (
+        """\
+# the points given have been rounded already: make them anew, in float64 from the beginning, or subtract the offset of
+# their coordinates while they are float64, and then cast
+"""
+        if points_lost
+        else "x = x.detach().double().requires_grad_(True)  # and every other set of points and data\n"
+    )
     return Prescription(
         title="Go on in float64, at least for the last phase.",
         why="float32 has no digits left for what the optimizer still has to see.",
         expect=f"{MEASURED}: 3.8e-4 to 5.5e-5 with L-BFGS in float64 (see also Xu et al. 2025).",
-        code="""\
-torch.set_default_dtype(torch.float64)
-model = model.double()
-x = x.detach().double().requires_grad_(True)  # and every other set of points and data
-""",
+        code=f"torch.set_default_dtype(torch.float64)\nmodel = model.double()\n{points}",
     )
 
 

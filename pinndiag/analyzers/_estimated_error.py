@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import final
 
 import torch
@@ -14,13 +13,14 @@ from torch import Tensor
 
 from pinndiag._derivatives._jacobian import UNIFORM, Jacobian, Rows, draw, joined, uniform_rows
 from pinndiag._errors import PinndiagError
+from pinndiag._records import EstimatedError
 from pinndiag._terms import _parameters
 from pinndiag._terms._parameters import Vector
 from pinndiag._terms._pinn import PINN
 from pinndiag._terms._points import PointSet
 from pinndiag._terms._view import View
 
-__all__ = ["Estimate", "estimated"]
+__all__ = ["estimated", "estimated_error"]
 
 OUTPUTS = 1000  # points at most where the output is looked at
 DOUBLINGS = 2  # of the points of each term, from 160 on, while the answer moves
@@ -30,22 +30,31 @@ FRESH = UNIFORM * 2**DOUBLINGS  # points that a term was not trained at, drawn o
 LOST = 1e-9  # of the largest eigenvalue of J J^T: what is smaller cannot be told from rounding in float32
 
 
-@final
-@dataclass(frozen=True)
-class Estimate:
-    """An estimated error.
+def estimated_error(subject: PINN | View, *, seed: int = 0) -> EstimatedError:
+    """The relative L2 error as far as the residuals tell, without a solution: see `estimated`.
 
-    Attributes:
-        value: relative L2 error; infinite where it is not a number.
-        moved: the factor, at least 1, by which it moved when the points looked at were doubled last; 1 where all were
-            looked at; None where no more could be had.
+    Raises:
+        PinndiagError: a term is a scalar loss, or the output by itself is not known.
+
+    >>> import torch, pinndiag
+    >>> model = torch.nn.Linear(1, 1, bias=False)
+    >>> _ = torch.nn.init.constant_(model.weight, 3.0)                                       # u = 3 x
+    >>> x = torch.tensor([[1.0], [2.0]])
+    >>> pinn = pinndiag.wrap(model, {"data": lambda x: model(x) - 2 * x}, points={"data": x})  # that is 0 for u = 2 x
+    >>> round(estimated_error(pinn).value, 4)
+    0.5
     """
+    found = estimated(View.of(subject), seed=seed)
+    if found is None:
+        raise PinndiagError(
+            "the error cannot be estimated",
+            cause="a term is a scalar loss, or the network's output by itself is not known",
+            fix="give terms that return residuals, and points= to wrap",
+        )
+    return found
 
-    value: float
-    moved: float | None
 
-
-def estimated(view: View, *, seed: int = 0) -> Estimate | None:
+def estimated(view: View, *, seed: int = 0) -> EstimatedError | None:
     """The relative change of the output u that makes all residuals vanish, to first order.
 
     |J_u d| / |u + J_u d| with the step of Gauss and Newton d = -J^T (J J^T + e)^-1 r, over the residuals of all terms
@@ -98,7 +107,7 @@ def estimated(view: View, *, seed: int = 0) -> Estimate | None:
         moved = _factor(before, found)
         if moved < SETTLED:
             break
-    return Estimate(found, moved)
+    return EstimatedError(value=found, moved=moved)
 
 
 @final
@@ -161,9 +170,11 @@ class _Sample:
         if 2 * self._known <= self._own or self._rows.components != self._pinn.infos[self._name].components:
             return None
         try:
-            return self._pinn.fresh_points(self._name, FRESH, self._seed)[0]
-        except PinndiagError:
+            fresh = self._pinn.fresh_points(self._name, FRESH, self._seed)[0]
+            alone = self._pinn.outputs([self._name], {self._name: fresh.rows(slice(0, 1))})[self._name]
+        except Exception:  # none are known, or the user's own code holds values for its own points only
             return None
+        return fresh if alone.numel() == self._rows.components else None
 
 
 def _factor(before: float, now: float) -> float:
