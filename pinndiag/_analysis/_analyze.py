@@ -130,5 +130,9 @@ def _optimizer_card(pinn: PINN) -> OptimizerCard | None:
     if optimizer is None:
         return None
     return OptimizerCard(
-        kind=optimizer.kind, lr=optimizer.lr, settings=optimizer.settings, has_state=bool(optimizer.state)
+        kind=optimizer.kind,
+        lr=optimizer.lr,
+        settings=optimizer.settings,
+        has_state=bool(optimizer.state),
+        counts=optimizer.counts,
     )

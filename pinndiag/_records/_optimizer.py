@@ -17,9 +17,11 @@ class OptimizerCard(Record):
         lr: learning rate (of the first group).
         settings: the other settings of the first group.
         has_state: whether its state (moments, momentum) came along.
+        counts: what torch's L-BFGS counts over all of its calls: "n_iter" and "func_evals"; empty for others.
     """
 
     kind: str
     lr: float | None
     settings: dict[str, Any] = {}
     has_state: bool = False
+    counts: dict[str, int] = {}

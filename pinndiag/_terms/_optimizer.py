@@ -72,6 +72,14 @@ class OptimizerState:
         first = self.groups[0] if self.groups else {}
         return {key: value for key, value in first.items() if key != "parameters"}
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """Iterations and evaluations over all calls, as torch's L-BFGS counts them; empty for others."""
+        entries = [entry for entry in self.state.values() if entry.keys() >= COUNTED]
+        return {key: int(entries[0][key]) for key in sorted(COUNTED)} if entries else {}
+
+
+COUNTED = {"n_iter", "func_evals"}
 
 # torch keeps these numbers as 0-dimensional tensors; any other one is the state of a 0-dimensional parameter
 _COUNTERS = ("step", "mu_product", "eta", "mu")

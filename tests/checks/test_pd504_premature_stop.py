@@ -42,6 +42,35 @@ def test_not_applicable():
     assert "left out by quick" in skipped("PD504", lbfgs)
 
 
+def counting(base, n_iter=37, func_evals=45, **settings):
+    """A plateau (the probe gains nothing), and what torch's L-BFGS says of itself."""
+    settings = {"max_iter": 3000, "max_eval": 3750, "tolerance_grad": 1e-7, "tolerance_change": 1e-9, **settings}
+    counts = {"n_iter": n_iter, "func_evals": func_evals}
+    card_of = OptimizerCard(kind="LBFGS", lr=1.0, settings=settings, counts=counts)
+    return replace(base, probe=probe(1.03), run=card(optimizer=card_of))
+
+
+def test_an_optimizer_that_counts_fewer_iterations_than_it_may_stopped_by_itself():
+    found = finding("PD504", counting(unfinished()))
+    assert found.severity == "warning"
+    assert "stopped by itself after 37 of 3000 iterations" in found.title
+    assert {"L-BFGS: n_iter of max_iter 3000": 37, "L-BFGS: tolerance_change": 1e-9}.items() <= {
+        e.name: e.value for e in found.evidence
+    }.items()
+    assert "37 of 3000" in finding("PD504", replace(counting(unfinished()), probe=None)).title
+    assert (
+        "falls 1000-fold" in finding("PD504", replace(counting(unfinished(pde=1e-4, bc=1e-4)), probe=probe(1e3))).title
+    )
+
+
+def test_an_optimizer_that_used_what_it_may_or_finished_did_not_stop_too_early():
+    assert passes("PD504", counting(unfinished(), n_iter=3000))
+    assert passes("PD504", counting(unfinished(), n_iter=2900, func_evals=3751))  # line searches used it up
+    assert passes("PD504", counting(unfinished(), n_iter=500, max_iter=20, max_eval=25))  # many calls: not known
+    assert passes("PD504", counting(record()))
+    assert passes("PD504", counting(unfinished(), n_iter=0, func_evals=0))  # not begun
+
+
 @pytest.mark.parametrize(("moving", "severity"), [(35, "warning"), (20, "problem")])
 def test_a_run_that_stood_still_to_its_end(moving, severity):
     losses = [1 / (1 + min(i, moving)) for i in range(40)]

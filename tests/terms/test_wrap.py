@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -82,6 +83,31 @@ def test_optimizer_state_is_read_by_parameter_name() -> None:
     assert set(pinn.optimizer.state) == {"weight", "bias"}
     assert pinn.optimizer.state["weight"]["step"] == 1
     assert pinn.optimizer.state["weight"]["exp_avg_sq"].shape == (1, 1)
+
+
+def test_lbfgs_says_how_often_it_stepped_and_a_file_keeps_it(tmp_path: Path) -> None:
+    """A quadratic bowl is solved long before 50 iterations."""
+    model = torch.nn.Linear(1, 1)
+    optimizer = torch.optim.LBFGS(model.parameters(), max_iter=50, line_search_fn="strong_wolfe")
+    pinn = pinndiag.wrap(model, {"a": lambda: model(torch.ones(1, 1))}, optimizer=optimizer)
+    assert pinn.optimizer is not None
+    assert pinn.optimizer.counts == {}
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = pinn.losses()["a"]
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    assert pinn.optimizer is not None
+    assert pinn.optimizer.counts.keys() == {"n_iter", "func_evals"}
+    assert 0 < pinn.optimizer.counts["n_iter"] < 50
+    assert pinndiag.analyze(pinn, analyzers=["gradients"]).record.run.optimizer.counts == pinn.optimizer.counts
+    pinn.save(tmp_path / "bowl.pt")
+    found = pinndiag.load(tmp_path / "bowl.pt").optimizer
+    assert found is not None
+    assert found.counts == pinn.optimizer.counts
 
 
 def test_a_live_optimizer_is_read_as_it_is_now() -> None:
