@@ -22,7 +22,8 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     state = gate(record, thresholds)
     if not opposed or len(state.open) < 2 or not thresholds.conflict_way.passed(record.probe.factor):
         return CHECK.passed()
-    severity: Severity = "warning"  # one moment cannot show that the conflict persists
+    # one moment cannot show that it persists; in a young network on its way down it says nothing: PD503 speaks
+    severity: Severity = "note" if thresholds.probe.passed(record.probe.factor) else "warning"
     return CHECK.finding(
         f"the gradients of {listed(state.open)} oppose each other (alignment {number(record.alignment)}), though "
         f"all could fall {number(record.probe.factor)}-fold",
@@ -48,12 +49,13 @@ CHECK = Check(
     title="The terms' gradients oppose each other",
     passing="No harmful conflict between the terms' gradients",
     needs=("pair", "probe", "terms.work"),
-    thresholds=("alignment", "cancellation", "conflict_way", "work"),
+    thresholds=("alignment", "cancellation", "conflict_way", "probe", "work"),
     decide=decide,
     detected="Alignment below -0.3 and cancellation below 0.3 while at least two terms have work left and the descent "
     "probe still finds a common way down. Opposed gradients alone say nothing: at a stationary point of two terms "
     "the cosine is -1 by definition, and without a common way down the terms contradict each other. From one "
-    "checkpoint it is a warning at most.",
+    "checkpoint it is a warning at most, and a note where the probe gains so much that the training ended too early: "
+    "young networks have opposed gradients.",
     why="A joint step then serves one term at the other's cost, and the training zigzags.",
     fix="Second-order steps (L-BFGS, SOAP): the common way down that the probe found is one of theirs, and they align "
     "the terms' steps (Wang et al. 2025). Or directions that serve every term (ConFIG, UPGrad).",

@@ -1,13 +1,20 @@
+from pinndiag._diagnosis._judge import judge
 from tests.checks.records import finding, passes, probe, quick, record, replace, skipped, unfinished
 
 
-def opposed(base, alignment=-0.95, cancellation=0.05, factor=500.0):
+def opposed(base, alignment=-0.95, cancellation=0.05, factor=10.0):
     return replace(base, alignment=alignment, cancellation=cancellation, probe=probe(factor), cosine={"pde|bc": -0.99})
 
 
 def test_detects():
     found = finding("PD203", opposed(unfinished()))
     assert (found.pathology, found.severity, set(found.terms)) == ("gradient_conflict", "warning", {"pde", "bc"})
+
+
+def test_in_a_young_network_the_training_that_ended_too_early_comes_first():
+    found = judge(opposed(unfinished(), factor=59.0)).findings
+    assert [(f.code, f.severity) for f in found] == [("PD503", "warning"), ("PD203", "note")]
+    assert [f.code for f in judge(opposed(unfinished(), factor=10.0)).findings] == ["PD203"]
 
 
 def test_does_not_flag_without_a_common_way_down():
