@@ -78,9 +78,12 @@ def _of_run(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
     terms = counted(record)
     evidence += [Evidence(name=f"residuals of {quoted(n)} a step", value=float(t.entries)) for n, t in terms.items()]
     also = "It still falls, so that more steps help as well." if falls else ""
+    seen = record.run.origin == "run" or drawn_anew(record, thresholds)
+    if not seen:  # the terms at hand give the same whenever they are asked
+        also = f"The terms at hand draw no new points, so that it is a warning at most. {also}".strip()
     return CHECK.finding(
         f"the loss jumps {number(10**history.scatter)}-fold from one record to the next, to and fro",
-        state.severity(thresholds.scatter.far(history.scatter) and not falls),
+        state.severity(thresholds.scatter.far(history.scatter) and not falls and seen),
         terms=sorted(terms),
         evidence=evidence,
         prescriptions=CURES,
@@ -104,7 +107,7 @@ CHECK = Check(
     "heart; where the mean is less than two thirds of the noise and a descent on the points given gains thirtyfold, "
     "whatever it gains on the large set. A problem only there, if the descent gains ninetyfold. Of a run without the "
     "network: the total lies off the middle of its two neighbouring records, by the median over the second half; a "
-    "problem if it has also stopped falling.",
+    "problem if it has also stopped falling, but not beside terms at hand that draw no new points.",
     why="Each step then follows the few points it was shown, and the network wanders about the solution instead of "
     "approaching it.",
     fix="Larger batches, or averaged parameters; a lower learning rate alone freezes the network where it is.",

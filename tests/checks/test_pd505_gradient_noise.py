@@ -72,13 +72,26 @@ def test_a_batch_that_is_fitted_at_once_is_no_training_that_ended_too_early():
     assert [f.code for f in judge(replace(noisy(factor=None), probe=probe(1e20))).problems] == ["PD503"]
 
 
+def jumping(history, scatter=0.2):
+    return replace(unfinished(), noise=None, history=replace(history, scatter=scatter))
+
+
+def test_jumps_beside_terms_that_draw_no_new_points_are_no_problem():
+    """Steps that are too large at full batches jump as well; terms that draw by themselves are batches."""
+    full = replace(jumping(course(0.0)), run=card(origin="live"))
+    found = finding("PD505", full)
+    assert found.severity == "warning"
+    assert "draw no new points" in found.sure
+    assert finding("PD505", with_terms(full, pde={"random": True})).severity == "problem"
+
+
 @pytest.mark.parametrize(
     ("scatter", "decades", "severity"),
     [(0.05, 0.0, None), (0.12, 0.0, "warning"), (0.2, 0.0, "problem"), (0.2, 0.2, "problem"), (0.2, 2.0, "warning")],
 )
 def test_a_run_whose_losses_jump_to_and_fro(scatter, decades, severity):
     """A fall of 0.2 decades is within the chance of such losses: 3 x 1.5 x 0.2 x sqrt(2 / 10) = 0.4."""
-    run = replace(unfinished(), noise=None, history=replace(course(decades), scatter=scatter))
+    run = replace(jumping(course(decades), scatter), run=card(origin="run"))
     if severity is None:
         assert passes("PD505", run)
         return
