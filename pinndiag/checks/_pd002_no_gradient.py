@@ -69,13 +69,26 @@ def _share(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         title = f"{number(100 * share)} % of the parameters are trained{frozen}"
         severity = gate(record, thresholds).severity(False)
         return CHECK.finding(title, severity, terms=[], evidence=evidence, sure="You may have meant it.")
-    low = {n: t.reached for n, t in counted(record).items() if thresholds.reached.passed(t.reached) and t.loss != 0}
+    terms = {n: t for n, t in counted(record).items() if t.loss != 0 and not _whole(record, n)}
+    low = {n: t.reached for n, t in terms.items() if thresholds.reached.passed(t.reached)}
     if low:
         names = sorted(low, key=lambda n: (low[n], n))
         evidence = [_share_evidence(f"share of the parameters {quoted(n)} reaches", low[n], thresholds) for n in names]
-        title = f"{listed(names)} reaches {number(100 * low[names[0]])} % of the parameters"
+        shares = [number(100 * low[n]) for n in names]
+        most = "at most " if len(set(shares)) > 1 else ""
+        title = f"{listed(names)} reach{'' if len(names) > 1 else 'es'} {most}{shares[-1]} % of the parameters"
         return CHECK.finding(title, "note", terms=names, evidence=evidence, sure="Usual with several networks.")
     return CHECK.passed()
+
+
+def _whole(record: DiagnosisRecord, name: str) -> bool:
+    """Whether a term reaches some of several networks whole, and nothing of the others: as each equation its own."""
+    networks: dict[str, set[bool]] = {}
+    for layer in record.layers:
+        network, dot, _ = layer.name.partition(".")
+        if name in layer.terms:
+            networks.setdefault(network if dot else "", set()).add(layer.terms[name].grad_l2 != 0)
+    return len(networks) > 1 and all(len(reached) == 1 for reached in networks.values())
 
 
 def _share_evidence(name: str, share: float, thresholds: Thresholds) -> Evidence:
@@ -96,7 +109,8 @@ CHECK = Check(
     thresholds=("reached",),
     decide=decide,
     detected="A term's gradient is exactly zero while its loss is not; or no term has a gradient in a layer or in a "
-    "learnable coefficient. Less than half of the parameters reached by a term is a note; less than half trained is "
+    "learnable coefficient. Less than half of the parameters reached by a term is a note, unless it reaches "
+    "some of several networks whole; less than half trained is "
     "one in a finished network, else a warning. Terms solved exactly and terms of weight zero do not count, nor those "
     "that had a gradient at the stored start: they lost it in the training (PD501).",
     why="The optimizer cannot change such a term, however long it trains. Weights and learning rates make no "

@@ -40,7 +40,10 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         state.severity(every and thresholds.saturation.far(high[names[0]])),
         terms=[],
         evidence=evidence,
-        prescriptions=[remedies.smaller_rate(lower_rate(record, thresholds), anew=True), remedies.glorot()],
+        prescriptions=[
+            remedies.smaller_rate(lower_rate(record, thresholds), anew=True),
+            remedies.initialise_again(record),
+        ],
         sure=state.sure(),
     )
 

@@ -97,10 +97,14 @@ def _own_weights(record: DiagnosisRecord, found: Domination, thresholds: Thresho
 
 def _claim(found: Domination, thresholds: Thresholds) -> str:
     if thresholds.pull_ratio.passed(found.now):
-        return f"receives {number(found.now)} times less gradient"
+        return f"receives {_less(found.now, 'gradient')}"
     if thresholds.pull_ratio.passed(found.start):
-        return f"received {number(found.start)} times less gradient at the start"
+        return f"received {_less(found.start, 'gradient')} at the start"
     return f"its residuals pull {number(found.pull)} times less on the parameters"
+
+
+def _less(ratio: float, what: str) -> str:
+    return f"no {what}" if math.isinf(ratio) else f"{number(ratio)} times less {what}"
 
 
 def _ratios(found: Domination, thresholds: Thresholds) -> list[Evidence]:

@@ -57,6 +57,8 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         if saturated
         else f"the units hardly vary from the first layer on, at the start (in the last {number(spread[layers[-1]])})"
         if lost
+        else "the signal is gone in the last layer, at the start: its units do not vary over the points"
+        if ratio == 0
         else f"the signal fell to {number(ratio)} of its size from the first layer to the last, at the start"
     )
     grave = saturated and any(thresholds.first_saturation.far(share[x]) for x in later)
@@ -66,7 +68,7 @@ def decide(record: DiagnosisRecord, thresholds: Thresholds) -> Outcome:
         state.severity(grave),
         terms=[],
         evidence=evidence,
-        prescriptions=[remedies.glorot()],
+        prescriptions=[remedies.initialise_again(record)],
         sure=state.sure(more),
     )
 
@@ -84,9 +86,9 @@ CHECK = Check(
     "first layer is at fault already, the inputs' scale is blamed, unless all coordinates are of order one. Where "
     "--thorough began the training again with another draw, the comparison stands beside it.",
     why="A signal that dies or saturates on the way leaves the deeper layers nothing to learn from.",
-    fix="Use Glorot's rule for tanh, SIREN's for sine.",
+    fix="Use Glorot's rule for tanh, He's for ReLU and its kin, SIREN's for sine.",
     overturned_by="A finished network; another draw of the same rule that trains well.",
-    reference="Glorot, Bengio 2010; Sitzmann et al. 2020",
+    reference="Glorot, Bengio 2010; He et al. 2015; Sitzmann et al. 2020",
     symptom_of=("input_scaling",),
     early=True,
 )

@@ -22,7 +22,9 @@ def baseline_claim(found: Constant | None) -> str:
     if found.ratio < 0.8:
         return f"The loss is {times(1 / found.ratio)} times that of the best constant output: worse than a constant"
     if found.ratio < 1.3:
-        return f"The best constant output has {times(found.ratio)} times this loss: the network does no better"
+        size = times(found.ratio)
+        loss = "as large a loss" if size == "1" else f"a loss {size} times as large"
+        return f"The best constant output has {loss}: the network does no better"
     return f"The best constant output has {times(found.ratio)} times this loss"
 
 

@@ -2,11 +2,11 @@ from pinndiag._records import GradientFigures, LayerGradients, Parameters
 from tests.checks.records import finding, passes, record, replace, skipped, start, unfinished, with_terms
 
 
-def layer(name, grad, parameters=1, matrix=False):
+def layer(name, grad, parameters=1, matrix=False, **others):
     figures = GradientFigures(
         grad_l2=grad, grad_l1=grad, grad_max=grad, grad_mean=grad, grad_std=0.0, grad_kurtosis=3.0
     )
-    terms = {"pde": figures, "bc": figures}
+    terms = {"pde": figures, "bc": figures} | {n: replace(figures, grad_l2=value) for n, value in others.items()}
     return LayerGradients(
         name=name,
         parameters=parameters,
@@ -53,7 +53,23 @@ def test_frozen_parameters_are_a_note_in_a_finished_network():
 
 
 def test_a_term_of_half_the_network_is_a_note():
-    assert finding("PD002", with_terms(record(), bc={"reached": 0.4})).severity == "note"
+    found = finding("PD002", with_terms(record(), bc={"reached": 0.4}))
+    assert (found.severity, found.title) == ("note", "'bc' reaches 40 % of the parameters")
+    both = finding("PD002", with_terms(record(), bc={"reached": 0.4}, pde={"reached": 0.4}))
+    assert both.title == "'bc' and 'pde' reach 40 % of the parameters"
+    apart = finding("PD002", with_terms(record(), bc={"reached": 0.4}, pde={"reached": 0.3}))
+    assert apart.title == "'pde' and 'bc' reach at most 40 % of the parameters"
+
+
+def test_a_term_that_reaches_one_of_several_networks_whole_is_as_meant():
+    base = with_terms(record(), bc={"reached": 0.4})
+    names = ("left.0", "left.2", "right.0", "right.2")
+    own = [layer(name, 1.0, 100, bc=float(name.startswith("left"))) for name in names]
+    assert passes("PD002", replace(base, layers=own))
+    part = [layer(name, 1.0, 100, bc=float(name == "left.0")) for name in names]
+    assert finding("PD002", replace(base, layers=part)).terms == ["bc"]
+    single = [layer(name, 1.0, 100, bc=float(name == "0")) for name in ("0", "2")]
+    assert finding("PD002", replace(base, layers=single)).terms == ["bc"]
 
 
 def test_does_not_flag_a_term_solved_exactly_or_without_weight():

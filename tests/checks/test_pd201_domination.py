@@ -73,6 +73,11 @@ def test_a_term_without_any_gradient_is_not_dominated():
     assert passes("PD201", with_terms(dominated(), bc=lost))
 
 
+def test_no_gradient_at_the_start_is_not_called_infinitely_less():
+    found = finding("PD201", replace(dominated(), start=start(grad_l2={"pde": 1.0, "bc": 0.0})))
+    assert "received no gradient at the start" in found.title
+
+
 def test_the_users_own_weights_are_named():
     names = [e.name for e in finding("PD201", with_terms(dominated(), bc={"weight": 1e-3})).evidence]
     assert "your weights: 'pde' / 'bc'" in names

@@ -24,6 +24,13 @@ def begun(base, spread, saturation=(0.0, 0.0, 0.0)):
 def test_detects_a_signal_that_dies():
     found = finding("PD404", begun(unfinished(), (0.3, 1e-3, 1e-7)))
     assert (found.pathology, found.severity) == ("bad_initialisation", "problem")
+    assert "fell to 3.3e-7 of its size" in found.title
+
+
+def test_a_layer_that_is_dead_from_the_start_is_said_to_be():
+    found = finding("PD404", begun(unfinished(), (0.3, 1e-3, 0.0)))
+    assert "the signal is gone in the last layer" in found.title.lower()
+    assert "of its size" not in found.title
 
 
 def test_detects_saturation_behind_the_first_layer():

@@ -11,7 +11,7 @@ import pinndiag
 from pinndiag._records import Prescription
 from pinndiag.checks import _remedies as remedies
 from pinndiag.schemes import SCHEMES
-from tests.checks.records import record, replace
+from tests.checks.records import activation, activations, record, replace
 
 HOSTILE = 'x\'); import os  # \n""" {0} %s </script>'
 
@@ -21,6 +21,7 @@ MADE = {
     "gradient_norm_weights": (HOSTILE, ["bc", HOSTILE], STORED),
     "lr_annealing": (HOSTILE, STORED),
     "joint_directions": (STORED,),
+    "initialise_again": (STORED,),
     "damped_weights": (HOSTILE,),
     "fixed_weight": (HOSTILE, 100.0, 1.0),
     "affine_inputs": ([0.0, -1.0], [1e3, 1.0]),
@@ -188,3 +189,30 @@ def test_the_lines_of_a_longer_training_triple_the_steps():
     space = toy() | {"steps": 5}
     space["optimizer"] = torch.optim.Adam(space["model"].parameters())
     assert run(remedies.train_longer(), space)["steps"] == 15
+
+
+@pytest.mark.parametrize(
+    ("functions", "title", "drawn"),
+    [
+        (["tanh", "sin"], "Glorot for tanh.", "xavier"),
+        (["relu", "silu"], "He (Kaiming) for ReLU and its kin.", "kaiming"),
+        ([], "Glorot for tanh, He for ReLU and its kin.", "xavier"),
+        (["relu", "tanh"], "Glorot for tanh, He for ReLU and its kin.", "xavier"),
+    ],
+)
+def test_layers_are_initialised_by_the_rule_of_their_activation(functions, title, drawn):
+    seen = activations(*(replace(activation(f"{i}"), function=name) for i, name in enumerate(functions)))
+    found = remedies.initialise_again(replace(record(), activations=seen if functions else None))
+    assert found.title == f"Initialise the layers again: {title}"
+    model = torch.nn.Sequential(torch.nn.Linear(200, 200))
+    torch.manual_seed(0)
+    exec(found.code, {"model": model, "torch": torch})
+    assert drawn in found.code
+    variance = float(model[0].weight.detach().var())
+    assert 200 * variance == pytest.approx(2.0 if drawn == "kaiming" else 1.0, rel=0.05)
+
+
+def test_one_term_pulls_and_several_pull():
+    one, two = (remedies.gradient_norm_weights("pde", names, record()).title for names in (["bc"], ["bc", "ic"]))
+    assert one.endswith("weight 'bc' so that it pulls as hard as 'pde'.")
+    assert two.endswith("weight 'bc' and 'ic' so that they pull as hard as 'pde'.")

@@ -23,7 +23,8 @@ def ratio(record: DiagnosisRecord, value: float) -> DiagnosisRecord:
     ("value", "said"),
     [
         (2226.0, "The best constant output has 2200 times this loss"),
-        (1.04, "has 1 times this loss: the network does no better"),
+        (1.04, "The best constant output has as large a loss: the network does no better"),
+        (1.24, "The best constant output has a loss 1.2 times as large: the network does no better"),
         (0.25, "The loss is 4 times that of the best constant output: worse than a constant"),
         (0.0, "A constant output has no loss at all"),
         (math.inf, "The loss is zero, that of the best constant output is not"),

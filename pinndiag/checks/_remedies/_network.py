@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pinndiag._records import Prescription
+from pinndiag._records import DiagnosisRecord, Prescription
 from pinndiag.checks._remedies._measured import MEASURED
 
 __all__ = [
     "affine_inputs",
     "exact_condition",
     "fourier_features",
-    "glorot",
+    "initialise_again",
     "normalised_unknown",
     "scale_output",
 ]
+
+ONE_SIDED = {"relu", "leaky_relu", "elu", "celu", "silu", "gelu"}  # (nearly) zero for negative values
 
 
 def exact_condition() -> Prescription:
@@ -88,16 +90,22 @@ model = ScaledOutput(model, scale=1e3)  # the size of the solution, from the con
     )
 
 
-def glorot() -> Prescription:
-    """The usual initialisation."""
+def initialise_again(record: DiagnosisRecord) -> Prescription:
+    """The usual initialisation for the activations seen: He's for those that are zero on one side, else Glorot's."""
+    layers = [] if record.activations is None else record.activations.layers
+    seen = {layer.function for layer in layers}
+    one_sided = bool(seen) and seen <= ONE_SIDED
+    rule = "He (Kaiming) for ReLU and its kin" if one_sided else "Glorot for tanh"
+    other = ", He for ReLU and its kin" if not one_sided and (not seen or seen & ONE_SIDED) else ""
+    call = 'kaiming_normal_(module.weight, nonlinearity="relu")' if one_sided else "xavier_normal_(module.weight)"
     return Prescription(
-        title="Initialise the layers again: Glorot for tanh.",
+        title=f"Initialise the layers again: {rule}{other}.",
         why="Signals that shrink or saturate from layer to layer leave nothing to learn from.",
         expect="An ordinary draw is ordinary again after 200 steps. For sine activations use SIREN's rule.",
-        code="""\
+        code=f"""\
 for module in model.modules():
     if isinstance(module, torch.nn.Linear):
-        torch.nn.init.xavier_normal_(module.weight)
+        torch.nn.init.{call}
         torch.nn.init.zeros_(module.bias)
 """,
     )

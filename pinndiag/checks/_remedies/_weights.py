@@ -20,8 +20,9 @@ __all__ = [
 
 def gradient_norm_weights(reference: str, others: Sequence[str], record: DiagnosisRecord) -> Prescription:
     """Weights that make the gradient norms of the terms equal (dynamic norm, Deguchi and Asai 2023)."""
+    pulls = "they pull" if len(others) > 1 else "it pulls"
     return Prescription(
-        title=f"Balance the gradient norms: weight {listed(list(others))} so that they pull as hard as "
+        title=f"Balance the gradient norms: weight {listed(list(others))} so that {pulls} as hard as "
         f"{quoted(reference)}.",
         why="It sets the weights from what the optimizer sees, and keeps them up to date while the terms change.",
         expect=f"{MEASURED}: 1.07 to 0.055, 0.14 to 3.4e-3, and 1.0 to 1.4e-3 with an over-weighted condition; a wave "
