@@ -50,6 +50,7 @@ from pinndiag._records._history import (
     Snapshot,
 )
 from pinndiag._records._network import (
+    SETTLED,
     Activation,
     Activations,
     Constant,
@@ -92,6 +93,7 @@ __all__ = [
     "REMEDY_SCHEMA",
     "RUN_SCHEMA",
     "SCHEMA",
+    "SETTLED",
     "Activation",
     "Activations",
     "Arm",

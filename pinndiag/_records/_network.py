@@ -8,6 +8,7 @@ from pinndiag._records._points import Field
 from pinndiag._records._record import Record
 
 __all__ = [
+    "SETTLED",
     "Activation",
     "Activations",
     "Constant",
@@ -17,6 +18,8 @@ __all__ = [
     "Pareto",
     "Solution",
 ]
+
+SETTLED = 1.2  # the factor by which an estimated error may move and still stands still
 
 
 class Activation(Record):
@@ -170,3 +173,8 @@ class EstimatedError(Record):
 
     value: float
     moved: float | None
+
+    @property
+    def settled(self) -> bool:
+        """Whether it stands still."""
+        return self.moved is not None and self.moved < SETTLED

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pinndiag._derivatives._jacobian import UNIFORM, Jacobian, Rows, draw, joined, uniform_rows
 from pinndiag._errors import PinndiagError
-from pinndiag._records import EstimatedError
+from pinndiag._records import SETTLED, EstimatedError
 from pinndiag._terms import _parameters
 from pinndiag._terms._parameters import Vector
 from pinndiag._terms._pinn import PINN
@@ -24,7 +24,6 @@ __all__ = ["estimated", "estimated_error"]
 
 OUTPUTS = 1000  # points at most where the output is looked at
 DOUBLINGS = 2  # of the points of each term, from 160 on, while the answer moves
-SETTLED = 1.2  # a factor: moving by less is none
 ROWS, MEMORY = 1536, 2**29  # of all terms together at most: residuals, and bytes of their Jacobian
 FRESH = UNIFORM * 2**DOUBLINGS  # points that a term was not trained at, drawn once
 LOST = 1e-9  # of the largest eigenvalue of J J^T: what is smaller cannot be told from rounding in float32

@@ -77,4 +77,9 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
         "A network whose loss is no smaller has learned nothing but that: a trivial solution.",
     ),
     ("relative L2 error", "|network - solution| / |solution|, pooled over the outputs."),
+    (
+        "estimated error",
+        "The relative change of the output that makes all residuals vanish, to first order; no solution is needed. "
+        "Right where the problem has one solution and the network can express it; noise in data counts as error.",
+    ),
 )

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pinndiag._records import Arm, Outcome, RemedyRecord
+from pinndiag._records import SETTLED, Arm, Outcome, RemedyRecord
 from pinndiag._records._comparison import ComparisonRecord, FindingPair
 from pinndiag_reports._names import one_line
 from pinndiag_reports._numbers import count, estimate, number, percent, plural, seconds, times
@@ -92,9 +92,6 @@ class RemedyView:
     notes: tuple[str, ...]
 
 
-MOVED = 1.2  # an estimate that moved by less stands still
-
-
 def all_arms(record: RemedyRecord) -> list[Arm]:
     """Training on as it is, then the schemes."""
     return [*([record.baseline] if record.baseline is not None else []), *record.arms]
@@ -163,7 +160,7 @@ def _chosen_by(record: RemedyRecord) -> str:
         room = f"; doubling the points looked at still moved it, by a factor of up to {times(moved)}"
         return (
             "est. error: the relative change of the output that makes the residuals vanish, to first order; no "
-            "solution is needed for it" + (room if moved > MOVED else "")
+            "solution is needed for it" + (room if moved > SETTLED else "")
         )
     return (
         "work left: squared distance in parameters that would make the typical residuals vanish, summed over the "

@@ -116,6 +116,7 @@ class View:
     passed: tuple[tuple[str, str], ...]
     not_applicable: tuple[tuple[str, str, str], ...]
     error: str
+    error_at: str
     baseline: str
     trials: tuple[str, ...]
     run: RunView | None
@@ -153,6 +154,7 @@ def view(record: DiagnosisRecord) -> View:
         passed=tuple((code, _claims(code)[1]) for code in record.passed),
         not_applicable=tuple((item.code, _claims(item.code)[0], item.reason) for item in record.not_applicable),
         error=_error(record),
+        error_at="glossary" if record.solution is None else "solution",
         baseline=baseline_claim(record.constant),
         trials=claims(record),
         run=run_view(record),
@@ -164,9 +166,14 @@ def view(record: DiagnosisRecord) -> View:
 
 
 def _error(record: DiagnosisRecord) -> str:
-    """How far the network is from the solution, where that is known."""
-    found = record.solution
-    return "" if found is None else f"Relative L2 error against the reference solution: {number(found.rel_l2)}"
+    """How far the network is from the solution, or may be where that is not known."""
+    found, guess = record.solution, record.estimated_error
+    if found is not None:
+        return f"Relative L2 error against the reference solution: {number(found.rel_l2)}"
+    if guess is None or not math.isfinite(guess.value):
+        return ""
+    room = "" if guess.settled else "; it still moves with the points looked at, and may be far off"
+    return f"Relative L2 error as estimated from the residuals (no solution is known): {number(guess.value)}{room}"
 
 
 def _claims(code: str) -> tuple[str, str]:

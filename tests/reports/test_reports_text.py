@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from rich.cells import cell_len
 
-from pinndiag._records import DiagnosisRecord
+from pinndiag._records import DiagnosisRecord, EstimatedError
 from pinndiag_reports import to_html, to_markdown, to_text
 from pinndiag_reports._names import shorten, shorten_all, slug
 from pinndiag_reports._numbers import estimate, number, percent, seconds, times
@@ -126,6 +126,17 @@ def test_the_error_and_what_the_columns_mean(sick: DiagnosisRecord) -> None:
     assert sick.solution is not None
     assert f"error against the reference solution: {sick.solution.rel_l2:.3g}" in text
     assert "work: what is left to be solved" in text
+
+
+@pytest.mark.parametrize(("moved", "room"), [(1.05, False), (3.0, True), (None, True)])
+def test_without_a_solution_the_estimated_error_is_shown(
+    sick: DiagnosisRecord, moved: float | None, room: bool
+) -> None:
+    guessed = msgspec.structs.replace(sick, solution=None, estimated_error=EstimatedError(value=0.21, moved=moved))
+    words = " ".join(to_text(guessed, width=120, color=False).split())
+    assert "Relative L2 error as estimated from the residuals (no solution is known): 0.21" in words
+    assert ("may be far off" in words) == room
+    assert '<a href="#glossary">Relative L2 error as estimated' in to_html(guessed)
 
 
 def test_weights_only_says_so(bare: DiagnosisRecord) -> None:
