@@ -218,7 +218,7 @@ def _print_details(diagnosis: Diagnosis) -> None:
     for part, seconds in sorted(diagnosis.record.run.costs.items(), key=lambda item: -item[1]):
         note(f"{seconds:8.2f} s  {part}")
     for part, reason in diagnosis.record.reasons.items():
-        note(f"not measured: {part}: {reason}")
+        note(f"not measured: {part}: {reason.removeprefix('not applicable: ')}")
     for check in diagnosis.record.not_applicable:
         note(f"not applicable: {check.code}: {check.reason}")
 

@@ -123,3 +123,5 @@ def test_does_not_flag():
 def test_not_applicable():
     bare = replace(record(), spectrum=None, start=None, reasons={"curvature.stability": "no optimizer is known"})
     assert "no optimizer" in skipped("PD501", bare)
+    twice = replace(bare, reasons={"curvature.stability": "not applicable: the optimizer is unknown"})
+    assert skipped("PD501", twice) == "needs the stability limit: the optimizer is unknown"

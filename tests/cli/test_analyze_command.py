@@ -127,6 +127,8 @@ def test_verbose_says_what_each_part_took_and_what_failed(run: Run, library: Sta
     assert shown.endswith("not applicable: PD302: no time\n")
     assert "1.25 s  curvature\n    0.25 s  gradients\nnot measured: kernel: the analyzer failed\n" in shown
     assert "not measured" not in run("analyze", "checkpoint.pt").stderr
+    library.found = diagnosis(reasons={"curvature.stability": "not applicable: no optimizer"})
+    assert "not measured: curvature.stability: no optimizer\n" in run("analyze", "checkpoint.pt", "-v").stderr
 
 
 def test_the_cost_is_stated_beforehand_on_stderr(run: Run, library: StandIn, checkpoint: Path) -> None:
