@@ -99,12 +99,16 @@ def analyze(
 
 
 def analyze_weights(
-    tensors: Mapping[str, Tensor], *, name: str = "", source: str = "", notes: Sequence[str] = ()
+    tensors: Mapping[str, Tensor],
+    *,
+    name: str = "",
+    source: str = "",
+    notes: Sequence[str] = (),
+    why: str = "the file holds weights only",
 ) -> Diagnosis:
-    """What weights alone can tell (a file without loss terms): non-finite, dead, norms."""
+    """What weights alone can tell (a file without loss terms): non-finite, dead, norms. `why` there is no more."""
     began = time.perf_counter()
     parameters: Parameters = measure.parameters_of(tensors)
-    why = "needs the loss terms; the file holds weights only"
     card = RunCard(
         name=name or "weights",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -120,7 +124,7 @@ def analyze_weights(
         source=source,
         notes=list(notes),
     )
-    reasons = {stage.name: why for stage in stages(1) if stage.name != "parameters"}
+    reasons = {stage.name: f"needs the loss terms; {why}" for stage in stages(1) if stage.name != "parameters"}
     blank = empty(card, reasons)
     return Diagnosis(judge(msgspec.structs.replace(blank, parameters=parameters), **rules()))
 

@@ -299,13 +299,21 @@ class Watch:
             ignore: codes or prefixes of the checks to leave out; default likewise.
             thresholds: other bounds than the default ones, such as `{"work_ratio": 50}`.
 
+        Where measuring is switched off, and in processes that do not write, the PINN is judged without a run, or else
+        its parameters alone.
+
         Raises:
             PinndiagError: nothing was recorded that could be judged.
         """
-        from pinndiag._analysis._analyze import analyze  # the analysis of a network is no part of a training loop
+        # the analysis of a network is no part of a training loop
+        from pinndiag._analysis._analyze import analyze, analyze_weights
         from pinndiag._diagnosis._diagnosis import Diagnosis
         from pinndiag._history import diagnose_run
 
+        if self._ledger.sink is None:
+            if pinn is not None:
+                return analyze(pinn, select=select, ignore=ignore, thresholds=thresholds)
+            return analyze_weights(self._evaluations.subject.trainable, why="measuring is switched off in this process")
         run = self.run()
         base = None if pinn is None else analyze(pinn, name=run.header.name).record
         source = "" if run.layout is None else str(run.layout.folder)

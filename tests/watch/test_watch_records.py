@@ -330,6 +330,17 @@ def test_a_watch_that_is_dropped_leaves_its_records_and_the_folder_free(tmp_path
     assert read_run(tmp_path / "run").steps.steps.tolist() == [0, 2]
 
 
+def test_a_loop_that_asks_for_the_diagnosis_works_with_measuring_switched_off() -> None:
+    problem = Problem()
+    with pinndiag.watch(problem.net, every=0, parameters=[problem.k]) as watch:
+        watch(problem.terms()).backward()
+        found = watch.diagnose()
+        assert found.record.verdict.severity == "unknown"
+        assert "measuring is switched off" in found.record.reasons["gradients"]
+        pinn = pinndiag.wrap(problem.net, {"bc": lambda: problem.terms()["bc"]})
+        assert set(watch.diagnose(pinn).record.terms) == {"bc"}
+
+
 def test_validation_without_grad_counts_nothing() -> None:
     problem = Problem()
     optimizer = torch.optim.SGD(problem.parameters, lr=1e-3)

@@ -105,6 +105,7 @@ def _scheme(call: str) -> str:
 scheme = pinndiag.schemes.{call}
 # in the loop, in place of the weighted sum; `losses`: name -> unweighted loss or residual
 loss = scheme(losses)
+# when the network is wrapped for a diagnosis: weights=scheme.weights
 """
 
 

@@ -48,9 +48,11 @@ def _claim(found: CurvatureSeries) -> str:
     if not shares:
         return "Largest eigenvalues over the run"
     value, step = max(shares, key=lambda pair: pair[0])
+    if len(shares) == 1:
+        return f"The learning rate was {times(value)} times the largest stable one at step {count(step)}"
     return (
         f"The learning rate was at most {times(value)} times the largest stable one (step {count(step)}), "
-        f"{times(shares[-1][0])} times at last"
+        f"{times(shares[-1][0])} times at step {count(shares[-1][1])}"
     )
 
 
@@ -61,7 +63,8 @@ def _terms(scene: Scene, history: History, found: CurvatureSeries) -> Panel | No
     title = "Largest eigenvalue of every term"
     if known:
         top = max(known, key=lambda name: known[name])
-        title = f"Largest eigenvalue: {shorten(top, 24)} is the steepest at last, {number(known[top])}"
+        at = count(found.steps[-1])
+        title = f"Largest eigenvalue: {shorten(top, 24)} is the steepest at step {at}, {number(known[top])}"
     curves = [*of_terms(scene, courses), total]
     return timeline(
         history, curves, key="sigma", title=title, y_label="sigma_max of the unweighted terms; of the weighted total"

@@ -65,9 +65,11 @@ def _claim(history: History) -> str:
     worst = max(shots, key=lambda shot: shot.ratio if shot.ratio == shot.ratio else -1.0)
     if len(history.losses) < 2 or worst.ratio != worst.ratio:
         return "Distribution of the gradient at chosen steps"
+    if len(shots) == 1:
+        return f"The terms' weighted gradients were {times(worst.ratio)}-fold apart at step {count(worst.step)}"
     return (
         f"The terms' weighted gradients were {times(worst.ratio)}-fold apart at worst (step {count(worst.step)}), "
-        f"{times(shots[-1].ratio)}-fold at last"
+        f"{times(shots[-1].ratio)}-fold at step {count(shots[-1].step)}"
     )
 
 
