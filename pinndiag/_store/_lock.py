@@ -78,8 +78,11 @@ class Lock:
             os.utime(self.path)
 
     def release(self) -> None:
-        """Give it back."""
-        _HELD.pop(str(self.path.resolve()), None)
+        """Give it back; it may be another's by the second time."""
+        place = str(self.path.resolve())
+        if _HELD.get(place) is not self:
+            return
+        del _HELD[place]
         if self.own and _holder(self.path) == self._owner:
             self.path.unlink(missing_ok=True)
 

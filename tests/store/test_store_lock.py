@@ -30,6 +30,18 @@ def ended_process() -> int:
     return process.pid
 
 
+def test_a_writer_that_is_closed_again_leaves_the_next_one_its_lock(tmp_path: Path) -> None:
+    first = RunWriter(tmp_path / "run", header())
+    first.close()
+    second = RunWriter(tmp_path / "run", header(), resume=True)
+    first.close()  # as when a watch that was closed is thrown away
+    assert alive(second.layout.lock)
+    with pytest.raises(PinndiagError, match="this process is writing the run"):
+        RunWriter(tmp_path / "run", header(), resume=True)
+    second.close()
+    assert not second.layout.lock.exists()
+
+
 def test_a_second_writer_is_refused_until_the_first_ends(tmp_path: Path) -> None:
     first = RunWriter(tmp_path / "run", header())
     text = first.layout.header.read_text()
