@@ -111,8 +111,8 @@ def watch(
             'pinndiag[tensorboard]'`).
 
     Raises:
-        PinndiagError: a run lies in `to`; `resume` and `overwrite` both; a sharded model; schedules or weights that
-            make no sense.
+        PinndiagError: a run lies in `to`; `resume` and `overwrite` both; a sharded model, or one whose graph was
+            declared static; schedules or weights that make no sense.
 
     Cost: `benchmarks/watch.py` measures it. Memory of a few copies of the terms x P matrix of gradients, constant in
         the number of steps (without `to` the records stay in memory: some kB each).

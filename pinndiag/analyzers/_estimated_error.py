@@ -30,10 +30,29 @@ LOST = 1e-9  # of the largest eigenvalue of J J^T: what is smaller cannot be tol
 
 
 def estimated_error(subject: PINN | View, *, seed: int = 0) -> EstimatedError:
-    """The relative L2 error as far as the residuals tell, without a solution: see `estimated`.
+    """The relative L2 error as far as the residuals tell, without a solution.
+
+    It is the relative change of the output u that makes all residuals vanish, to first order:
+    |J_u d| / |u + J_u d| with the step of Gauss and Newton d = -J^T (J J^T + e)^-1 r, over the residuals of all terms
+    that count. The error of a linear problem solves the problem's own equations with the residuals at their right-hand
+    sides, so that this is the relative L2 error, as far as the network can express it and the chosen residuals
+    determine it. Each term's rows are divided by their root mean square, so that its unit and weight do not matter;
+    e is 1e-9 of the largest eigenvalue of J J^T. Noise in data counts as error.
+
+    Too few residuals leave the step free between their points, which overstates the error of a network that is nearly
+    right: on the Poisson problem with omega = 4 pi, trained to 4e-3, by 8 with 160 points of each term, by 3 with 320,
+    not with 640. So the points are doubled, twice at most, until the answer stands still; a term that was trained at
+    fewer, and takes its points, is looked at fresh ones as well.
+
+    Args:
+        subject: the PINN; terms of weight zero do not count.
+        seed: of the choice of points: 160 of each term, the same as for its remaining work, then 320 and 640.
 
     Raises:
         PinndiagError: a term is a scalar loss, or the output by itself is not known.
+
+    Cost: twice the rows that remaining work takes, or four times, the eigenvalues of their products, three passes for
+        the output; memory of the rows, at most 1536 residuals times P numbers and 512 MiB.
 
     >>> import torch, pinndiag
     >>> model = torch.nn.Linear(1, 1, bias=False)
@@ -54,37 +73,7 @@ def estimated_error(subject: PINN | View, *, seed: int = 0) -> EstimatedError:
 
 
 def estimated(view: View, *, seed: int = 0) -> EstimatedError | None:
-    """The relative change of the output u that makes all residuals vanish, to first order.
-
-    |J_u d| / |u + J_u d| with the step of Gauss and Newton d = -J^T (J J^T + e)^-1 r, over the residuals of all terms
-    that count. The error of a linear problem solves the problem's own equations with the residuals at their right-hand
-    sides, so that this is the relative L2 error, as far as the network can express it and the chosen residuals
-    determine it. Each term's rows are divided by their root mean square, so that its unit and weight do not matter;
-    e is 1e-9 of the largest eigenvalue of J J^T.
-
-    Too few residuals leave the step free between their points, which overstates the error of a network that is nearly
-    right: on the Poisson problem with omega = 4 pi, trained to 4e-3, by 8 with 160 points of each term, by 3 with 320,
-    not with 640. So the points are doubled, twice at most, until the answer stands still; a term that was trained at
-    fewer, and takes its points, is looked at fresh ones as well.
-
-    Args:
-        view: the PINN; terms of weight zero do not count.
-        seed: of the choice of points: 160 of each term, the same as for its remaining work, then 320 and 640.
-
-    Returns:
-        None where it cannot be had: a term is a scalar loss, or the output by itself is not known.
-
-    Cost: twice the rows that remaining work takes, or four times, the eigenvalues of their products, three passes for
-        the output.
-
-    >>> import torch, pinndiag
-    >>> model = torch.nn.Linear(1, 1, bias=False)
-    >>> _ = torch.nn.init.constant_(model.weight, 1.5)                                       # u = 1.5 x
-    >>> x = torch.tensor([[1.0], [2.0]])
-    >>> pinn = pinndiag.wrap(model, {"data": lambda x: model(x) - x}, points={"data": x})    # that is 0 for u = x
-    >>> round(estimated(View(pinn)).value, 4)
-    0.5
-    """
+    """What `estimated_error` gives; None where that raises."""
     pinn = view.pinn
     names = [name for name in pinn.names if pinn.weights[name] != 0]
     if not names or any(pinn.infos[name].kind == "loss" for name in names):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pinndiag._records import Record
+from pinndiag._records import SETTLED, Record
 
 __all__ = ["DEFAULT", "Threshold", "Thresholds"]
 
@@ -93,7 +93,7 @@ class Thresholds(Record):
         0.05, "convention: the relative L2 error below which benchmarks/calibration counts a network as healthy"
     )
     moved: Threshold = Threshold.above(
-        1.2, "own estimate: an estimated error that moves by more with twice the points is not relied on"
+        SETTLED, "own estimate: an estimated error that moves by more with twice the points is not relied on"
     )
     over_constant: Threshold = Threshold.below(
         100.0,

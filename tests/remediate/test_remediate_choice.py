@@ -7,9 +7,10 @@ import math
 import msgspec
 import pytest
 
-from pinndiag._remediate._choice import finalists, least, unfinished
+from pinndiag._remediate._choice import chosen_by, finalists, least, unfinished
 from pinndiag._store import Run
 from tests.remediate.test_remediate import arm
+from tests.remediate.test_remediate import run as arm_run
 from tests.store.runs import header, step
 
 
@@ -56,3 +57,11 @@ def test_seeds_are_averaged_in_decades() -> None:
     assert msgspec.structs.replace(two, runs=scored).left("score") == pytest.approx(1e-4)
     diverged = [scored[0], msgspec.structs.replace(scored[1], score=math.inf)]
     assert msgspec.structs.replace(two, runs=diverged).left("score") == math.inf
+
+
+def test_arms_are_chosen_by_the_estimated_error_where_all_have_one() -> None:
+    without = arm_run(0, 1.0)
+    with_one = msgspec.structs.replace(without, estimate=0.25)
+    assert (without.left("estimate"), with_one.left("estimate"), with_one.left("score")) == (1.0, 0.25, 1.0)
+    assert chosen_by([with_one, with_one]) == "estimate"
+    assert chosen_by([with_one, without]) == "score"

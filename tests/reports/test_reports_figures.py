@@ -7,11 +7,13 @@ import io
 import math
 import re
 
+import msgspec
 import numpy as np
 import pytest
 from PIL import Image
 
 from pinndiag._records import DiagnosisRecord, from_plain, to_plain
+from pinndiag_reports import to_html
 from pinndiag_reports._parts import Figure, Grid, Section
 from pinndiag_reports.figures import sections
 from pinndiag_reports.figures._plot import Plot, drawing
@@ -161,6 +163,16 @@ def test_claims_carry_the_numbers(sick: DiagnosisRecord) -> None:
     assert "lower the total 250-fold; alone, pde falls least, 80-fold" in figure(found, "fig-probes").title
     assert "misses the solution by 37 %" in figure(found, "fig-solution").title
     assert [panel.title for panel in figure(found, "fig-solution").panels] == ["network", "solution", "absolute error"]
+
+
+def test_a_largest_error_that_is_not_known_is_not_claimed(sick: DiagnosisRecord) -> None:
+    assert sick.solution is not None
+    course = msgspec.structs.replace(
+        sick, solution=msgspec.structs.replace(sick.solution, max_error=math.nan, field=None)
+    )  # as of a run alone
+    told = figure(sections(course), "fig-solution")
+    assert told.title == "The network misses the solution by 37 % (relative L2)"
+    assert "Largest absolute error" not in to_html(course)
 
 
 def test_heat_map_cells_are_log10_of_the_norms(sick: DiagnosisRecord) -> None:

@@ -70,7 +70,7 @@ def test_the_run_comes_first_and_its_claims_have_numbers(trained: DiagnosisRecor
     assert "Cosines: no pair is opposed" in said
     assert "at most 0.5 times the largest stable one (step 0)" in said
     assert "Scaled sigma_max of the total: 1.9e4 against a limit of 3.8e4 at last" in said
-    assert "Remaining work: bc has the most left, 0.002" in said
+    assert "Remaining work: bc had the most left at step 100, 0.002" in said
     assert "pde fell while bc rose: 10000-fold down and 100-fold up at last" in said
     assert "All along every weight is 1, the learning rate is 0.001." in said
     assert "Watching took 2 % of the time." in said
@@ -175,6 +175,15 @@ def test_where_blocks_cannot_be_written_the_trend_is_a_word(
 )
 def test_sparklines(values: list[float], line: str) -> None:
     assert sparkline(values) == line
+
+
+def test_a_single_measurement_is_called_by_its_step() -> None:
+    lines: list[Line] = [step(i, {"pde": 1.0, "bc": 1.0}, {"pde": 4.0, "bc": 1.0}) for i in range(20)]
+    said = text_of(to_html(judged([*lines, curvature(0)])))
+    assert "largest stable one at step 0" in said
+    assert "is the steepest at step 0" in said
+    assert "had the most left at step 0" in said
+    assert "at last, 0" not in said
 
 
 def test_single_measurements_keep_their_ends_when_they_are_many() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import warnings
@@ -84,6 +85,16 @@ def test_a_killed_run_says_where_it_goes_on(tmp_path: Path, every: float, kept: 
     run = read_run(tmp_path / "run")
     assert run.steps.steps.tolist() == [0, 2, 4, 6, 7, 8]
     assert [event.text for event in run.events if event.event == "resumed"] == [words]
+
+
+def test_the_time_of_a_run_goes_on_from_its_last_record(tmp_path: Path) -> None:
+    trained(tmp_path / "run", 2)
+    records = tmp_path / "run" / "records.jsonl"
+    lines = [json.loads(line) for line in records.read_text().splitlines()]
+    lines[1]["time"] = 50.0  # the state that was kept is older
+    records.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    trained(tmp_path / "run", 1, resume=True)
+    assert read_run(tmp_path / "run").steps.run("time")[-1] > 50
 
 
 def test_a_state_that_is_kept_with_a_checkpoint_goes_on_there(tmp_path: Path) -> None:

@@ -98,12 +98,12 @@ def _work(scene: Scene, history: History, found: CurvatureSeries) -> Panel | Non
     known = {name: course.last for name, course in courses.items() if math.isfinite(course.last)}
     if not known:
         return None
-    most = max(known, key=lambda name: known[name])
+    most, at = max(known, key=lambda name: known[name]), count(found.steps[-1])
     return timeline(
         history,
         of_terms(scene, courses),
         key="work",
-        title=f"Remaining work: {shorten(most, 24)} has the most left, {number(known[most])}",
+        title=f"Remaining work: {shorten(most, 24)} had the most left at step {at}, {number(known[most])}",
         y_label="remaining work, squared distance in parameters",
         levels=[Level(DONE, f"healthy runs end below {number(DONE)}")],
     )

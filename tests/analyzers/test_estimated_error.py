@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import msgspec
 import numpy as np
 import pytest
 import torch
@@ -13,12 +12,11 @@ from torch import Tensor, nn
 
 import pinndiag
 from pinndiag import PINN
-from pinndiag._remediate._choice import chosen_by
 from pinndiag._terms._view import View
 from pinndiag.analyzers import _estimated_error as _estimate
 from pinndiag.analyzers import solution
 from pinndiag.analyzers._estimated_error import LOST, estimated
-from tests.remediate.test_remediate import problem, run
+from tests.remediate.test_remediate import problem
 
 X = torch.linspace(0, 1, 30, dtype=torch.float64)[:, None]
 
@@ -169,14 +167,6 @@ def test_where_it_cannot_be_had() -> None:
     with torch.no_grad():
         lost.tensors[0][0] = math.nan
     assert value(lost) == math.inf
-
-
-def test_arms_are_chosen_by_it_where_all_have_one() -> None:
-    without = run(0, 1.0)
-    with_one = msgspec.structs.replace(without, estimate=0.25)
-    assert (without.left("estimate"), with_one.left("estimate"), with_one.left("score")) == (1.0, 0.25, 1.0)
-    assert chosen_by([with_one, with_one]) == "estimate"
-    assert chosen_by([with_one, without]) == "score"
 
 
 def _flat(row: tuple[Tensor | None, ...], like: list[Tensor]) -> np.ndarray:
