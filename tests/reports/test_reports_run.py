@@ -183,7 +183,7 @@ def test_a_single_measurement_is_called_by_its_step() -> None:
     assert "largest stable one at step 0" in said
     assert "is the steepest at step 0" in said
     assert "had the most left at step 0" in said
-    assert "at last, 0" not in said
+    assert "1 measurement by Lanczos" in said
 
 
 def test_single_measurements_keep_their_ends_when_they_are_many() -> None:

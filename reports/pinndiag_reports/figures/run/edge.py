@@ -6,7 +6,7 @@ import math
 
 from pinndiag._records import CurvatureSeries, History
 from pinndiag_reports._names import shorten
-from pinndiag_reports._numbers import count, number, times
+from pinndiag_reports._numbers import count, number, plural, times
 from pinndiag_reports._parts import Absent, Figure, Panel, Part, Table
 from pinndiag_reports.figures._scene import PLAIN, Scene, Style
 from pinndiag_reports.figures.run._course import Course
@@ -32,8 +32,12 @@ def edge(scene: Scene, history: History) -> Part:
         "fig-edge",
         _claim(found),
         drawn,
-        note=f"{len(found.steps)} measurements by Lanczos on the graph of the step. "
-        + (f"Rule of the limit: {found.rule}. " if found.rule else "No limit: the optimizer's rule is not known. ")
+        note=f"{plural(len(found.steps), 'measurement')} by Lanczos on the graph of the step. "
+        + (
+            f"Rule of the limit: {found.rule}. "
+            if found.rule
+            else "No limit: the optimizer had no state yet, or its rule is not known. "
+        )
         + "Riding the edge of stability is normal in training; far beyond it the loss should grow. "
         + scene.limited,
         keys=(*scene.keys_of(scene.over_time), TOTAL),
