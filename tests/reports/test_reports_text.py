@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import pytest
 from rich.cells import cell_len
 
 from pinndiag._records import DiagnosisRecord, EstimatedError
+from pinndiag.checks._remedies import gradient_norm_weights
 from pinndiag_reports import to_html, to_markdown, to_text
 from pinndiag_reports._names import shorten, shorten_all, slug
 from pinndiag_reports._numbers import estimate, number, percent, seconds, times
@@ -230,3 +232,11 @@ def test_terms_with_long_names_stay_apart_in_the_table(make: Callable[..., Diagn
     names = tuple(f"momentum equation in the {axis}-direction of the channel" for axis in "xy")
     table = to_text(make(names=names), width=80).split("\n\n")[1]
     assert all(f"{axis}-" in table for axis in "xy")
+
+
+def test_the_readme_shows_the_remedy_as_the_terminal_does(sick: DiagnosisRecord) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```text\n(.*?)```", readme, re.DOTALL)
+    found = msgspec.structs.replace(sick.findings[0], prescriptions=[gradient_norm_weights("pde", ["bc"], sick)])
+    text = to_text(msgspec.structs.replace(sick, findings=[found]), width=120, color=False)
+    assert shown[shown.index("  try: ") :] in text

@@ -104,8 +104,7 @@ def _scheme(call: str) -> str:
 # once, before the loop:
 scheme = pinndiag.schemes.{call}
 # in the loop, in place of the weighted sum; `losses`: name -> unweighted loss or residual
-loss = scheme(losses)
-# when the network is wrapped for a diagnosis: weights=scheme.weights
+loss = scheme(losses)  # and in wrap, for a diagnosis: weights=scheme.weights
 """
 
 
